@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A repository of points over a backend: blocks, packs, indexes, maps,
+ * manifests.  The format is in docs/format.md and lives in this folder only.
+ *
+ * Order of a backup (R1): packs, then index, then manifest.  Points stand
+ * alone (R3): each has a complete map of each disk.
+ *
+ * A struct store may be used by several threads; one backup session, one
+ * disk reader or one prune by one thread each, except where said.
+ */
+#ifndef HOLDSTILL_STORE_STORE_H
+#define HOLDSTILL_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/hexid.h"
+#include "store/manifest.h"
+
+struct backend;
+struct err;
+struct store;
+
+/* The grain of QEMU's dirty bitmaps, and of everything here. */
+#define STORE_BLOCK_BYTES 65536u
+/* Data blocks that one chunk carries: one frame. */
+#define STORE_CHUNK_BLOCKS 16u
+
+/* ---- the repository ---- */
+
+/* Writes the settings object of a new repository.  One that exists already
+ * is ERR_EXISTS; a place that holds other files is ERR_EXISTS as well. */
+int store_init(struct backend *b, struct err *err);
+
+/*
+ * Opens a repository.  cache_dir is where local indexes live (a folder is
+ * made in it, named by the repository's id); it may be deleted at any time.
+ * On success the store owns b; on failure the caller still does.
+ * ERR_NOT_FOUND: no repository here (hint says how to make one).
+ */
+int store_open(struct store **out, struct backend *b, const char *cache_dir,
+    struct err *err);
+void store_close(struct store *s); /* NULL is allowed. */
+
+/* 32 hex digits that name the repository for ever. */
+const char *store_id(const struct store *s);
+
+/* ---- locks: for now a prune excludes everything that writes ---- */
+
+enum store_lock_kind { STORE_LOCK_SHARED, STORE_LOCK_EXCLUSIVE };
+struct store_lock;
+
+/*
+ * Puts a lock object.  A lock of a dead process of this host is removed on
+ * the way; any other that conflicts is ERR_BUSY and named.
+ */
+int store_lock_take(struct store_lock **out, struct store *s,
+    enum store_lock_kind kind, struct err *err);
+void store_lock_release(struct store_lock *lock); /* NULL is allowed. */
+
+/* ---- points ---- */
+
+typedef int store_point_fn(void *arg, const char *id);
+
+/* Visits the id of each point, any order; non-zero from fn ends it, with 0. */
+int store_points(struct store *s, store_point_fn *fn, void *arg,
+    struct err *err);
+
+/* Reads and checks a manifest.  ERR_NOT_FOUND, ERR_CORRUPT.  Caller owns. */
+int store_manifest_read(struct manifest **out, struct store *s, const char *id,
+    struct err *err);
+
+/* Removes the manifest: the point is gone, its blocks stay until prune. */
+int store_point_forget(struct store *s, const char *id, struct err *err);
+
+/* ---- writing a point: one session, any number of disks ---- */
+
+struct store_session;
+struct store_disk; /* One disk being written. */
+
+struct store_session_options {
+	unsigned int threads; /* Compressors; 0: as many as processors. */
+};
+
+/*
+ * Syncs the local index, adopts finished packs of interrupted runs (R8),
+ * starts the pipeline.  The caller holds a shared lock for its whole life.
+ */
+int store_session_begin(struct store_session **out, struct store *s,
+    const struct store_session_options *options, struct err *err);
+
+/*
+ * Ends the session without a point; NULL is allowed, and after a commit it
+ * only frees.  Packs that were finished stay and serve the next run.
+ */
+void store_session_end(struct store_session *session);
+
+/*
+ * Starts a disk.  base_root: the map this disk's unwritten ranges keep (the
+ * parent point's root for an incremental), or NULL: they read as zeros.
+ * base_size_bytes is that map's disk size.  A disk is written in rising
+ * offsets; disks of one session follow one another.
+ */
+int store_disk_begin(struct store_disk **out, struct store_session *session,
+    uint64_t size_bytes, const uint8_t *base_root, uint64_t base_size_bytes,
+    struct err *err);
+
+/*
+ * A buffer of the bounded pipeline.  The caller fills data[i] for the block
+ * at offset[i] (a multiple of the block size, rising through the disk; the
+ * last block of a disk is padded with zeros by the caller) and sets count,
+ * then submits.  Chunks take their place in the order of store_chunk_get();
+ * they may be filled and submitted out of that order, each exactly once.
+ */
+struct store_chunk {
+	uint64_t offset[STORE_CHUNK_BLOCKS];
+	uint8_t *data; /* STORE_CHUNK_BLOCKS blocks, one after the other. */
+	unsigned int count;
+	/*
+	 * A range, block-aligned except at the disk's end, that reads as
+	 * zeros and lies behind all data blocks of this chunk and before
+	 * those of the next; length 0: none.
+	 */
+	uint64_t zero_offset;
+	uint64_t zero_bytes;
+};
+
+/* Waits for a free buffer.  The pipeline's failure comes out here and at
+ * submit, with the text of the stage that failed. */
+int store_chunk_get(struct store_chunk **out, struct store_disk *disk,
+    struct err *err);
+int store_chunk_submit(struct store_disk *disk, struct store_chunk *chunk,
+    struct err *err);
+
+/* Waits until all is written, closes the map, fills root, new_bytes and
+ * stored_bytes of *out (nothing else).  Frees disk in every case. */
+int store_disk_end(struct store_disk *disk, struct manifest_disk *out,
+    struct err *err);
+/* Gives up on a disk; its session can then only be ended.  NULL allowed. */
+void store_disk_abort(struct store_disk *disk);
+
+/* Bytes finished so far, for a progress display; any thread. */
+struct store_progress {
+	uint64_t done_bytes; /* Data blocks through the pipeline. */
+	uint64_t new_bytes;
+	uint64_t stored_bytes;
+};
+void store_session_progress(struct store_session *session,
+    struct store_progress *out);
+
+/*
+ * Makes the packs, then the index, then the manifest durable (R1) and gives
+ * the manifest its id if it has none.  0: the point exists.  -1: it does not.
+ */
+int store_session_commit(struct store_session *session, struct manifest *m,
+    struct err *err);
+
+/* ---- reading a disk of a point ---- */
+
+struct store_reader;
+
+/* Opens the map; syncs the local index if it lacks a block. */
+int store_reader_open(struct store_reader **out, struct store *s,
+    const struct manifest_disk *disk, struct err *err);
+void store_reader_close(struct store_reader *r); /* NULL is allowed. */
+
+/*
+ * Called in any order and from several threads for ranges that hold data.
+ * offset is block-aligned; buf is borrowed for the call.  Non-zero ends the
+ * read; fn must then have filled err.
+ */
+typedef int store_data_fn(void *arg, uint64_t offset, const void *buf,
+    size_t size, struct err *err);
+
+/*
+ * Streams the whole disk through fn, reading and decompressing in parallel
+ * (threads 0: as many as processors); zeros and holes are not reported.  The
+ * last block is cut at the disk's size.  Every byte is checked against its
+ * hash before fn sees it (R7): a damaged one is ERR_CORRUPT naming object and
+ * disk range.
+ */
+int store_reader_stream(struct store_reader *r, unsigned int threads,
+    store_data_fn *fn, void *arg, struct err *err);
+
+/* Bytes of data blocks (not zeros) in the map. */
+int store_reader_data_bytes(struct store_reader *r, uint64_t *out,
+    struct err *err);
+
+/* ---- care ---- */
+
+struct store_damage {
+	const char *object;   /* Key of the damaged or missing object. */
+	const char *what;     /* One line. */
+	const char *point;    /* Id of a point that it hurts, or "". */
+	const char *disk;     /* Its disk, or "". */
+};
+/* Called for each damaged object and each point it hurts. */
+typedef void store_damage_fn(void *arg, const struct store_damage *damage);
+
+struct store_verify_options {
+	const char *const *points; /* Ids; NULL: all, and every object. */
+	size_t point_count;
+	unsigned int sample_percent; /* Of the packs; 0 or 100: all. */
+	unsigned int threads;
+};
+struct store_verify_result {
+	uint64_t objects_checked;
+	uint64_t bytes_checked;
+	uint64_t points_checked;
+	uint64_t damaged_objects;
+	uint64_t damaged_points;
+};
+/*
+ * Reads back and checks.  0 even if damage was found (see result); -1 when
+ * the check itself could not be done.  progress may be NULL.
+ */
+int store_verify(struct store *s, const struct store_verify_options *options,
+    store_damage_fn *fn, void *arg, struct store_verify_result *result,
+    struct err *err);
+
+struct store_prune_result {
+	uint64_t packs_before, packs_removed, packs_rewritten;
+	uint64_t bytes_before, bytes_freed;
+	uint64_t blocks_kept, blocks_removed;
+};
+/*
+ * Gives back the space of blocks that no point uses.  The caller holds the
+ * exclusive lock.  May be killed at any time: nothing that a point needs is
+ * removed before its new copy is durable and indexed.
+ */
+int store_prune(struct store *s, bool dry_run, struct store_prune_result *out,
+    struct err *err);
+
+#endif
