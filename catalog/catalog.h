@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The catalog: a SQLite cache of the manifests, and the history of jobs.
+ * Deleting it costs nothing but the history (R6): every command that reads
+ * it syncs it from the repository first.
+ *
+ * One process opens it many times at once; one thread a handle.
+ */
+#ifndef HOLDSTILL_CATALOG_CATALOG_H
+#define HOLDSTILL_CATALOG_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/hexid.h"
+#include "store/manifest.h"
+
+struct catalog;
+struct err;
+struct store;
+
+/*
+ * Opens STATE_DIR/catalog.db, making it if absent.  A damaged file is set
+ * aside (catalog.db.damaged) and a new one made, with a warning: it is a
+ * cache.  A newer schema is ERR_UNSUPPORTED.
+ */
+int catalog_open(struct catalog **out, const char *state_dir,
+    struct err *err);
+void catalog_close(struct catalog *c); /* NULL is allowed. */
+
+/*
+ * Makes the catalog's rows of this repository equal to the repository's
+ * manifests: reads those it lacks, drops those that are gone.  A manifest
+ * that cannot be read is counted and named in a warning, no failure.
+ */
+struct catalog_sync_result {
+	uint64_t added, removed, damaged;
+};
+int catalog_sync(struct catalog *c, struct store *s,
+    struct catalog_sync_result *result, struct err *err);
+
+/* Forgets this repository's rows and reads every manifest again. */
+int catalog_rebuild(struct catalog *c, struct store *s,
+    struct catalog_sync_result *result, struct err *err);
+
+/* After a commit: adds one point without reading the repository. */
+int catalog_add(struct catalog *c, const char *repository_id,
+    const struct manifest *m, struct err *err);
+int catalog_remove(struct catalog *c, const char *repository_id,
+    const char *point_id, struct err *err);
+
+/*
+ * Points of a repository, ordered by domain, then time, then id.  domain
+ * NULL: of all.  Manifests come without definition (manifest_to_json's short
+ * form) and stay owned by the catalog during the visit.
+ */
+typedef int catalog_point_fn(void *arg, const struct manifest *m);
+int catalog_points(struct catalog *c, const char *repository_id,
+    const char *domain, catalog_point_fn *fn, void *arg, struct err *err);
+
+/*
+ * Resolves a POINT as a person writes it (cli.md): DOMAIN@latest,
+ * DOMAIN@TIME, DOMAIN@-N, or the start of an id.  ERR_NOT_FOUND says what is
+ * there instead; an ambiguous start is ERR_ARG and lists candidates.
+ */
+int catalog_resolve(char out_id[HEXID_SIZE], struct catalog *c,
+    const char *repository_id, const char *point, struct err *err);
+
+/* ---- history of runs, kept while the catalog lives ---- */
+
+struct catalog_run {
+	char id[HEXID_SIZE];
+	const char *repository_id;
+	const char *domain;
+	const char *job; /* The configuration's name, or "". */
+	int64_t started_ms;
+};
+/* Runs of dead processes are closed as "interrupted" by recovery. */
+int catalog_run_begin(struct catalog *c, const struct catalog_run *run,
+    struct err *err);
+/* outcome: "done", "demoted", "failed", "cancelled"; point "" if none. */
+int catalog_run_end(struct catalog *c, const char *run_id,
+    const char *outcome, const char *point_id, const char *message,
+    struct err *err);
+
+#endif
