@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs inside test guests: waits for a port, writes for ever, tells gaps. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	RECORD_BYTES = 4096,
+	RECORDS_IN_FILE = 2048,
+	WRITES_PER_SYNC = 16,
+	WRITES_PER_SMALL_FILE = 64,
+	PAUSE_MS = 1,
+};
+
+/* What the writer shows to `rig_tool gap`, in a mapped file on tmpfs. */
+struct progress {
+	uint64_t writes;
+	uint64_t last_ms;
+	uint64_t max_gap_ms;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void
+pause_ms(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static int
+fail(const char *what)
+{
+	fprintf(stderr, "rig_tool: %s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+/*
+ * Returns once the port that is standard input has something to read.
+ * A port without a host end is always "hung up", so poll alone would spin.
+ */
+static int
+wait_for_input(void)
+{
+	struct pollfd pfd = { .fd = 0, .events = POLLIN };
+
+	for (;;) {
+		if (poll(&pfd, 1, 1000) == 1 && (pfd.revents & POLLIN))
+			return 0;
+		if (pfd.revents)
+			pause_ms(5);
+	}
+}
+
+static struct progress *
+progress_map(const char *path, int flags)
+{
+	int fd = open(path, O_RDWR | flags, 0644);
+	void *p;
+
+	if (fd == -1)
+		return NULL;
+	if (ftruncate(fd, sizeof(struct progress)) == -1) {
+		close(fd);
+		return NULL;
+	}
+	p = mmap(NULL, sizeof(struct progress), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void
+progress_note(struct progress *pg)
+{
+	uint64_t now = now_ms();
+
+	if (pg->last_ms && now - pg->last_ms > pg->max_gap_ms)
+		pg->max_gap_ms = now - pg->last_ms;
+	pg->last_ms = now;
+	pg->writes++;
+}
+
+/* One numbered record at a place that jumps about in the file. */
+static int
+write_record(int fd, uint64_t seq)
+{
+	char record[RECORD_BYTES];
+	uint64_t place = seq * 2654435761u % RECORDS_IN_FILE;
+	size_t i;
+
+	for (i = 0; i < sizeof(record); i += sizeof(seq))
+		memcpy(record + i, &seq, sizeof(seq));
+	if (pwrite(fd, record, sizeof(record),
+	    (off_t)(place * RECORD_BYTES)) != (ssize_t)sizeof(record))
+		return -1;
+	return seq % WRITES_PER_SYNC == 0 ? fdatasync(fd) : 0;
+}
+
+/* Directory and metadata traffic: a small file replaces another by rename. */
+static int
+write_small_file(const char *dir, uint64_t seq)
+{
+	char tmp[512], name[512];
+	int fd, n;
+
+	snprintf(tmp, sizeof(tmp), "%s/small.tmp", dir);
+	snprintf(name, sizeof(name), "%s/small.%" PRIu64, dir, seq / 64 % 32);
+	fd = open(tmp, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+	if (fd == -1)
+		return -1;
+	n = dprintf(fd, "%" PRIu64 "\n", seq);
+	close(fd);
+	return n < 0 ? -1 : rename(tmp, name);
+}
+
+static int
+run_writer(const char *dir, const char *progress_path)
+{
+	struct progress *pg = progress_map(progress_path, O_CREAT | O_TRUNC);
+	char path[512];
+	uint64_t seq;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/writer.dat", dir);
+	fd = open(path, O_RDWR | O_CREAT, 0644);
+	if (fd == -1 || !pg)
+		return fail(path);
+	for (seq = 1;; seq++) {
+		if (write_record(fd, seq) == -1)
+			return fail(path);
+		if (seq % WRITES_PER_SMALL_FILE == 0 &&
+		    write_small_file(dir, seq) == -1)
+			return fail(dir);
+		progress_note(pg);
+		pause_ms(PAUSE_MS);
+	}
+}
+
+/* Prints: writes so far, ms since the last one, longest gap in ms. */
+static int
+print_gap(const char *progress_path, int reset)
+{
+	struct progress *pg = progress_map(progress_path, 0);
+	uint64_t now = now_ms();
+
+	if (!pg)
+		return fail(progress_path);
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", pg->writes,
+	    now > pg->last_ms ? now - pg->last_ms : 0, pg->max_gap_ms);
+	if (reset)
+		pg->max_gap_ms = 0;
+	return 0;
+}
+
+/* Runs a command while a lock is held, which ends with the command. */
+static int
+run_locked(const char *lock, char **command)
+{
+	int fd = open(lock, O_RDWR | O_CREAT, 0644);
+
+	if (fd == -1 || flock(fd, LOCK_EX) == -1)
+		return fail(lock);
+	execvp(command[0], command);
+	return fail(command[0]);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "wait"))
+		return wait_for_input();
+	if (argc == 4 && !strcmp(argv[1], "write"))
+		return run_writer(argv[2], argv[3]);
+	if (argc == 3 && !strcmp(argv[1], "gap"))
+		return print_gap(argv[2], 0);
+	if (argc == 3 && !strcmp(argv[1], "reset"))
+		return print_gap(argv[2], 1);
+	if (argc >= 4 && !strcmp(argv[1], "locked"))
+		return run_locked(argv[2], argv + 3);
+	fprintf(stderr, "usage: rig_tool wait | write DIR PROGRESS |"
+	    " gap PROGRESS | reset PROGRESS | locked FILE COMMAND...\n");
+	return 2;
+}
