@@ -238,7 +238,7 @@ rig_start() {
 	local parent=${HOLDSTILL_TEST_DIR:-/var/tmp}
 
 	_rig_need virsh libvirtd virtlogd qemu-system-x86_64 qemu-img busybox \
-	    cpio python3 mke2fs flock losetup jq
+	    cpio gcc python3 mke2fs flock losetup jq
 	_rig_me=$(rig_proc_id $$)
 	mkdir -p "$parent"
 	RIG_DIR=$(mktemp -d "$parent/holdstill-test.XXXXXX") || return 1

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one shell command in a test guest: SOCKET TIMEOUT_SECONDS COMMAND.
+"""Runs one command in a test guest: SOCKET TIMEOUT_SECONDS COMMAND [again].
 
 Prints what the command printed and exits as it did; 124 when no answer came
 in time, 125 when the guest's port cannot be reached.
+With "again" the command is sent once a second until it is answered.
 """
 
 import base64
@@ -15,16 +16,16 @@ import time
 
 def main():
     path, timeout, command = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+    every = 1.0 if sys.argv[4:] == ["again"] else timeout
     end = time.monotonic() + timeout
     ident = ("%x%x" % (os.getpid(), time.time_ns())).encode()
+    # The newline first ends a line that a killed caller left half sent.
+    line = b"\n%s %s\n" % (ident, base64.b64encode(command.encode()))
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(max(timeout, 0.1))
     try:
         sock.connect(path)
-        # The newline first ends a line that a killed caller left half sent.
-        sock.sendall(b"\n%s %s\n" %
-                     (ident, base64.b64encode(command.encode())))
-        return answer(sock, ident, end)
+        return answer(sock, ident, line, every, end)
     except socket.timeout:
         print("rig: no answer from the guest in %gs" % timeout,
               file=sys.stderr)
@@ -34,14 +35,22 @@ def main():
         return 125
 
 
-def answer(sock, ident, end):
+def answer(sock, ident, request, every, end):
     data = b""
+    due = 0
     while True:
-        left = end - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        if now >= end:
             raise socket.timeout()
-        sock.settimeout(left)
-        got = sock.recv(1 << 16)
+        if now >= due:
+            sock.settimeout(end - now)
+            sock.sendall(request)
+            due = now + every
+        sock.settimeout(min(end, due) - now if min(end, due) > now else 0.01)
+        try:
+            got = sock.recv(1 << 16)
+        except socket.timeout:
+            continue
         if not got:
             raise OSError("closed by the other end")
         data += got

@@ -92,7 +92,7 @@ _rig_module_closure() {
 }
 
 _rig_base_tree() {
-	local root=$1 version mod applet from to
+	local root=$1 version mod applet from to tool
 
 	version=$(_rig_kernel_version)
 	from=$RIG_CACHE/kernel/lib/modules/$version
@@ -116,8 +116,10 @@ _rig_base_tree() {
 	done
 	busybox depmod -b "$root" "$version"
 	mknod "$root/dev/console" c 5 1
-	gcc -std=c11 -D_GNU_SOURCE -O2 -static -o "$root/sbin/rig_tool" \
-	    "$RIG_LIB/guest/rig_tool.c"
+	for tool in rig_agent rig_tool; do
+		gcc -std=c11 -D_GNU_SOURCE -O2 -static -s \
+		    -o "$root/sbin/$tool" "$RIG_LIB/guest/$tool.c" || return 1
+	done
 }
 
 # The base archive is named by a hash of what it is made of.

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs inside test guests: waits for a port, writes for ever, tells gaps. */
+/* Runs inside test guests: writes for ever and tells how far it is. */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +23,7 @@ enum {
 
 /* What the writer shows to `rig_tool gap`, in a mapped file on tmpfs. */
 struct progress {
-	uint64_t writes;
+	_Atomic uint64_t writes;
 	uint64_t last_ms;
 	uint64_t max_gap_ms;
 };
@@ -51,23 +50,6 @@ fail(const char *what)
 {
 	fprintf(stderr, "rig_tool: %s: %s\n", what, strerror(errno));
 	return 1;
-}
-
-/*
- * Returns once the port that is standard input has something to read.
- * A port without a host end is always "hung up", so poll alone would spin.
- */
-static int
-wait_for_input(void)
-{
-	struct pollfd pfd = { .fd = 0, .events = POLLIN };
-
-	for (;;) {
-		if (poll(&pfd, 1, 1000) == 1 && (pfd.revents & POLLIN))
-			return 0;
-		if (pfd.revents)
-			pause_ms(5);
-	}
 }
 
 static struct progress *
@@ -164,39 +146,41 @@ print_gap(const char *progress_path, int reset)
 
 	if (!pg)
 		return fail(progress_path);
-	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", pg->writes,
-	    now > pg->last_ms ? now - pg->last_ms : 0, pg->max_gap_ms);
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+	    atomic_load(&pg->writes), now > pg->last_ms ? now - pg->last_ms : 0, pg->max_gap_ms);
 	if (reset)
 		pg->max_gap_ms = 0;
 	return 0;
 }
 
-/* Runs a command while a lock is held, which ends with the command. */
+/* Waits for a write that ends after this call; 1 when none does in time. */
 static int
-run_locked(const char *lock, char **command)
+wait_for_write(const char *progress_path, uint64_t seconds)
 {
-	int fd = open(lock, O_RDWR | O_CREAT, 0644);
+	struct progress *pg = progress_map(progress_path, 0);
+	uint64_t end = now_ms() + seconds * 1000, writes;
 
-	if (fd == -1 || flock(fd, LOCK_EX) == -1)
-		return fail(lock);
-	execvp(command[0], command);
-	return fail(command[0]);
+	if (!pg)
+		return fail(progress_path);
+	/* The first one may have begun before the call. */
+	for (writes = pg->writes; pg->writes < writes + 2; pause_ms(2))
+		if (now_ms() > end)
+			return 1;
+	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	if (argc == 2 && !strcmp(argv[1], "wait"))
-		return wait_for_input();
 	if (argc == 4 && !strcmp(argv[1], "write"))
 		return run_writer(argv[2], argv[3]);
 	if (argc == 3 && !strcmp(argv[1], "gap"))
 		return print_gap(argv[2], 0);
 	if (argc == 3 && !strcmp(argv[1], "reset"))
 		return print_gap(argv[2], 1);
-	if (argc >= 4 && !strcmp(argv[1], "locked"))
-		return run_locked(argv[2], argv + 3);
-	fprintf(stderr, "usage: rig_tool wait | write DIR PROGRESS |"
-	    " gap PROGRESS | reset PROGRESS | locked FILE COMMAND...\n");
+	if (argc == 4 && !strcmp(argv[1], "more"))
+		return wait_for_write(argv[2], strtoul(argv[3], NULL, 10));
+	fprintf(stderr, "usage: rig_tool write DIR PROGRESS | gap PROGRESS |"
+	    " reset PROGRESS | more PROGRESS SECONDS\n");
 	return 2;
 }
