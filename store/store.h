@@ -27,6 +27,9 @@ struct store;
 #define STORE_BLOCK_BYTES 65536u
 /* Data blocks that one chunk carries: one frame. */
 #define STORE_CHUNK_BLOCKS 16u
+/* Chunks that a caller may hold at once, got and not yet submitted: the
+ * pipeline has more buffers than these, or the caller would wait for itself. */
+#define STORE_CHUNKS_HELD 12u
 
 /* ---- the repository ---- */
 
