@@ -51,8 +51,9 @@ int catalog_remove(struct catalog *c, const char *repository_id,
     const char *point_id, struct err *err);
 
 /*
- * Points of a repository, ordered by domain, then time, then id.  domain
- * NULL: of all.  Manifests come without definition (manifest_to_json's short
+ * Points of a repository, ordered by domain, then time; a child stands after
+ * its parent even if the clock was set back between them.  domain NULL: of
+ * all.  A visit may add and remove points; non-zero from fn ends it, with 0.  Manifests come without definition (manifest_to_json's short
  * form) and stay owned by the catalog during the visit.
  */
 typedef int catalog_point_fn(void *arg, const struct manifest *m);
@@ -61,8 +62,10 @@ int catalog_points(struct catalog *c, const char *repository_id,
 
 /*
  * Resolves a POINT as a person writes it (cli.md): DOMAIN@latest,
- * DOMAIN@TIME, DOMAIN@-N, or the start of an id.  ERR_NOT_FOUND says what is
- * there instead; an ambiguous start is ERR_ARG and lists candidates.
+ * DOMAIN@TIME, DOMAIN@-N, or the start of an id.  The last '@' counts.  A TIME
+ * stands for all of the second, minute or day that it names.  ERR_NOT_FOUND
+ * says what is there instead; an ambiguous start is ERR_ARG and lists
+ * candidates.
  */
 int catalog_resolve(char out_id[HEXID_SIZE], struct catalog *c,
     const char *repository_id, const char *point, struct err *err);
@@ -76,12 +79,15 @@ struct catalog_run {
 	const char *job; /* The configuration's name, or "". */
 	int64_t started_ms;
 };
-/* Runs of dead processes are closed as "interrupted" by recovery. */
+/* The run belongs to the calling process. */
 int catalog_run_begin(struct catalog *c, const struct catalog_run *run,
     struct err *err);
 /* outcome: "done", "demoted", "failed", "cancelled"; point "" if none. */
 int catalog_run_end(struct catalog *c, const char *run_id,
     const char *outcome, const char *point_id, const char *message,
+    struct err *err);
+/* Closes runs of dead processes as "interrupted"; recovery calls it. */
+int catalog_runs_close_dead(struct catalog *c, uint64_t *closed,
     struct err *err);
 
 #endif
