@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a block device down to the disks it lies on, by /sys: partitions to
+ * their disk, device mapper and md to their members, loop to its file.
+ */
+#ifndef HOLDSTILL_GUEST_BLOCKDEV_H
+#define HOLDSTILL_GUEST_BLOCKDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define BLOCKDEV_LEAVES_MAX 32
+#define BLOCKDEV_NAME_SIZE 64
+#define BLOCKDEV_BACKING_SIZE 512
+
+struct blockdev_leaf {
+	char name[BLOCKDEV_NAME_SIZE]; /* The kernel's: "vda", "loop0". */
+	char backing[BLOCKDEV_BACKING_SIZE]; /* A loop's file, else "". */
+};
+
+struct blockdev {
+	struct blockdev_leaf leaves[BLOCKDEV_LEAVES_MAX];
+	size_t count;
+	bool incomplete; /* More leaves than fit, or a part of /sys unread. */
+};
+
+/* Adds the leaves under MAJOR:MINOR; false: no block device of that number.
+ * sysfs is "/sys" (a test's tree otherwise). */
+bool blockdev_walk_number(struct blockdev *out, const char *sysfs,
+    unsigned int major, unsigned int minor);
+
+/* The same for a device by its kernel name ("dm-0", "vda1"). */
+bool blockdev_walk_name(struct blockdev *out, const char *sysfs,
+    const char *name);
+
+/* Adds the other members of the btrfs that has the device as a member. */
+void blockdev_walk_btrfs(struct blockdev *out, const char *sysfs,
+    const char *name);
+
+/* The kernel name of MAJOR:MINOR; false if there is no such device. */
+bool blockdev_name(char out[BLOCKDEV_NAME_SIZE], const char *sysfs,
+    unsigned int major, unsigned int minor);
+
+/* The serial number of a disk (virtio, NVMe, SCSI); "" if it has none. */
+void blockdev_serial(char *out, size_t size, const char *sysfs,
+    const char *name);
+
+/* The disk with that serial; "" if there is none. */
+void blockdev_find_serial(char out[BLOCKDEV_NAME_SIZE], const char *sysfs,
+    const char *serial);
+
+/* Is there a disk of this name? */
+bool blockdev_is_disk(const char *sysfs, const char *name);
+
+#endif

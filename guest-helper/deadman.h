@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dead-man: a process of its own, forked for one session, that owns
+ * freeze and thaw.  It thaws when it is told to, when the lease ends, when
+ * the helper that forked it dies (end of file on their socket), and on
+ * SIGTERM; then it ends.  Its memory is locked, its descriptors are opened
+ * beforehand, and from the start on it neither allocates nor logs nor opens.
+ *
+ * One thread for each file system makes the calls that may block, so that a
+ * file system that hangs in its freeze keeps no other one from being thawed,
+ * and never the timer from running.
+ *
+ * The helper's end; one thread.
+ */
+#ifndef HOLDSTILL_GUEST_DEADMAN_H
+#define HOLDSTILL_GUEST_DEADMAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/proto/message.h"
+
+struct err;
+
+enum deadman_kind {
+	/* Reports, in this order: */
+	DEADMAN_SYNCED = 1, /* All are synced: ready to freeze. */
+	DEADMAN_FROZEN,	    /* Every freeze has come back. */
+	DEADMAN_THAWED,	    /* Everything is thawed; the process ends. */
+	/* Commands: */
+	DEADMAN_FREEZE,
+	DEADMAN_THAW,  /* Asked for by the host: makes a proof. */
+	DEADMAN_ABORT, /* Thaws without a proof. */
+};
+
+struct deadman_result {
+	bool frozen; /* Its FIFREEZE succeeded. */
+	bool thawed; /* Its FITHAW succeeded: nobody thawed it before. */
+	int freeze_errno;
+	int thaw_errno;
+};
+
+struct deadman_report {
+	enum deadman_kind kind;
+	bool asked; /* The host's thaw ended the freeze. */
+	bool lease_expired;
+	bool complete;	      /* Every freeze had come back by then. */
+	uint64_t sync_ms;
+	uint64_t begin_ns; /* Just before the first FIFREEZE. */
+	uint64_t end_ns;   /* After the last. */
+	uint64_t thaw_ns;  /* After the last FITHAW. */
+	size_t count;
+	struct deadman_result results[MESSAGE_FILESYSTEMS_MAX];
+};
+
+struct deadman {
+	int fd; /* To poll for reports; -1: there is no process. */
+	pid_t pid;
+};
+
+#define DEADMAN_INIT                                                           \
+	{                                                                      \
+		.fd = -1, .pid = -1                                            \
+	}
+
+/*
+ * Forks it for the descriptors, in the order of freezing; it begins by
+ * syncing them.  The caller keeps its own copies.  When all is thawed it
+ * removes the record from the folder record_dir (-1: there is none).
+ */
+int deadman_start(struct deadman *out, int record_dir, const int *fds,
+    size_t count, struct err *err);
+
+/* Starts the lease, then freezes.  lease_ms is at most
+ * MESSAGE_LEASE_MAX_MS; the process caps it, too. */
+int deadman_freeze(struct deadman *d, uint32_t lease_ms, struct err *err);
+
+/* asked: the host wants the proof. */
+int deadman_thaw(struct deadman *d, bool asked, struct err *err);
+
+/* 1: *out is a report; 0: none yet; -1: the process is gone. */
+int deadman_read(struct deadman *d, struct deadman_report *out);
+
+/* Forgets the process.  ended: deadman_read() said that it is gone; else it
+ * is left alone, thaws, and ends. */
+void deadman_close(struct deadman *d, bool ended);
+
+/* ---- for deadman_start only ---- */
+
+/* The process itself; never returns. */
+_Noreturn void deadman_process_run(int fd, int record_dir, const int *fds,
+    size_t count);
+
+struct deadman_command {
+	enum deadman_kind kind;
+	uint32_t lease_ms;
+};
+
+#endif

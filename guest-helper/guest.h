@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The helper's loop: channel, signals, dead-man. */
+#ifndef HOLDSTILL_GUEST_GUEST_H
+#define HOLDSTILL_GUEST_GUEST_H
+
+#include "guest-helper/mounts.h"
+
+#define GUEST_PORT "/dev/virtio-ports/org.holdstill.guest.0"
+#define GUEST_RUN_DIR "/run/holdstill"
+
+struct err;
+
+struct guest_options {
+	const char *port;    /* See channel.h. */
+	const char *run_dir; /* For the record of freezes. */
+	struct mounts_paths paths;
+};
+
+/*
+ * Serves until SIGTERM, SIGINT or SIGHUP, or until the descriptor of an
+ * "fd:" port ends; what is frozen then is thawed first.  Blocks those
+ * signals in the process.  -1 if it cannot begin.
+ */
+int guest_run(const struct guest_options *options, struct err *err);
+
+/* Prints what would be frozen, to standard output. */
+int guest_check(const struct guest_options *options, struct err *err);
+
+#endif

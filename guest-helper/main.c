@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holdstill-guest: the helper inside a guest. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "guest-helper/guest.h"
+#include "guest-helper/quietlog.h"
+
+enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
+
+struct choice {
+	bool foreground;
+	bool check;
+	bool done; /* Help or version was printed. */
+};
+
+static void
+print_help(void)
+{
+	puts("usage: holdstill-guest [--port PORT] [--foreground]\n"
+	     "       holdstill-guest --check\n"
+	     "\n"
+	     "Freezes and thaws this guest's file systems for holdstill.\n"
+	     "\n"
+	     "  --port PORT    device path, unix:PATH or fd:NUMBER\n"
+	     "                 (default " GUEST_PORT ")\n"
+	     "  --run-dir DIR  where a freeze is recorded\n"
+	     "                 (default " GUEST_RUN_DIR ")\n"
+	     "  --foreground   stay attached; log to standard error\n"
+	     "  --check        print what would be frozen, and end\n"
+	     "  --version      print the version, and end\n"
+	     "  --help         print this, and end");
+}
+
+/* Returns -1 for a wrong option, which getopt has complained about. */
+static int
+read_options(struct guest_options *options, struct choice *choice, int argc,
+    char **argv)
+{
+	static const struct option longs[] = {
+		{ "port", required_argument, NULL, 'p' },
+		{ "run-dir", required_argument, NULL, 'r' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "check", no_argument, NULL, 'c' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'p':
+			options->port = optarg;
+			break;
+		case 'r':
+			options->run_dir = optarg;
+			break;
+		case 'f':
+			choice->foreground = true;
+			break;
+		case 'c':
+			choice->check = true;
+			break;
+		case 'V':
+			puts("holdstill-guest " HOLDSTILL_VERSION);
+			choice->done = true;
+			break;
+		case 'h':
+			print_help();
+			choice->done = true;
+			break;
+		default:
+			return -1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "holdstill-guest: unexpected argument '%s'\n",
+		    argv[optind]);
+		return -1;
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct guest_options options = {
+		.port = GUEST_PORT,
+		.run_dir = GUEST_RUN_DIR,
+		.paths = { "/proc/self/mountinfo", "/sys" },
+	};
+	struct choice choice = { .foreground = false };
+	struct err err = ERR_INIT;
+	int rc;
+
+	quietlog_init();
+	if (read_options(&options, &choice, argc, argv) == -1)
+		return EXIT_USAGE;
+	if (choice.done)
+		return EXIT_OK;
+	if (!choice.check && !choice.foreground && daemon(0, 0) == -1) {
+		log_line(LOG_ERROR, "cannot leave the terminal");
+		return EXIT_FAILED;
+	}
+	rc = choice.check ? guest_check(&options, &err) :
+			    guest_run(&options, &err);
+	if (rc == -1)
+		log_line(LOG_ERROR, "%s", err.text);
+	return rc == -1 ? EXIT_FAILED : EXIT_OK;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which file systems a freeze of the planned disks has to hold, in the order
+ * of freezing: those on loop files before the file systems that hold the
+ * files, nested mounts innermost first.  Each file system once, however
+ * often it is mounted.
+ */
+#ifndef HOLDSTILL_GUEST_MOUNTS_H
+#define HOLDSTILL_GUEST_MOUNTS_H
+
+#include <stddef.h>
+
+#include "common/proto/message.h"
+
+struct err;
+
+struct mounts_paths { /* Where to look; tests look elsewhere. */
+	const char *mountinfo; /* "/proc/self/mountinfo" */
+	const char *sysfs;     /* "/sys" */
+};
+
+struct mounts_filesystem {
+	char *mount_point;
+	char type[MESSAGE_NAME_SIZE];
+	char disk[MESSAGE_NAME_SIZE]; /* Target if planned, else kernel name */
+	unsigned int major, minor;
+	enum message_fs_state state; /* PLANNED, SKIPPED or FAILED. */
+	char reason[MESSAGE_REASON_SIZE];
+	int fd; /* Open on it from mounts_open() on, else -1. */
+	/* Working values of the ordering. */
+	size_t index;	 /* Of its mount in the table. */
+	unsigned int rank; /* Loop files below it. */
+};
+
+struct mounts {
+	struct mounts_filesystem *items;
+	size_t count;
+	/* How disks were matched, if it needs saying; else "". */
+	char note[MESSAGE_REASON_SIZE];
+};
+
+/*
+ * Maps disks (none: all real disks) to file systems.  The caller calls
+ * mounts_fini.  More than MESSAGE_FILESYSTEMS_MAX is ERR_UNSUPPORTED.
+ */
+int mounts_scan(struct mounts *out, const struct mounts_paths *paths,
+    const struct message_disk *disks, size_t disk_count, struct err *err);
+
+/*
+ * Opens the planned ones.  One that cannot be reached becomes FAILED, with
+ * the reason: never fails as a whole.
+ */
+void mounts_open(struct mounts *m, const struct mounts_paths *paths);
+
+/* Closes their descriptors, so that they can be unmounted. */
+void mounts_close(struct mounts *m);
+
+void mounts_fini(struct mounts *m);
+
+#endif

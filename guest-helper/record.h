@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file that says what is about to be frozen, for a helper that starts
+ * after helper and dead-man were both killed: it thaws what is recorded, and
+ * only that.  Kept in /run, so it does not survive the freeze's kernel.
+ */
+#ifndef HOLDSTILL_GUEST_RECORD_H
+#define HOLDSTILL_GUEST_RECORD_H
+
+#include "guest-helper/mounts.h"
+
+#define RECORD_NAME "frozen"
+
+struct err;
+
+/* Opens (makes) the folder; -1 with a warning logged if that fails: the
+ * record is one net more, not a condition. */
+int record_open_dir(const char *dir);
+
+/* Writes the mount points of those with a descriptor. */
+int record_write(const char *dir, const char *boot_id, const struct mounts *m,
+    struct err *err);
+
+/* Removes it; an absent one is fine. */
+void record_remove(const char *dir);
+
+/* Thaws what a predecessor of the same boot left, and removes the record.
+ * Returns how many file systems were still frozen. */
+unsigned int record_thaw_leftovers(const char *dir, const char *boot_id);
+
+#endif

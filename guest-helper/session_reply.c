@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is answered, and the proof. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guest-helper/session_internal.h"
+
+static const char *const state_names[SESSION_STATES] = {
+	[SESSION_STABLE] = "stable",
+	[SESSION_PREPARING] = "preparing",
+	[SESSION_PREPARED] = "prepared",
+	[SESSION_FREEZING] = "freezing",
+	[SESSION_FROZEN] = "frozen",
+	[SESSION_THAWED] = "thawed",
+	[SESSION_COMMITTED] = "committed",
+	[SESSION_FAILED] = "failed",
+};
+
+const char *
+session_state_name(enum session_state state)
+{
+	return state_names[state];
+}
+
+struct message *
+session_reply_begin(struct session *s)
+{
+	message_clear(&s->reply);
+	strcpy(s->reply.session, s->id);
+	strcpy(s->reply.state, session_state_name(s->state));
+	return &s->reply;
+}
+
+void
+session_reply_send(struct session *s, uint8_t type, uint32_t id)
+{
+	channel_reply(s->channel, type, id, &s->reply);
+}
+
+void
+session_reply_error(struct session *s, uint32_t id, const struct err *err)
+{
+	struct message *m = session_reply_begin(s);
+
+	snprintf(m->error_class, sizeof(m->error_class), "%s",
+	    err_class_name(err->class));
+	snprintf(m->error_text, sizeof(m->error_text), "%s", err->text);
+	session_reply_send(s, MESSAGE_ERROR, id);
+}
+
+void
+session_pending_error(struct session *s, struct session_pending *p,
+    enum err_class class, const char *text)
+{
+	struct err err = ERR_INIT;
+
+	if (!p->waiting)
+		return;
+	p->waiting = false;
+	err_set(&err, class, "%s", text);
+	session_reply_error(s, p->id, &err);
+}
+
+void
+session_pending_set(struct session_pending *p, uint32_t id)
+{
+	p->waiting = true;
+	p->id = id;
+}
+
+void
+session_put_filesystems(struct message *m, const struct mounts *mounts)
+{
+	const struct mounts_filesystem *from;
+	struct message_filesystem *to;
+	size_t i;
+
+	m->filesystem_count = mounts->count;
+	for (i = 0; i < mounts->count; i++) {
+		from = &mounts->items[i];
+		to = &m->filesystems[i];
+		snprintf(to->mount_point, sizeof(to->mount_point), "%s",
+		    from->mount_point);
+		strcpy(to->type, from->type);
+		strcpy(to->disk, from->disk);
+		strcpy(to->reason, from->reason);
+		to->state = from->state;
+	}
+	strcpy(m->note, mounts->note);
+}
+
+static void
+explain(struct message_filesystem *to,
+    const struct deadman_result *result)
+{
+	const char *reason = "not frozen before the thaw";
+
+	to->thawed = result->thawed;
+	to->state = result->frozen ? MESSAGE_FS_FROZEN : MESSAGE_FS_FAILED;
+	if (result->frozen)
+		return;
+	switch (result->freeze_errno) {
+	case 0:
+		break;
+	case EOPNOTSUPP:
+	case ENOTTY:
+		to->state = MESSAGE_FS_SKIPPED;
+		reason = "this file system knows no freeze";
+		break;
+	case EBUSY:
+		reason = "already frozen by somebody else";
+		break;
+	default:
+		reason = strerror(result->freeze_errno);
+		break;
+	}
+	snprintf(to->reason, sizeof(to->reason), "%s", reason);
+}
+
+/* What the dead-man knows, put over what was planned. */
+void
+session_put_results(const struct session *s, struct message *m)
+{
+	const struct deadman_result *result;
+	struct message_filesystem *to;
+	size_t i;
+
+	session_put_filesystems(m, &s->mounts);
+	for (i = 0; i < s->planned_count; i++) {
+		result = &s->report.results[i];
+		to = &m->filesystems[s->planned[i]];
+		explain(to, result);
+	}
+}
+
+static bool
+is_unbroken(const struct deadman_report *r)
+{
+	size_t frozen = 0, i;
+
+	if (!r->asked || r->lease_expired || !r->complete)
+		return false;
+	for (i = 0; i < r->count; i++) {
+		if (r->results[i].frozen && !r->results[i].thawed)
+			return false;
+		frozen += r->results[i].frozen;
+	}
+	return frozen > 0;
+}
+
+void
+session_reply_proof(struct session *s, uint8_t type, uint32_t id)
+{
+	const struct deadman_report *r = &s->report;
+	struct message *m = session_reply_begin(s);
+
+	session_put_results(s, m);
+	m->freeze_begin_ns = r->begin_ns;
+	m->freeze_end_ns = r->end_ns;
+	m->thaw_ns = r->thaw_ns;
+	if (r->begin_ns != 0 && r->thaw_ns > r->begin_ns)
+		m->held_ms = (r->thaw_ns - r->begin_ns) / 1000000;
+	m->lease_expired = r->lease_expired;
+	m->unbroken = is_unbroken(r);
+	snprintf(m->note, sizeof(m->note), "%s", s->failure);
+	session_reply_send(s, type, id);
+}
