@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+hs_unit_test(test_retention hs_retention)

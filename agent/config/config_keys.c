@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sections and keys of the configuration, and how values are read. */
+#include "agent/config/config_internal.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+#define KEEP_MAX 100000
+#define LIST_SEPARATORS ", \t"
+
+/* ---- values ---- */
+
+static int
+set_text(char **out, const char *value, struct err *err)
+{
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return err_no_memory(err);
+	free(*out);
+	*out = copy;
+	return 0;
+}
+
+static int
+set_number(unsigned int *out, const char *value, unsigned int min,
+    unsigned int max, struct err *err)
+{
+	unsigned long n;
+	char *end;
+
+	n = isdigit((unsigned char)value[0]) ? strtoul(value, &end, 10) : 0;
+	if (!isdigit((unsigned char)value[0]) || *end != '\0' || n < min ||
+	    n > max) {
+		err_set(err, ERR_ARG, "'%.100s' is no number from %u to %u",
+		    value, min, max);
+		return err_hint(
+		    err, "write a whole number from %u to %u", min, max);
+	}
+	*out = (unsigned int)n;
+	return 0;
+}
+
+static int
+list_add(
+    struct config_list *list, const char *word, size_t size, struct err *err)
+{
+	char **grown =
+	    reallocarray(list->word, list->count + 1, sizeof(char *));
+
+	if (grown == NULL)
+		return err_no_memory(err);
+	list->word = grown;
+	if ((grown[list->count] = strndup(word, size)) == NULL)
+		return err_no_memory(err);
+	list->count++;
+	return 0;
+}
+
+/* Appends the words of value, so that a list may go on in a next line. */
+static int
+set_list(struct config_list *list, const char *value, struct err *err)
+{
+	const char *p = value + strspn(value, LIST_SEPARATORS);
+	size_t size;
+
+	while (*p != '\0') {
+		size = strcspn(p, LIST_SEPARATORS);
+		if (list_add(list, p, size, err) == -1)
+			return -1;
+		p += size;
+		p += strspn(p, LIST_SEPARATORS);
+	}
+	if (list->count == 0)
+		return err_set(err, ERR_ARG, "the list is empty");
+	return 0;
+}
+
+static int
+set_level(enum manifest_consistency *out, bool *has, const char *value,
+    struct err *err)
+{
+	if (manifest_consistency_parse(out, value) == -1) {
+		err_set(err, ERR_ARG, "'%.100s' is no level", value);
+		return err_hint(err, "write application, filesystem or crash");
+	}
+	*has = true;
+	return 0;
+}
+
+/* ---- [global] ---- */
+
+static int
+global_connect(void *section, const char *value, struct err *err)
+{
+	return set_text(&((struct config *)section)->connect, value, err);
+}
+
+static int
+global_state_dir(void *section, const char *value, struct err *err)
+{
+	if (value[0] != '/')
+		return err_set(
+		    err, ERR_ARG, "'%.100s' is no absolute path", value);
+	return set_text(&((struct config *)section)->state_dir, value, err);
+}
+
+static const struct config_key global_keys[] = {
+	{ .name = "repository" },
+	{ .name = "connect", .set = global_connect },
+	{ .name = "state-dir", .set = global_state_dir },
+};
+
+/* ---- [repository NAME] ---- */
+
+static int
+repository_url(void *section, const char *value, struct err *err)
+{
+	return set_text(
+	    &((struct config_repository *)section)->url, value, err);
+}
+
+static const struct config_key repository_keys[] = {
+	{ .name = "url", .set = repository_url, .required = true },
+};
+
+/* ---- [job NAME] ---- */
+
+static int
+job_domains(void *section, const char *value, struct err *err)
+{
+	return set_list(&((struct config_job *)section)->domains, value, err);
+}
+
+static int
+job_exclude_domains(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	return set_list(&job->exclude_domains, value, err);
+}
+
+static int
+job_exclude_disks(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	return set_list(&job->exclude_disks, value, err);
+}
+
+static int
+job_require(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	return set_level(&job->require, &job->has_require, value, err);
+}
+
+static int
+job_prefer(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	return set_level(&job->prefer, &job->has_prefer, value, err);
+}
+
+static int
+job_lease(void *section, const char *value, struct err *err)
+{
+	return set_number(&((struct config_job *)section)->lease_seconds, value,
+	    1, CONFIG_LEASE_MAX_SECONDS, err);
+}
+
+static int
+job_verify(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+	size_t size = strlen(value);
+	char digits[8];
+
+	if (strcmp(value, "no") == 0) {
+		job->verify_percent = 0;
+		return 0;
+	}
+	if (size > 0 && value[size - 1] == '%')
+		size--;
+	snprintf(
+	    digits, sizeof(digits), "%.*s", (int)(size < 7 ? size : 7), value);
+	if (set_number(&job->verify_percent, digits, 1, 100, err) == 0)
+		return 0;
+	err_set(
+	    err, ERR_ARG, "'%.100s' is neither 'no' nor a percentage", value);
+	return err_hint(err, "write no, or a whole number from 1 to 100");
+}
+
+#define KEEP_SETTER(what) \
+	static int job_keep_##what( \
+	    void *section, const char *value, struct err *err) \
+	{ \
+		struct config_job *job = section; \
+\
+		return set_number(&job->keep_##what, value, 0, KEEP_MAX, err); \
+	}
+KEEP_SETTER(last)
+KEEP_SETTER(hourly)
+KEEP_SETTER(daily)
+KEEP_SETTER(weekly)
+KEEP_SETTER(monthly)
+KEEP_SETTER(yearly)
+
+static const struct config_key job_keys[] = {
+	{ .name = "repository" },
+	{ .name = "domains",
+	    .set = job_domains,
+	    .list = true,
+	    .required = true },
+	{ .name = "exclude-domains", .set = job_exclude_domains, .list = true },
+	{ .name = "exclude-disks", .set = job_exclude_disks, .list = true },
+	{ .name = "require", .set = job_require },
+	{ .name = "prefer", .set = job_prefer },
+	{ .name = "lease", .set = job_lease },
+	{ .name = "keep-last", .set = job_keep_last },
+	{ .name = "keep-hourly", .set = job_keep_hourly },
+	{ .name = "keep-daily", .set = job_keep_daily },
+	{ .name = "keep-weekly", .set = job_keep_weekly },
+	{ .name = "keep-monthly", .set = job_keep_monthly },
+	{ .name = "keep-yearly", .set = job_keep_yearly },
+	{ .name = "verify", .set = job_verify },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const struct config_kind config_kinds[] = {
+	[CONFIG_GLOBAL] = { "global", false, global_keys, COUNT(global_keys) },
+	[CONFIG_REPOSITORY] = { "repository", true, repository_keys,
+	    COUNT(repository_keys) },
+	[CONFIG_JOB] = { "job", true, job_keys, COUNT(job_keys) },
+};
+const size_t config_kind_count = COUNT(config_kinds);
+
+/* ---- names for messages ---- */
+
+static const char *
+name_at(const void *names, size_t i, size_t stride)
+{
+	return *(const char *const *)(const void *)((const char *)names +
+						    i * stride);
+}
+
+#define WORD_MAX 40
+
+/* Edits between two words: insertions, removals, changes. */
+static unsigned int
+distance(const char *a, const char *b)
+{
+	unsigned int row[WORD_MAX + 1], above, left, i, j;
+	size_t size = strlen(b);
+
+	if (strlen(a) > WORD_MAX || size > WORD_MAX)
+		return UINT32_MAX;
+	for (j = 0; j <= size; j++)
+		row[j] = j;
+	for (i = 1; a[i - 1] != '\0'; i++) {
+		above = row[0];
+		row[0] = i;
+		for (j = 1; j <= size; j++) {
+			left = row[j - 1] + 1;
+			above += a[i - 1] != b[j - 1];
+			if (row[j] + 1 < left)
+				left = row[j] + 1;
+			if (above < left)
+				left = above;
+			above = row[j];
+			row[j] = left;
+		}
+	}
+	return row[size];
+}
+
+const char *
+config_nearest(const char *word, const void *names, size_t count, size_t stride)
+{
+	const char *best = NULL;
+	unsigned int least = (unsigned int)strlen(word) / 3 + 2, d;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		d = distance(word, name_at(names, i, stride));
+		if (d >= least)
+			continue;
+		least = d;
+		best = name_at(names, i, stride);
+	}
+	return best;
+}
+
+void
+config_join(
+    char *out, size_t size, const void *names, size_t count, size_t stride)
+{
+	size_t i, used;
+
+	out[0] = '\0';
+	for (i = 0; i < count; i++) {
+		used = strlen(out);
+		snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ",
+		    name_at(names, i, stride));
+	}
+}

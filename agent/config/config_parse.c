@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the text of a configuration, strictly. */
+#include "agent/config/config_internal.h"
+
+#include <ctype.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+#define KEYS_MAX 16
+
+/*
+ * inih hands over keys without line numbers and says nothing of empty
+ * sections, of repeated ones and of lines that it cuts.  It takes its lines
+ * from our reader, though, one by one, so the reader knows all of that.
+ */
+struct parser {
+	struct config *config;
+	const char *next; /* The rest of the file. */
+	unsigned int line;
+	bool indented;                  /* The line begins with a blank. */
+	const struct config_kind *kind; /* Of the section, or NULL. */
+	void *section;
+	const char *section_name;
+	unsigned int section_line;
+	bool global_seen;
+	unsigned int seen[KEYS_MAX]; /* Lines of its keys, 0: not given. */
+	int last_key;
+	/* Names of repositories are looked up at the end. */
+	struct reference *references;
+	size_t reference_count;
+	bool failed;
+	struct err *err;
+};
+
+struct reference {
+	const struct config_repository **to;
+	char *name;
+	unsigned int line;
+};
+
+static int
+fail_at(struct parser *p, unsigned int line)
+{
+	if (!p->failed)
+		err_prefix(p->err, "%s:%u", p->config->path, line);
+	p->failed = true;
+	return -1;
+}
+
+/* ---- sections ---- */
+
+static const struct config_kind *
+find_kind(const char *name, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < config_kind_count; i++)
+		if (strlen(config_kinds[i].name) == size &&
+		    memcmp(config_kinds[i].name, name, size) == 0)
+			return &config_kinds[i];
+	return NULL;
+}
+
+/* A job's name is part of file names, of units and of lines in a log. */
+static bool
+name_valid(const char *name)
+{
+	return name[0] != '\0' && name[0] != '-' && name[0] != '.' &&
+	       strlen(name) <= 64 &&
+	       strspn(name,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		   "0123456789._-") == strlen(name);
+}
+
+static int
+grow(void *array, size_t count, struct err *err)
+{
+	void **old = *(void ***)array;
+	void **grown = reallocarray(old, count + 1, sizeof(void *));
+
+	if (grown == NULL)
+		return err_no_memory(err);
+	*(void ***)array = grown;
+	return 0;
+}
+
+static int
+add_repository(struct parser *p, const char *name)
+{
+	struct config *config = p->config;
+	struct config_repository *repository;
+
+	if (config_find_repository(config, name) != NULL)
+		return err_set(
+		    p->err, ERR_ARG, "a second section [repository %s]", name);
+	if (grow(&config->repositories, config->repository_count, p->err) == -1)
+		return -1;
+	if ((repository = calloc(1, sizeof(*repository))) == NULL)
+		return err_no_memory(p->err);
+	config->repositories[config->repository_count++] = repository;
+	repository->line = p->line;
+	p->section = repository;
+	repository->name = strdup(name);
+	return repository->name == NULL ? err_no_memory(p->err) : 0;
+}
+
+static int
+add_job(struct parser *p, const char *name)
+{
+	struct config *config = p->config;
+	struct config_job *job;
+
+	if (config_get_job(config, name) != NULL)
+		return err_set(
+		    p->err, ERR_ARG, "a second section [job %s]", name);
+	if (grow(&config->jobs, config->job_count, p->err) == -1)
+		return -1;
+	if ((job = calloc(1, sizeof(*job))) == NULL)
+		return err_no_memory(p->err);
+	config->jobs[config->job_count++] = job;
+	job->line = p->line;
+	job->lease_seconds = CONFIG_LEASE_DEFAULT_SECONDS;
+	p->section = job;
+	job->name = strdup(name);
+	return job->name == NULL ? err_no_memory(p->err) : 0;
+}
+
+static int
+end_section(struct parser *p)
+{
+	size_t i;
+
+	for (i = 0; p->kind != NULL && i < p->kind->key_count; i++) {
+		if (!p->kind->keys[i].required || p->seen[i] != 0)
+			continue;
+		err_set(p->err, ERR_ARG, "[%s %s] has no '%s'", p->kind->name,
+		    p->section_name, p->kind->keys[i].name);
+		return fail_at(p, p->section_line);
+	}
+	return 0;
+}
+
+static int
+unknown_section(struct parser *p, const char *text)
+{
+	err_set(p->err, ERR_ARG, "unknown section [%.100s]", text);
+	return err_hint(p->err, "there are [global], [repository NAME] and "
+				"[job NAME]");
+}
+
+/* text: what stands between the brackets. */
+static int
+open_section(struct parser *p, char *text)
+{
+	size_t size = strcspn(text, " \t");
+	const struct config_kind *kind = find_kind(text, size);
+	char *name = text + size + strspn(text + size, " \t");
+
+	if (kind == NULL || (!kind->named && *name != '\0'))
+		return unknown_section(p, text);
+	if (kind->named && !name_valid(name)) {
+		err_set(p->err, ERR_ARG, "[%.100s] needs a name", text);
+		return err_hint(p->err,
+		    "write [%s NAME]; a name has letters, "
+		    "digits, '.', '_', '-'",
+		    kind->name);
+	}
+	if (kind == &config_kinds[CONFIG_REPOSITORY]) {
+		if (add_repository(p, name) == -1)
+			return -1;
+		p->section_name =
+		    p->config->repositories[p->config->repository_count - 1]
+			->name;
+	} else if (kind == &config_kinds[CONFIG_JOB]) {
+		if (add_job(p, name) == -1)
+			return -1;
+		p->section_name =
+		    p->config->jobs[p->config->job_count - 1]->name;
+	} else if (p->global_seen) {
+		return err_set(p->err, ERR_ARG, "a second section [global]");
+	} else {
+		p->global_seen = true;
+		p->section = p->config;
+		p->section_name = "";
+	}
+	p->kind = kind;
+	return 0;
+}
+
+static int
+begin_section(struct parser *p, const char *line)
+{
+	const char *end = strchr(line, ']');
+	char *text;
+	int rc;
+
+	if (end == NULL) {
+		err_set(p->err, ERR_ARG, "the section's ']' is missing");
+		return fail_at(p, p->line);
+	}
+	if (end_section(p) == -1)
+		return -1;
+	while (end > line + 1 && isblank((unsigned char)end[-1]))
+		end--;
+	line += 1 + strspn(line + 1, " \t");
+	text = strndup(line, end > line ? (size_t)(end - line) : 0);
+	if (text == NULL) {
+		err_no_memory(p->err);
+		return fail_at(p, p->line);
+	}
+	memset(p->seen, 0, sizeof(p->seen));
+	p->last_key = -1;
+	p->section_line = p->line;
+	rc = open_section(p, text);
+	free(text);
+	return rc == -1 ? fail_at(p, p->line) : 0;
+}
+
+/* ---- lines ---- */
+
+static bool
+is_blank_or_comment(const char *line, size_t size)
+{
+	size_t i = 0;
+
+	while (i < size && isspace((unsigned char)line[i]))
+		i++;
+	return i == size || line[i] == '#' || line[i] == ';';
+}
+
+static int
+check_line(struct parser *p, const char *line, size_t size, int room)
+{
+	if (size + 2 > (size_t)room) {
+		err_set(p->err, ERR_ARG,
+		    "the line is longer than %d characters", room - 2);
+		err_hint(p->err, "a list may go on in indented lines");
+		return fail_at(p, p->line);
+	}
+	p->indented = isblank((unsigned char)line[0]);
+	/*
+	 * inih would take an indented "key = value" for more of the value
+	 * above, silently.
+	 */
+	if (p->indented && !is_blank_or_comment(line, size) &&
+	    (strcspn(line, "=:") < size || line[strspn(line, " \t")] == '[')) {
+		err_set(p->err, ERR_ARG,
+		    "an indented line goes on with the "
+		    "list above it, but this one looks like a new entry");
+		err_hint(p->err, "remove the blanks at its beginning");
+		return fail_at(p, p->line);
+	}
+	return 0;
+}
+
+/* The size without a "; comment", which inih leaves in indented lines. */
+static size_t
+cut_comment(const char *line, size_t size)
+{
+	size_t i;
+
+	for (i = 1; i < size; i++)
+		if (line[i] == ';' && isblank((unsigned char)line[i - 1]))
+			return i;
+	return size;
+}
+
+/* inih's reader: like fgets() of the next line. */
+static char *
+read_line(char *out, int room, void *stream)
+{
+	struct parser *p = stream;
+	const char *line = p->next;
+	size_t size = strcspn(line, "\n");
+
+	if (p->failed || *line == '\0')
+		return NULL;
+	p->line++;
+	p->next += size + (line[size] == '\n');
+	size = cut_comment(line, size);
+	if (check_line(p, line, size, room) == -1)
+		return NULL;
+	memcpy(out, line, size);
+	out[size] = '\n';
+	out[size + 1] = '\0';
+	if (out[0] == '[' && begin_section(p, out) == -1)
+		return NULL;
+	return out;
+}
+
+/* ---- keys ---- */
+
+static int
+unknown_key(struct parser *p, const char *name)
+{
+	const struct config_kind *kind = p->kind;
+	const char *near = config_nearest(
+	    name, kind->keys, kind->key_count, sizeof(*kind->keys));
+	char all[256];
+
+	err_set(p->err, ERR_ARG, "unknown key '%.100s' in [%s%s%s]", name,
+	    kind->name, kind->named ? " " : "", p->section_name);
+	if (near != NULL)
+		return err_hint(p->err, "did you mean '%s'?", near);
+	config_join(
+	    all, sizeof(all), kind->keys, kind->key_count, sizeof(*kind->keys));
+	return err_hint(p->err, "allowed: %s", all);
+}
+
+static int
+add_reference(struct parser *p, const char *name)
+{
+	const struct config_repository **to = &p->config->repository;
+	struct reference *grown;
+
+	if (p->kind == &config_kinds[CONFIG_JOB])
+		to = &((struct config_job *)p->section)->repository;
+	grown =
+	    reallocarray(p->references, p->reference_count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return err_no_memory(p->err);
+	p->references = grown;
+	grown += p->reference_count;
+	grown->to = to;
+	grown->line = p->line;
+	if ((grown->name = strdup(name)) == NULL)
+		return err_no_memory(p->err);
+	p->reference_count++;
+	return 0;
+}
+
+static int
+set_key(struct parser *p, int number, const char *value)
+{
+	const struct config_key *key = &p->kind->keys[number];
+	bool more = p->indented && number == p->last_key;
+
+	if (more && !key->list)
+		return err_set(p->err, ERR_ARG,
+		    "'%s' is no list and cannot "
+		    "go on in an indented line",
+		    key->name);
+	if (!more && p->seen[number] != 0)
+		return err_set(p->err, ERR_ARG,
+		    "'%s' is given twice, first in line %u", key->name,
+		    p->seen[number]);
+	if (value[0] == '\0')
+		return err_set(p->err, ERR_ARG, "'%s' has no value", key->name);
+	if (!more)
+		p->seen[number] = p->line;
+	p->last_key = number;
+	if (key->set == NULL)
+		return add_reference(p, value);
+	if (key->set(p->section, value, p->err) == -1)
+		return err_prefix(p->err, "%s", key->name);
+	return 0;
+}
+
+/* inih's handler; 0 tells it of an error. */
+static int
+handle_key(void *arg, const char *section, const char *name, const char *value)
+{
+	struct parser *p = arg;
+	size_t i;
+	int rc = -1;
+
+	(void)section; /* inih cuts long ones; the reader has the whole. */
+	if (p->failed)
+		return 0;
+	if (p->kind == NULL) {
+		err_set(p->err, ERR_ARG,
+		    "'%.100s' stands before the first "
+		    "section",
+		    name);
+		err_hint(p->err, "begin with [global], [repository NAME] or "
+				 "[job NAME]");
+		return fail_at(p, p->line) == 0;
+	}
+	for (i = 0; i < p->kind->key_count; i++)
+		if (strcmp(p->kind->keys[i].name, name) == 0)
+			break;
+	rc = i < p->kind->key_count ? set_key(p, (int)i, value)
+				    : unknown_key(p, name);
+	if (rc == -1)
+		fail_at(p, p->line);
+	return rc == 0;
+}
+
+/* ---- the whole ---- */
+
+static int
+no_such_repository(struct parser *p, const struct reference *reference)
+{
+	const struct config *config = p->config;
+	const char *names[32] = { NULL };
+	char all[256];
+	size_t i, n = config->repository_count;
+
+	for (i = 0; i < n && i < 32; i++)
+		names[i] = config->repositories[i]->name;
+	config_join(all, sizeof(all), names, i, sizeof(names[0]));
+	err_set(p->err, ERR_ARG, "there is no [repository %.100s]",
+	    reference->name);
+	if (n == 0)
+		err_hint(p->err, "add a section [repository %.64s] with a url",
+		    reference->name);
+	else
+		err_hint(p->err, "there are: %s", all);
+	return fail_at(p, reference->line);
+}
+
+static int
+resolve_references(struct parser *p)
+{
+	const struct reference *reference;
+	size_t i;
+
+	for (i = 0; i < p->reference_count; i++) {
+		reference = &p->references[i];
+		*reference->to =
+		    config_find_repository(p->config, reference->name);
+		if (*reference->to == NULL)
+			return no_such_repository(p, reference);
+	}
+	if (p->config->repository == NULL && p->config->repository_count == 1)
+		p->config->repository = p->config->repositories[0];
+	return 0;
+}
+
+static int
+check_job(struct parser *p, struct config_job *job)
+{
+	if (job->repository == NULL)
+		job->repository = p->config->repository;
+	if (job->repository == NULL) {
+		err_set(
+		    p->err, ERR_ARG, "[job %s] has no 'repository'", job->name);
+		err_hint(p->err, "name one here, or the default in [global]");
+		return fail_at(p, job->line);
+	}
+	if (job->has_require && job->has_prefer && job->prefer < job->require) {
+		err_set(p->err, ERR_ARG,
+		    "[job %s] prefers less (%s) than it "
+		    "requires (%s)",
+		    job->name, manifest_consistency_name(job->prefer),
+		    manifest_consistency_name(job->require));
+		return fail_at(p, job->line);
+	}
+	return 0;
+}
+
+static int
+parse_whole(struct parser *p)
+{
+	size_t i;
+	int line = ini_parse_stream(read_line, p, handle_key, p);
+
+	if (p->failed)
+		return -1;
+	if (line != 0) {
+		err_set(p->err, ERR_ARG,
+		    "neither a [section] nor "
+		    "'key = value'");
+		return fail_at(p, line > 0 ? (unsigned int)line : p->line);
+	}
+	if (end_section(p) == -1 || resolve_references(p) == -1)
+		return -1;
+	for (i = 0; i < p->config->job_count; i++)
+		if (check_job(p, p->config->jobs[i]) == -1)
+			return -1;
+	return 0;
+}
+
+int
+config_parse(struct config *config, const char *text, struct err *err)
+{
+	struct parser p = {
+		.config = config, .next = text, .last_key = -1, .err = err
+	};
+	size_t i;
+	int rc = parse_whole(&p);
+
+	for (i = 0; i < p.reference_count; i++)
+		free(p.references[i].name);
+	free(p.references);
+	return rc;
+}
