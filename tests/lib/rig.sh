@@ -132,21 +132,30 @@ _rig_libvirt_answers() {
 	timeout 20 virsh -q uri >/dev/null 2>&1
 }
 
-# Starts daemon $1 unless one runs, and remembers it as ours.
+# Starts daemon $1 and remembers it as ours. Under its usual pid file, so that
+# a second one cannot start beside it and take its socket away.
 _rig_daemon_start() {
-	local pid pidfile=$RIG_SHARED/$1.pid
+	local pidfile=/run/$1.pid
 
-	"$1" -d -p "$pidfile" 9>&- >/dev/null 2>"$RIG_SHARED/$1.err" ||
-	    return 0
-	pid=$(cat "$pidfile")
-	rig_proc_id "$pid" >"$RIG_SHARED/$1.ours"
+	"$1" -d 9>&- >/dev/null 2>&1 || return 0
+	rig_wait_for 10 "pid of $1" test -s "$pidfile" &&
+	    rig_proc_id "$(cat "$pidfile")" >"$RIG_SHARED/$1.ours"
 }
 
 _rig_daemon_stop() {
 	local ours=$RIG_SHARED/$1.ours
 
 	[ -s "$ours" ] && rig_end_proc "$(cat "$ours")"
-	rm -f "$ours" "$RIG_SHARED/$1.pid" "$RIG_SHARED/$1.err"
+	rm -f "$ours"
+}
+
+_rig_daemon_lives() {
+	local pid
+
+	for pid in $(pidof "$1"); do
+		[ -z "$(rig_proc_id "$pid")" ] || return 0
+	done
+	return 1
 }
 
 # QEMU runs as another user; without this libvirt probes it at each define.
@@ -180,22 +189,32 @@ _rig_sweep() {
 	done
 }
 
-_rig_host_start() {
-	if ! _rig_libvirt_answers; then
-		_rig_kvm_open
-		_rig_daemon_start virtlogd
-		_rig_daemon_start libvirtd
-		rig_wait_for 60 "answer from libvirtd" _rig_libvirt_answers ||
-		    return 1
+_rig_libvirt_start() {
+	_rig_libvirt_answers && return 0
+	# One that has just been started by somebody else is waited for.
+	if _rig_daemon_lives libvirtd &&
+	    rig_wait_for 10 "answer from libvirtd" _rig_libvirt_answers; then
+		return 0
 	fi
+	_rig_kvm_open
+	_rig_daemon_start virtlogd
+	_rig_daemon_start libvirtd
+	rig_wait_for 60 "answer from libvirtd" _rig_libvirt_answers
+}
+
+_rig_host_start() {
+	_rig_libvirt_start || return 1
 	_rig_sweep
 	echo "$RIG_DIR" >"$RIG_SHARED/users/$_rig_me"
 }
 
 _rig_host_stop() {
+	_rig_clean_dir "$1"
 	rm -f "$RIG_SHARED/users/$_rig_me"
 	_rig_sweep
-	if [ -z "$(ls "$RIG_SHARED/users")" ]; then
+	# A domain that still runs is somebody else's, who needs libvirtd.
+	if [ -z "$(ls "$RIG_SHARED/users")" ] &&
+	    [ -z "$(virsh -q list --name 2>/dev/null)" ]; then
 		_rig_daemon_stop libvirtd
 		_rig_daemon_stop virtlogd
 		_rig_kvm_close
@@ -204,11 +223,18 @@ _rig_host_stop() {
 
 # Domains, mounts and files of the work directory $1.
 _rig_clean_dir() {
-	local dir=$1 dom mnt
+	local dir=$1 dom mnt id
 
 	case $dir in */holdstill-test.*) ;; *) return 0 ;; esac
+	# Somebody may have ended libvirtd under us: it is needed once more.
+	if [ -n "$(_rig_qemus_of "$dir")" ]; then
+		_rig_libvirt_start
+	fi
 	for dom in $(virsh -q list --all --name 2>/dev/null); do
 		_rig_domain_is_of "$dom" "$dir" && _rig_domain_remove "$dom"
+	done
+	for id in $(_rig_qemus_of "$dir"); do
+		rig_end_proc "$id"
 	done
 	awk -v d="$dir/" 'index($2, d) == 1 { print $2 }' /proc/mounts |
 	    sort -r | while read -r mnt; do
@@ -217,6 +243,17 @@ _rig_clean_dir() {
 	losetup -n -O NAME,BACK-FILE | awk -v d="$dir/" \
 	    'index($2, d) == 1 { print $1 }' | xargs -r -n 1 losetup -d
 	[ -n "${HOLDSTILL_TEST_KEEP:-}" ] || rm -rf --one-file-system "$dir"
+}
+
+# Ids of the QEMU processes that work in the directory $1.
+_rig_qemus_of() {
+	local proc
+
+	for proc in /proc/[0-9]*; do
+		tr '\0' ' ' <"$proc/cmdline" |
+		    grep -q "^[^ ]*qemu-system-.*$1/" &&
+			rig_proc_id "${proc#/proc/}"
+	done 2>/dev/null
 }
 
 # A domain is a rig's when its definition names the rig's directory, or when
@@ -276,7 +313,6 @@ rig_stop() {
 	done
 	_rig_exit_commands=()
 	RIG_DIR=
-	_rig_clean_dir "$dir"
-	_rig_locked _rig_host_stop
+	_rig_locked _rig_host_stop "$dir"
 	trap - EXIT
 }
