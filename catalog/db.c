@@ -184,6 +184,24 @@ prepare_all(struct db *db, struct err *err)
 	return 0;
 }
 
+/*
+ * SQLite would make it readable to everybody; it takes an empty file for a new
+ * one, and the log's mode from it.  A file that exists is not even opened:
+ * closing it would drop the locks of this process's other handles on it.
+ */
+static int
+make_private(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd == -1 && errno == EEXIST)
+		return 0;
+	if (fd == -1)
+		return err_errno(err, errno, "cannot make '%s'", path);
+	close(fd);
+	return 0;
+}
+
 int
 db_open(struct db **out, const char *path, const struct db_schema *schema,
     struct err *err)
@@ -194,6 +212,8 @@ db_open(struct db **out, const char *path, const struct db_schema *schema,
 	if (db == NULL)
 		return err_no_memory(err);
 	db->schema = schema;
+	if (make_private(path, err) == -1)
+		goto out;
 	if (sqlite3_open_v2(path, &db->sqlite,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 		    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
@@ -234,7 +254,8 @@ db_lock(const char *state_dir, const char *name, struct err *err)
 	char *path = NULL;
 	int fd = -1;
 
-	if (io_make_dirs(state_dir, 0700, err) == -1)
+	/* QEMU reaches sockets and scratch files below it. */
+	if (io_make_dirs(state_dir, 0711, err) == -1)
 		return -1;
 	if (asprintf(&path, "%s/%s.lock", state_dir, name) == -1) {
 		err_no_memory(err);
