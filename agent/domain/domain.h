@@ -55,7 +55,8 @@ int domain_state(struct domain *d, enum domain_state *out, struct err *err);
 /* Continues a paused domain. */
 int domain_resume(struct domain *d, struct err *err);
 
-/* The domain as a person would define it again (malloc; caller frees). */
+/* The domain as a person would define it again (malloc; caller frees): as
+ * it will start next time, and without passwords of consoles. */
 int domain_definition(char **out, struct domain *d, struct err *err);
 
 /* ---- disks ---- */
@@ -70,10 +71,14 @@ struct domain_disk {
 	bool writable; /* false: read-only. */
 	bool is_disk;  /* false: cdrom, floppy. */
 	bool shareable; /* Others write to it too, or transient. */
+	bool can_track; /* qcow2 (version 3), writable: can keep bitmaps. */
 };
 /* Caller frees with domain_disks_free. */
 int domain_disks(struct domain_disk **out, size_t *out_count,
     struct domain *d, struct err *err);
+/* The same from a text; sizes are 0 and can_track is false. */
+int domain_disks_parse(struct domain_disk **out, size_t *out_count,
+    const char *xml, struct err *err);
 void domain_disks_free(struct domain_disk *disks, size_t count);
 
 /* ---- checkpoints ---- */
@@ -92,8 +97,11 @@ int domain_checkpoints(struct domain *d, domain_checkpoint_fn *fn, void *arg,
 int domain_checkpoint_usable(struct domain *d, const char *checkpoint,
     const char *target, char *out_reason, size_t reason_size, struct err *err);
 
-/* Deletes a checkpoint of ours with its bitmaps; one whose bitmaps are gone
- * loses its metadata.  An absent one succeeds. */
+/*
+ * Deletes a checkpoint of ours with its bitmaps; one whose bitmaps are gone
+ * loses its metadata, one whose metadata is gone its bitmaps.  An absent one
+ * succeeds.  ERR_BUSY while the domain is off: try again when it runs.
+ */
 int domain_checkpoint_delete(struct domain *d, const char *name,
     struct err *err);
 
@@ -113,7 +121,8 @@ struct domain_backup_disk {
 };
 struct domain_backup {
 	const char *socket_path; /* UNIX socket that QEMU will listen on. */
-	const char *checkpoint;	 /* New, for all disks that can have one. */
+	/* New, for all disks that can have one; NULL: none. */
+	const char *checkpoint;
 	const struct domain_backup_disk *disks;
 	size_t disk_count;
 };
@@ -129,8 +138,9 @@ int domain_make_shared_dir(struct domain *d, const char *path,
 
 /*
  * The picture: starts the pull-mode job and makes the checkpoint, all disks
- * at one instant.  ERR_BUSY when another job holds the domain.  ERR_CORRUPT
- * when a bitmap proves unusable only now.
+ * at one instant.  ERR_BUSY when another job holds the domain, or a disk is
+ * no longer as large as its scratch file.  ERR_CORRUPT when a bitmap proves
+ * unusable only now.  Disks that are not named are left out.
  */
 int domain_backup_begin(struct domain *d, const struct domain_backup *backup,
     struct err *err);
@@ -142,13 +152,25 @@ int domain_backup_running(struct domain *d, bool *out, struct err *err);
 int domain_backup_scratch_used(struct domain *d, uint64_t *out_bytes,
     struct err *err);
 
-/* Ends the job; one that is gone succeeds. */
+/* Ends the pull backup that runs, whose ever it is, and waits until it is
+ * gone; one that is gone already succeeds. */
 int domain_backup_end(struct domain *d, struct err *err);
+/* As above, but only if its server listens at socket_path: for clearing up
+ * after a dead process, where the job may be somebody else's by now. */
+int domain_backup_end_own(struct domain *d, const char *socket_path,
+    struct err *err);
 
 /* The name of a disk's dirty bitmap context on the export. */
 #define DOMAIN_BITMAP_CONTEXT "qemu:dirty-bitmap:backup-%s"
 
 /* ---- guest ---- */
+
+/*
+ * Has a program in the guest opened its end of the channel?  libvirt and
+ * QEMU know at once.  ERR_NOT_FOUND: the domain has no such channel.
+ */
+int domain_channel_connected(struct domain *d, const char *name, bool *out,
+    struct err *err);
 
 /*
  * Opens the guest's virtio-serial channel.  *out_fd is one end of a stream
