@@ -248,6 +248,24 @@ domain_backup_running(struct domain *d, bool *out, struct err *err)
 }
 
 int
+domain_backup_serves(struct domain *d, const char *socket_path, bool *out,
+    struct err *err)
+{
+	const xmlNode *server;
+	xmlDoc *doc;
+
+	*out = false;
+	if (read_job(&doc, d, err) == -1)
+		return -1;
+	if (doc == NULL)
+		return 0;
+	server = domain_xml_child(xmlDocGetRootElement(doc), "server");
+	*out = domain_xml_attr_is(server, "socket", socket_path);
+	xmlFreeDoc(doc);
+	return 0;
+}
+
+int
 domain_backup_scratch_used(struct domain *d, uint64_t *out_bytes,
     struct err *err)
 {
@@ -298,22 +316,4 @@ domain_backup_end(struct domain *d, struct err *err)
 		return domain_err(err, "cannot end the backup job of '%s'",
 		    d->name);
 	return wait_ended(d, err);
-}
-
-int
-domain_backup_end_own(struct domain *d, const char *socket_path,
-    struct err *err)
-{
-	const xmlNode *server;
-	xmlDoc *doc;
-	bool own;
-
-	if (read_job(&doc, d, err) == -1)
-		return -1;
-	if (doc == NULL)
-		return 0;
-	server = domain_xml_child(xmlDocGetRootElement(doc), "server");
-	own = domain_xml_attr_is(server, "socket", socket_path);
-	xmlFreeDoc(doc);
-	return own ? domain_backup_end(d, err) : 0;
 }

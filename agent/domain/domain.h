@@ -148,6 +148,11 @@ int domain_backup_begin(struct domain *d, const struct domain_backup *backup,
 /* Which of our jobs runs: *out is true if a pull backup is running now. */
 int domain_backup_running(struct domain *d, bool *out, struct err *err);
 
+/* Does the backup that runs serve this socket?  Tells our own job from one
+ * that somebody else has begun since.  false when none runs. */
+int domain_backup_serves(struct domain *d, const char *socket_path, bool *out,
+    struct err *err);
+
 /* Scratch space in use, as QEMU counts it. */
 int domain_backup_scratch_used(struct domain *d, uint64_t *out_bytes,
     struct err *err);
@@ -155,10 +160,6 @@ int domain_backup_scratch_used(struct domain *d, uint64_t *out_bytes,
 /* Ends the pull backup that runs, whose ever it is, and waits until it is
  * gone; one that is gone already succeeds. */
 int domain_backup_end(struct domain *d, struct err *err);
-/* As above, but only if its server listens at socket_path: for clearing up
- * after a dead process, where the job may be somebody else's by now. */
-int domain_backup_end_own(struct domain *d, const char *socket_path,
-    struct err *err);
 
 /* The name of a disk's dirty bitmap context on the export. */
 #define DOMAIN_BITMAP_CONTEXT "qemu:dirty-bitmap:backup-%s"

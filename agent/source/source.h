@@ -22,19 +22,26 @@ struct source_disk {
 };
 
 struct source_result {
-	uint64_t changed_bytes; /* In blocks of the store. */
+	/* In whole blocks of the store.  Incremental: what the bitmap names;
+	 * full: what holds data. */
+	uint64_t changed_bytes;
 	uint64_t read_bytes;
 };
 
 /*
  * Called now and then while data flows and while waiting (at least every
  * 250 ms), from the calling thread; -1 with err ends the copy (scratch full,
- * cancelled).
+ * cancelled).  An incremental counts changed blocks, a full the whole disk;
+ * total_bytes is 0 while the changes are still being looked up.
  */
 typedef int source_tick_fn(void *arg, uint64_t done_bytes,
     uint64_t total_bytes, struct err *err);
 
-/* The whole disk through the store's pipeline; does not end the disk. */
+/*
+ * The whole disk through the store's pipeline; does not end the disk.  After
+ * a failure some chunks may be got and not submitted, and nothing writes
+ * into them any more: abort the disk.
+ */
 int source_copy(const struct source_disk *source, struct store_disk *disk,
     source_tick_fn *tick, void *arg, struct source_result *result,
     struct err *err);

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A disk's blocks from its NBD export to the store.
+ *
+ * Two threads: a worker moves the data and may wait long for the store; the
+ * calling thread only calls tick, so that a full scratch file or a wish to
+ * stop is seen in time.  What both touch lies behind one lock.
+ *
+ * An incremental first reads the whole dirty bitmap (2 MiB of memory a TiB),
+ * over a connection of its own that has no other context: then the cost
+ * follows the change, not the disk.  Allocation is asked for only around
+ * what is wanted, a window at a time.
+ */
+#include "agent/source/source.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/domain/domain.h"
+#include "agent/nbd/nbd.h"
+#include "agent/source/extents.h"
+#include "common/err.h"
+#include "store/store.h"
+
+#define TICK_MS 200
+#define WINDOW_BLOCKS 16384u /* 1 GiB. */
+/* Chunks under way; some of what the store allows is left to it. */
+#define SLOTS 8u
+#define FLAG_ZERO 2u  /* base:allocation */
+#define FLAG_DIRTY 1u /* A dirty bitmap. */
+
+_Static_assert(SLOTS <= STORE_CHUNKS_HELD, "the store would wait for us");
+
+/* A chunk being filled. */
+struct slot {
+	struct copy *copy;
+	struct store_chunk *chunk; /* NULL: the slot is free. */
+	unsigned int pending; /* Reads under way. */
+	bool closed; /* All reads are started. */
+};
+
+/* What the two threads share. */
+struct shared {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t done_bytes, total_bytes;
+	bool finished;
+	bool stop;
+};
+
+struct copy {
+	const struct source_disk *source;
+	struct store_disk *disk;
+	struct nbd_link *link;
+	uint64_t size_bytes, block_count;
+	struct extent_set wanted; /* Of an incremental. */
+	struct extent_set data;	  /* Of the present window. */
+	struct slot slots[SLOTS];
+	struct slot *open; /* Still takes blocks. */
+	int read_error;
+	uint64_t wanted_blocks_done;
+	struct source_result result;
+	struct shared shared;
+	struct err err;
+	int rc;
+};
+
+static bool
+stopped(struct copy *c)
+{
+	bool stop;
+
+	pthread_mutex_lock(&c->shared.lock);
+	stop = c->shared.stop;
+	pthread_mutex_unlock(&c->shared.lock);
+	return stop;
+}
+
+/* The calling thread has the reason. */
+static int
+check_stop(struct copy *c)
+{
+	return stopped(c) ? err_set(&c->err, ERR_CANCELLED, "stopped") : 0;
+}
+
+static void
+set_progress(struct copy *c, uint64_t done, uint64_t total)
+{
+	pthread_mutex_lock(&c->shared.lock);
+	c->shared.done_bytes = done;
+	c->shared.total_bytes = total;
+	pthread_mutex_unlock(&c->shared.lock);
+}
+
+/* ---- extents ---- */
+
+struct fetch {
+	struct extent_set *set;
+	uint32_t mask, value; /* Extents to add: flags & mask == value. */
+	uint64_t reached;
+};
+
+static int
+on_extent(void *arg, unsigned int context, uint64_t offset, uint64_t bytes,
+    uint32_t flags, struct err *err)
+{
+	struct fetch *fetch = arg;
+
+	(void)context;
+	(void)err;
+	if ((flags & fetch->mask) == fetch->value)
+		extent_set_add(fetch->set, offset, bytes);
+	fetch->reached = offset + bytes;
+	return 0;
+}
+
+static int
+fetch_range(struct copy *c, struct nbd_link *link, struct fetch *fetch,
+    uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		if (check_stop(c) == -1 ||
+		    nbd_link_extents(link, from, to - from, on_extent, fetch,
+			&c->err) == -1)
+			return -1;
+		from = fetch->reached;
+	}
+	return 0;
+}
+
+static int
+read_dirty_map(struct copy *c)
+{
+	char context[128];
+	struct nbd_link_options options = {
+		.socket_path = c->source->socket_path,
+		.export_name = c->source->target,
+		.context = { context },
+	};
+	struct fetch fetch = { .set = &c->wanted, .mask = FLAG_DIRTY,
+		.value = FLAG_DIRTY };
+	uint64_t end = c->size_bytes, base = c->source->base_size_bytes;
+	struct nbd_link *link = NULL;
+	int rc;
+
+	snprintf(context, sizeof(context), DOMAIN_BITMAP_CONTEXT,
+	    c->source->target);
+	if (extent_set_init(&c->wanted, 0, c->block_count, &c->err) == -1 ||
+	    nbd_link_open(&link, &options, &c->err) == -1)
+		return -1;
+	rc = fetch_range(c, link, &fetch, 0, end);
+	nbd_link_close(link);
+	/* The base knows nothing of what has grown. */
+	if (base < end)
+		extent_set_add(&c->wanted, base, end - base);
+	return rc;
+}
+
+/* ---- chunks ---- */
+
+static void
+on_read(void *arg, int error)
+{
+	struct slot *slot = arg;
+
+	slot->pending--;
+	if (error != 0)
+		slot->copy->read_error = error;
+}
+
+/* Gives the store what is complete. */
+static int
+submit_complete(struct copy *c)
+{
+	struct slot *slot;
+	size_t i;
+
+	if (c->read_error != 0)
+		return err_errno(&c->err, c->read_error, "cannot read from "
+		    "the NBD export '%s'", c->source->target);
+	for (i = 0; i < SLOTS; i++) {
+		slot = &c->slots[i];
+		if (slot->chunk == NULL || !slot->closed || slot->pending > 0)
+			continue;
+		if (store_chunk_submit(c->disk, slot->chunk, &c->err) == -1)
+			return -1;
+		slot->chunk = NULL;
+	}
+	return 0;
+}
+
+static int
+wait_for_reads(struct copy *c)
+{
+	if (check_stop(c) == -1 ||
+	    nbd_link_wait(c->link, TICK_MS, &c->err) == -1)
+		return -1;
+	return submit_complete(c);
+}
+
+static struct slot *
+free_slot(struct copy *c)
+{
+	size_t i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (c->slots[i].chunk == NULL)
+			return &c->slots[i];
+	return NULL;
+}
+
+static int
+open_chunk(struct copy *c)
+{
+	struct slot *slot;
+
+	while ((slot = free_slot(c)) == NULL)
+		if (wait_for_reads(c) == -1)
+			return -1;
+	if (store_chunk_get(&slot->chunk, c->disk, &c->err) == -1)
+		return -1;
+	slot->copy = c;
+	slot->pending = 0;
+	slot->closed = false;
+	slot->chunk->count = 0;
+	slot->chunk->zero_offset = 0;
+	slot->chunk->zero_bytes = 0;
+	c->open = slot;
+	return 0;
+}
+
+/* Reads `blocks` neighbours, the first of which is number `first` of the
+ * chunk, in one request. */
+static int
+start_read(struct copy *c, struct slot *slot, unsigned int first,
+    unsigned int blocks)
+{
+	uint64_t offset = slot->chunk->offset[first];
+	size_t size = (size_t)blocks * STORE_BLOCK_BYTES, want = size;
+	uint8_t *to = slot->chunk->data + (size_t)first * STORE_BLOCK_BYTES;
+
+	if (want > c->size_bytes - offset) {
+		want = (size_t)(c->size_bytes - offset);
+		memset(to + want, 0, size - want);
+	}
+	c->result.read_bytes += want;
+	slot->pending++;
+	return nbd_link_read(c->link, to, want, offset, on_read, slot,
+	    &c->err);
+}
+
+static int
+close_chunk(struct copy *c)
+{
+	struct slot *slot = c->open;
+	struct store_chunk *chunk;
+	unsigned int first, i;
+
+	if (slot == NULL)
+		return 0;
+	chunk = slot->chunk;
+	for (first = 0; first < chunk->count; first = i) {
+		for (i = first + 1; i < chunk->count; i++)
+			if (chunk->offset[i] !=
+			    chunk->offset[i - 1] + STORE_BLOCK_BYTES)
+				break;
+		if (start_read(c, slot, first, i - first) == -1)
+			return -1;
+	}
+	slot->closed = true;
+	c->open = NULL;
+	return submit_complete(c);
+}
+
+static int
+emit_data(struct copy *c, uint64_t block, uint64_t count)
+{
+	struct store_chunk *chunk;
+
+	for (; count > 0; block++, count--) {
+		chunk = c->open == NULL ? NULL : c->open->chunk;
+		if (chunk != NULL && (chunk->zero_bytes > 0 ||
+					 chunk->count == STORE_CHUNK_BLOCKS) &&
+		    close_chunk(c) == -1)
+			return -1;
+		if (c->open == NULL && open_chunk(c) == -1)
+			return -1;
+		chunk = c->open->chunk;
+		chunk->offset[chunk->count++] = block * STORE_BLOCK_BYTES;
+	}
+	return 0;
+}
+
+static int
+emit_zeros(struct copy *c, uint64_t block, uint64_t count)
+{
+	uint64_t offset = block * STORE_BLOCK_BYTES;
+	uint64_t bytes = count * STORE_BLOCK_BYTES;
+	struct store_chunk *chunk = c->open == NULL ? NULL : c->open->chunk;
+
+	if (bytes > c->size_bytes - offset)
+		bytes = c->size_bytes - offset;
+	if (chunk != NULL && chunk->zero_bytes > 0) {
+		if (chunk->zero_offset + chunk->zero_bytes == offset) {
+			chunk->zero_bytes += bytes;
+			return 0;
+		}
+		if (close_chunk(c) == -1)
+			return -1;
+	}
+	if (c->open == NULL && open_chunk(c) == -1)
+		return -1;
+	c->open->chunk->zero_offset = offset;
+	c->open->chunk->zero_bytes = bytes;
+	return 0;
+}
+
+/* ---- the walk ---- */
+
+/* A stretch of wanted blocks whose allocation is known. */
+static int
+copy_run(struct copy *c, uint64_t block, uint64_t end)
+{
+	uint64_t data_first, data_count;
+
+	while (block < end) {
+		data_count = extent_set_run(&c->data, true, block, end,
+		    &data_first);
+		if (data_count == 0)
+			data_first = end;
+		if (data_first > block &&
+		    emit_zeros(c, block, data_first - block) == -1)
+			return -1;
+		if (data_count > 0 &&
+		    emit_data(c, data_first, data_count) == -1)
+			return -1;
+		c->result.changed_bytes += data_count * STORE_BLOCK_BYTES;
+		if (c->source->incremental)
+			c->result.changed_bytes += (data_first - block) *
+			    STORE_BLOCK_BYTES;
+		block = data_first + data_count;
+	}
+	return 0;
+}
+
+/* Allocation of [block, end), which is not longer than a window. */
+static int
+read_allocation(struct copy *c, uint64_t block, uint64_t end)
+{
+	struct fetch fetch = { .set = &c->data, .mask = FLAG_ZERO };
+	uint64_t to = end * STORE_BLOCK_BYTES;
+
+	extent_set_move(&c->data, block, end - block);
+	return fetch_range(c, c->link, &fetch, block * STORE_BLOCK_BYTES,
+	    to < c->size_bytes ? to : c->size_bytes);
+}
+
+static int
+copy_full(struct copy *c)
+{
+	uint64_t block, end, done;
+
+	for (block = 0; block < c->block_count; block = end) {
+		end = block + WINDOW_BLOCKS;
+		if (end > c->block_count)
+			end = c->block_count;
+		if (read_allocation(c, block, end) == -1 ||
+		    copy_run(c, block, end) == -1)
+			return -1;
+		done = end * STORE_BLOCK_BYTES;
+		set_progress(c, done < c->size_bytes ? done : c->size_bytes,
+		    c->size_bytes);
+	}
+	return 0;
+}
+
+/* The end of the last wanted run that starts before limit. */
+static uint64_t
+last_wanted(const struct copy *c, uint64_t block, uint64_t limit)
+{
+	uint64_t first, count, end = block;
+
+	while ((count = extent_set_run(&c->wanted, true, end, limit,
+		    &first)) > 0)
+		end = first + count;
+	return end;
+}
+
+static int
+copy_incremental(struct copy *c)
+{
+	uint64_t total = extent_set_count(&c->wanted) * STORE_BLOCK_BYTES;
+	uint64_t block = 0, end, count;
+
+	set_progress(c, 0, total);
+	while (extent_set_run(&c->wanted, true, block, c->block_count,
+		   &block) > 0) {
+		end = last_wanted(c, block, block + WINDOW_BLOCKS);
+		if (read_allocation(c, block, end) == -1)
+			return -1;
+		while ((count = extent_set_run(&c->wanted, true, block, end,
+			    &block)) > 0) {
+			if (copy_run(c, block, block + count) == -1)
+				return -1;
+			block += count;
+			set_progress(c, c->result.changed_bytes, total);
+		}
+		block = end;
+	}
+	return 0;
+}
+
+static int
+copy_finish(struct copy *c)
+{
+	size_t i;
+
+	if (close_chunk(c) == -1)
+		return -1;
+	for (i = 0; i < SLOTS; i++)
+		while (c->slots[i].chunk != NULL)
+			if (wait_for_reads(c) == -1)
+				return -1;
+	return 0;
+}
+
+static int
+open_link(struct nbd_link **out, const struct source_disk *source,
+    const char *context, struct err *err)
+{
+	struct nbd_link_options options = {
+		.socket_path = source->socket_path,
+		.export_name = source->target,
+		.context = { context },
+	};
+
+	return nbd_link_open(out, &options, err);
+}
+
+static int
+copy_run_all(struct copy *c)
+{
+	if (open_link(&c->link, c->source, "base:allocation", &c->err) == -1)
+		return -1;
+	c->size_bytes = nbd_link_size(c->link);
+	c->block_count = c->size_bytes / STORE_BLOCK_BYTES +
+	    (c->size_bytes % STORE_BLOCK_BYTES != 0);
+	if (extent_set_init(&c->data, 0, WINDOW_BLOCKS, &c->err) == -1)
+		return -1;
+	if (!c->source->incremental)
+		return copy_full(c) == -1 ? -1 : copy_finish(c);
+	if (read_dirty_map(c) == -1 || copy_incremental(c) == -1)
+		return -1;
+	return copy_finish(c);
+}
+
+static void *
+work(void *arg)
+{
+	struct copy *c = arg;
+
+	c->rc = copy_run_all(c);
+	/* Before the chunks go back: reads under way write into them. */
+	nbd_link_close(c->link);
+	pthread_mutex_lock(&c->shared.lock);
+	c->shared.finished = true;
+	pthread_cond_signal(&c->shared.changed);
+	pthread_mutex_unlock(&c->shared.lock);
+	return NULL;
+}
+
+/* The calling thread's part. */
+static int
+tick_until_finished(struct copy *c, source_tick_fn *tick, void *arg,
+    struct err *err)
+{
+	struct shared *s = &c->shared;
+	uint64_t done, total;
+	struct timespec until;
+	bool finished = false;
+	int rc = 0;
+
+	while (!finished) {
+		pthread_mutex_lock(&s->lock);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += TICK_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		while (!s->finished && pthread_cond_timedwait(&s->changed,
+					   &s->lock, &until) != ETIMEDOUT)
+			;
+		finished = s->finished;
+		done = s->done_bytes;
+		total = s->total_bytes;
+		pthread_mutex_unlock(&s->lock);
+		if (rc == 0 && tick != NULL &&
+		    (rc = tick(arg, done, total, err)) == -1) {
+			pthread_mutex_lock(&s->lock);
+			s->stop = true;
+			pthread_mutex_unlock(&s->lock);
+		}
+	}
+	return rc;
+}
+
+static struct copy *
+copy_new(const struct source_disk *source, struct store_disk *disk)
+{
+	struct copy *c = calloc(1, sizeof(*c));
+	pthread_condattr_t attr;
+
+	if (c == NULL)
+		return NULL;
+	c->source = source;
+	c->disk = disk;
+	pthread_mutex_init(&c->shared.lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->shared.changed, &attr);
+	pthread_condattr_destroy(&attr);
+	return c;
+}
+
+static void
+copy_free(struct copy *c)
+{
+	extent_set_fini(&c->wanted);
+	extent_set_fini(&c->data);
+	pthread_cond_destroy(&c->shared.changed);
+	pthread_mutex_destroy(&c->shared.lock);
+	free(c);
+}
+
+int
+source_copy(const struct source_disk *source, struct store_disk *disk,
+    source_tick_fn *tick, void *arg, struct source_result *result,
+    struct err *err)
+{
+	struct copy *c = copy_new(source, disk);
+	pthread_t worker;
+	int rc;
+
+	if (c == NULL)
+		return err_no_memory(err);
+	rc = pthread_create(&worker, NULL, work, c);
+	if (rc != 0) {
+		copy_free(c);
+		return err_errno(err, rc, "cannot start a thread");
+	}
+	rc = tick_until_finished(c, tick, arg, err);
+	pthread_join(worker, NULL);
+	if (rc == 0 && c->rc == -1) {
+		*err = c->err;
+		rc = -1;
+	}
+	if (rc == 0)
+		*result = c->result;
+	copy_free(c);
+	return rc;
+}
+
+int
+source_size(const struct source_disk *source, uint64_t *out_bytes,
+    struct err *err)
+{
+	struct nbd_link *link;
+
+	if (open_link(&link, source, NULL, err) == -1)
+		return -1;
+	*out_bytes = nbd_link_size(link);
+	nbd_link_close(link);
+	return 0;
+}
