@@ -29,6 +29,10 @@
 #	                      runs and the guest writes again; OUTDIR/DEV.raw is
 #	                      then read by qemu-img from the job's own NBD export
 #	                      and CMD goes on. Needs writers in the guest.
+#	rig_reference_live NAME OUTDIR PROGRAM...
+#	                      the same for short backups: PROGRAM, to be called
+#	                      with -v, is stopped when it says that it streams,
+#	                      which is after the thaw. RIG_STOPPED_MS is how long.
 #	rig_job_runs NAME     a backup job runs on the domain
 
 _rig_format() {
@@ -161,6 +165,37 @@ rig_reference_frozen() {
 	    kill -STOP "$pid" && rig_job_runs "$dom" &&
 	    _rig_copy_export "$dom" "$out" || status=125
 	kill -CONT "$pid" 2>/dev/null
+	wait "$pid" || ended=$?
+	[ "$status" != 0 ] || status=$ended
+	return "$status"
+}
+
+# What PROGRAM says goes on to standard error.
+rig_reference_live() {
+	local dom out=$2 status=125 ended=0 steps line pid start
+	dom=$(rig_domain "$1")
+	shift 2
+
+	RIG_STOPPED_MS=0
+	steps=$(mktemp -u "$RIG_DIR/steps.XXXXXX")
+	mkfifo "$steps" || return 125
+	"$@" 2>"$steps" &
+	pid=$!
+	while IFS= read -r line; do
+		case $line in
+		*streaming*)
+			kill -STOP "$pid"
+			start=$(date +%s%N)
+			rig_job_runs "$dom" && _rig_copy_export "$dom" "$out" &&
+			    status=0
+			# shellcheck disable=SC2034 # read by the caller
+			RIG_STOPPED_MS=$((($(date +%s%N) - start) / 1000000))
+			kill -CONT "$pid"
+			;;
+		esac
+		echo "$line" >&2
+	done <"$steps"
+	rm -f "$steps"
 	wait "$pid" || ended=$?
 	[ "$status" != 0 ] || status=$ended
 	return "$status"
