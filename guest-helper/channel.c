@@ -60,7 +60,7 @@ int
 channel_init(struct channel *c, const char *port, struct err *err)
 {
 	memset(c, 0, sizeof(*c));
-	frame_reader_init(&c->reader);
+	wire_reader_init(&c->reader);
 	c->fd = -1;
 	c->listener = -1;
 	c->path = port;
@@ -92,7 +92,7 @@ channel_fini(struct channel *c)
 static bool
 has_room(const struct channel *c)
 {
-	return c->out_used + FRAME_MAX <= sizeof(c->out);
+	return c->out_used + WIRE_MAX <= sizeof(c->out);
 }
 
 int
@@ -117,9 +117,9 @@ channel_poll(struct channel *c, struct pollfd *out, int64_t now_ms)
 			out->events |= POLLIN;
 		if (c->out_used > 0)
 			out->events |= POLLOUT;
-		if (!has_room(c) || !frame_reader_partial(&c->reader))
+		if (!has_room(c) || !wire_reader_partial(&c->reader))
 			return -1;
-		until = c->progress_ms + FRAME_STALL_MS;
+		until = c->progress_ms + WIRE_STALL_MS;
 	}
 	return until > now_ms ? (int)(until - now_ms) : 0;
 }
@@ -129,7 +129,7 @@ host_left(struct channel *c)
 {
 	c->host_there = false;
 	c->out_used = 0;
-	frame_reader_init(&c->reader);
+	wire_reader_init(&c->reader);
 }
 
 static void
@@ -198,14 +198,14 @@ static bool
 fill(struct channel *c, int64_t now_ms)
 {
 	size_t room;
-	uint8_t *at = frame_reader_room(&c->reader, &room);
+	uint8_t *at = wire_reader_room(&c->reader, &room);
 	ssize_t n;
 
 	if (room == 0)
 		return false;
 	n = read(c->fd, at, room);
 	if (n > 0) {
-		frame_reader_filled(&c->reader, (size_t)n);
+		wire_reader_filled(&c->reader, (size_t)n);
 		c->progress_ms = now_ms;
 		return false;
 	}
@@ -247,9 +247,9 @@ channel_step(struct channel *c, short revents, int64_t now_ms)
 			close_fd(c);
 		c->look_ms = now_ms + LOOK_EVERY_MS;
 		host_left(c);
-	} else if (has_room(c) && frame_reader_partial(&c->reader) &&
-	    now_ms >= c->progress_ms + FRAME_STALL_MS) {
-		frame_reader_give_up(&c->reader);
+	} else if (has_room(c) && wire_reader_partial(&c->reader) &&
+	    now_ms >= c->progress_ms + WIRE_STALL_MS) {
+		wire_reader_give_up(&c->reader);
 	}
 	return gone;
 }
@@ -261,9 +261,9 @@ channel_look(struct channel *c)
 }
 
 bool
-channel_next(struct channel *c, struct frame *out)
+channel_next(struct channel *c, struct wire_frame *out)
 {
-	return has_room(c) && frame_reader_next(&c->reader, out);
+	return has_room(c) && wire_reader_next(&c->reader, out);
 }
 
 void
@@ -277,7 +277,7 @@ channel_reply(struct channel *c, uint8_t type, uint32_t request_id,
 	/* The host went while the answer was made. */
 	if (!c->host_there || !has_room(c))
 		return;
-	if (message_encode(at + FRAME_HEAD_BYTES, FRAME_BODY_MAX, &used, m,
+	if (message_encode(at + WIRE_HEAD_BYTES, WIRE_BODY_MAX, &used, m,
 		&err) == -1) {
 		static struct message excuse;
 
@@ -286,10 +286,10 @@ channel_reply(struct channel *c, uint8_t type, uint32_t request_id,
 		snprintf(excuse.error_text, sizeof(excuse.error_text), "%s",
 		    err.text);
 		type = MESSAGE_ERROR;
-		if (message_encode(at + FRAME_HEAD_BYTES, FRAME_BODY_MAX,
+		if (message_encode(at + WIRE_HEAD_BYTES, WIRE_BODY_MAX,
 			&used, &excuse, &err) == -1)
 			return;
 	}
-	c->out_used += frame_seal(at, type, FRAME_REPLY, request_id, used);
+	c->out_used += wire_seal(at, type, WIRE_REPLY, request_id, used);
 	flush(c);
 }

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/proto/frame.h"
+#include "common/proto/wire.h"
 #include "common/proto/message.h"
 
 struct err;
@@ -32,8 +32,8 @@ struct channel {
 	bool complained;
 	int64_t look_ms; /* When to look again for port or host. */
 	int64_t progress_ms; /* When the last bytes came. */
-	struct frame_reader reader;
-	uint8_t out[2 * FRAME_MAX];
+	struct wire_reader reader;
+	uint8_t out[2 * WIRE_MAX];
 	size_t out_used;
 };
 
@@ -50,9 +50,9 @@ bool channel_step(struct channel *c, short revents, int64_t now_ms);
 /* SIGIO came: look at the port now. */
 void channel_look(struct channel *c);
 
-/* The next request, as frame_reader_next(); false too while earlier replies
+/* The next request, as wire_reader_next(); false too while earlier replies
  * fill the buffer. */
-bool channel_next(struct channel *c, struct frame *out);
+bool channel_next(struct channel *c, struct wire_frame *out);
 
 /* Queues a reply; one that does not fit is answered as an error. */
 void channel_reply(struct channel *c, uint8_t type, uint32_t request_id,

@@ -69,7 +69,7 @@ run_once(struct guest *g)
 		{ .fd = -1 },
 		{ .fd = g->session.deadman.fd, .events = POLLIN },
 	};
-	struct frame frame;
+	struct wire_frame frame;
 	int timeout = channel_poll(&g->channel, &p[1], now);
 
 	if (poll(p, 3, timeout) == -1)

@@ -282,7 +282,7 @@ on_abort(struct session *s, uint32_t id, struct err *err)
 }
 
 static int
-dispatch(struct session *s, const struct frame *frame, struct err *err)
+dispatch(struct session *s, const struct wire_frame *frame, struct err *err)
 {
 	switch (frame->type) {
 	case MESSAGE_HELLO:
@@ -315,12 +315,12 @@ dispatch(struct session *s, const struct frame *frame, struct err *err)
 }
 
 void
-session_request(struct session *s, const struct frame *frame)
+session_request(struct session *s, const struct wire_frame *frame)
 {
 	struct err err = ERR_INIT;
 
 	/* An answer is nothing to us: an echo, perhaps. */
-	if (frame->flags & FRAME_REPLY)
+	if (frame->flags & WIRE_REPLY)
 		return;
 	if (message_decode(&s->request, frame->body, frame->body_bytes,
 		&err) == -1 ||

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "common/hexid.h"
-#include "common/proto/frame.h"
+#include "common/proto/wire.h"
 #include "common/proto/message.h"
 #include "guest-helper/channel.h"
 #include "guest-helper/deadman.h"
@@ -72,7 +72,7 @@ int session_init(struct session *s, struct channel *channel,
     const struct mounts_paths *paths, const char *run_dir, struct err *err);
 void session_fini(struct session *s);
 
-void session_request(struct session *s, const struct frame *frame);
+void session_request(struct session *s, const struct wire_frame *frame);
 
 /* The dead-man's descriptor has something. */
 void session_report(struct session *s);

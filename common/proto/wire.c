@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames: sealing, and finding them again in a dirty stream. */
-#include "common/proto/frame.h"
+#include "common/proto/wire.h"
 
 #include <assert.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static const uint8_t magic[4] = { 0xf5, 0x48, 0xd3, 0x0e };
 #define AT_HEAD_CRC 16
 
 void
-frame_reader_init(struct frame_reader *r)
+wire_reader_init(struct wire_reader *r)
 {
 	r->used = 0;
 	r->taken = 0;
@@ -27,21 +27,21 @@ frame_reader_init(struct frame_reader *r)
 }
 
 static void
-drop(struct frame_reader *r, size_t count)
+drop(struct wire_reader *r, size_t count)
 {
 	r->used -= count;
 	memmove(r->buf, r->buf + count, r->used);
 }
 
 static void
-drop_taken(struct frame_reader *r)
+drop_taken(struct wire_reader *r)
 {
 	drop(r, r->taken);
 	r->taken = 0;
 }
 
 uint8_t *
-frame_reader_room(struct frame_reader *r, size_t *out_room)
+wire_reader_room(struct wire_reader *r, size_t *out_room)
 {
 	drop_taken(r);
 	*out_room = sizeof(r->buf) - r->used;
@@ -49,7 +49,7 @@ frame_reader_room(struct frame_reader *r, size_t *out_room)
 }
 
 void
-frame_reader_filled(struct frame_reader *r, size_t count)
+wire_reader_filled(struct wire_reader *r, size_t count)
 {
 	assert(count <= sizeof(r->buf) - r->used);
 	r->used += count;
@@ -63,16 +63,16 @@ may_begin(const uint8_t *p, size_t size)
 
 	if (memcmp(p, magic, n) != 0)
 		return false;
-	if (size < FRAME_HEAD_BYTES)
+	if (size < WIRE_HEAD_BYTES)
 		return true;
 	return be32_get(p + AT_HEAD_CRC) == crc32_of(p, AT_HEAD_CRC) &&
-	    p[AT_VERSION] == FRAME_VERSION &&
-	    be32_get(p + AT_BODY_BYTES) <= FRAME_BODY_MAX;
+	    p[AT_VERSION] == WIRE_VERSION &&
+	    be32_get(p + AT_BODY_BYTES) <= WIRE_BODY_MAX;
 }
 
 /* Drops everything before the next place where a frame may begin. */
 static void
-skip_garbage(struct frame_reader *r, size_t from)
+skip_garbage(struct wire_reader *r, size_t from)
 {
 	size_t at = from;
 
@@ -83,18 +83,18 @@ skip_garbage(struct frame_reader *r, size_t from)
 }
 
 bool
-frame_reader_next(struct frame_reader *r, struct frame *out)
+wire_reader_next(struct wire_reader *r, struct wire_frame *out)
 {
 	size_t body_bytes;
-	const uint8_t *body = r->buf + FRAME_HEAD_BYTES;
+	const uint8_t *body = r->buf + WIRE_HEAD_BYTES;
 
 	drop_taken(r);
 	skip_garbage(r, 0);
 	for (;;) {
-		if (r->used < FRAME_HEAD_BYTES)
+		if (r->used < WIRE_HEAD_BYTES)
 			return false;
 		body_bytes = be32_get(r->buf + AT_BODY_BYTES);
-		if (r->used < FRAME_HEAD_BYTES + body_bytes + FRAME_TAIL_BYTES)
+		if (r->used < WIRE_HEAD_BYTES + body_bytes + WIRE_TAIL_BYTES)
 			return false;
 		if (be32_get(body + body_bytes) == crc32_of(body, body_bytes))
 			break;
@@ -106,18 +106,18 @@ frame_reader_next(struct frame_reader *r, struct frame *out)
 	out->request_id = be32_get(r->buf + AT_REQUEST_ID);
 	out->body = body;
 	out->body_bytes = body_bytes;
-	r->taken = FRAME_HEAD_BYTES + body_bytes + FRAME_TAIL_BYTES;
+	r->taken = WIRE_HEAD_BYTES + body_bytes + WIRE_TAIL_BYTES;
 	return true;
 }
 
 bool
-frame_reader_partial(const struct frame_reader *r)
+wire_reader_partial(const struct wire_reader *r)
 {
 	return r->used > r->taken;
 }
 
 void
-frame_reader_give_up(struct frame_reader *r)
+wire_reader_give_up(struct wire_reader *r)
 {
 	drop_taken(r);
 	if (r->used > 0)
@@ -125,19 +125,19 @@ frame_reader_give_up(struct frame_reader *r)
 }
 
 size_t
-frame_seal(uint8_t *buf, uint8_t type, uint16_t flags, uint32_t request_id,
+wire_seal(uint8_t *buf, uint8_t type, uint16_t flags, uint32_t request_id,
     size_t body_bytes)
 {
-	uint8_t *body = buf + FRAME_HEAD_BYTES;
+	uint8_t *body = buf + WIRE_HEAD_BYTES;
 
-	assert(body_bytes <= FRAME_BODY_MAX);
+	assert(body_bytes <= WIRE_BODY_MAX);
 	memcpy(buf, magic, sizeof(magic));
-	buf[AT_VERSION] = FRAME_VERSION;
+	buf[AT_VERSION] = WIRE_VERSION;
 	buf[AT_TYPE] = type;
 	be16_put(buf + AT_FLAGS, flags);
 	be32_put(buf + AT_REQUEST_ID, request_id);
 	be32_put(buf + AT_BODY_BYTES, (uint32_t)body_bytes);
 	be32_put(buf + AT_HEAD_CRC, crc32_of(buf, AT_HEAD_CRC));
 	be32_put(body + body_bytes, crc32_of(body, body_bytes));
-	return FRAME_HEAD_BYTES + body_bytes + FRAME_TAIL_BYTES;
+	return WIRE_HEAD_BYTES + body_bytes + WIRE_TAIL_BYTES;
 }

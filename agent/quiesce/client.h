@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and answers over a stream descriptor: the host's end of
+ * docs/protocol.md.  Every call has a deadline, whatever the guest sends.
+ *
+ * One thread at a time.
+ */
+#ifndef HOLDSTILL_AGENT_QUIESCE_CLIENT_H
+#define HOLDSTILL_AGENT_QUIESCE_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/proto/message.h"
+
+struct client;
+struct err;
+
+#define CLIENT_HELLO_MS 3000
+#define CLIENT_PREPARE_MS 30000
+#define CLIENT_THAW_MS 10000
+#define CLIENT_SHORT_MS 5000 /* ping, status, committed, abort */
+
+/* Takes fd, also on failure. */
+int client_new(struct client **out, int fd, struct err *err);
+
+/* Closes it, which makes the guest thaw and forget.  NULL is allowed. */
+void client_free(struct client *c);
+
+/*
+ * Sends *request (NULL: an empty one) and waits for its answer, which
+ * client_reply() then gives.  Errors: what the guest answered with its class
+ * and text; ERR_TIMEOUT; ERR_IO when the channel closed; ERR_CANCELLED, only
+ * if heed_cancel, when a stop was asked for.
+ */
+int client_call(struct client *c, uint8_t type,
+    const struct message *request, int timeout_ms, bool heed_cancel,
+    struct err *err);
+
+/* The last answer; good until the next call. */
+const struct message *client_reply(const struct client *c);
+
+/* Says hello; ERR_UNSUPPORTED if the versions do not meet. */
+int client_hello(struct client *c, bool heed_cancel, struct err *err);
+
+/* Asks again for as long as the guest is still busy with a session that
+ * a dead host left. */
+int client_prepare(struct client *c, const struct message *request,
+    struct err *err);
+
+#endif

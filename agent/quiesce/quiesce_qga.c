@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Quiescing by the QEMU guest agent, through libvirt.  It has no lease and
+ * no proof of its own; the counts of its two answers are what there is.
+ */
+#include "agent/domain/domain.h"
+#include "agent/quiesce/quiesce_internal.h"
+#include "common/clock.h"
+#include "common/err.h"
+
+#define THAW_TIMEOUT_MS 10000
+
+int
+quiesce_qga_begin(struct quiesce *q, struct err *err)
+{
+	bool there;
+
+	if (domain_agent_available(q->domain, &there, err) == -1)
+		return -1;
+	if (!there)
+		return err_set(err, ERR_NOT_FOUND,
+		    "no QEMU guest agent answers");
+	return 0;
+}
+
+int
+quiesce_qga_freeze(struct quiesce *q, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	int thawed;
+
+	q->frozen = true;
+	q->agent_frozen_ms = clock_monotonic_ms();
+	if (domain_agent_freeze(q->domain, q->lease_ms, &q->agent_frozen_count,
+		err) == 0)
+		return 0;
+	/* It may have frozen and only its answer was lost. */
+	domain_agent_thaw(q->domain, THAW_TIMEOUT_MS, &thawed, &ignored);
+	q->frozen = false;
+	return -1;
+}
+
+bool
+quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
+{
+	struct err err = ERR_INIT;
+	int thawed = 0, frozen = q->agent_frozen_count;
+
+	q->frozen = false;
+	if (domain_agent_thaw(q->domain, THAW_TIMEOUT_MS, &thawed, &err) ==
+	    -1) {
+		quiesce_set_reason(q, "no proof of the freeze: %s", err.text);
+		return false;
+	}
+	*out_held_ms = clock_monotonic_ms() - q->agent_frozen_ms;
+	if (domain_agent_is_windows(q->domain))
+		quiesce_set_reason(q, "a Windows guest's agent cannot prove "
+		    "that its freeze was unbroken");
+	else if (frozen <= 0)
+		quiesce_set_reason(q, "the QEMU guest agent froze nothing");
+	else if (frozen != thawed)
+		quiesce_set_reason(q,
+		    "the QEMU guest agent froze %d file systems and found %d "
+		    "of them frozen at the thaw",
+		    frozen, thawed);
+	else
+		return true;
+	return false;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real helper and real file systems. */
+#include "guest_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/io.h"
+#include "guest-helper/guest.h"
+#include "guest-helper/quietlog.h"
+
+#define STEP_MS 5
+
+static int shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static int
+shell(const char *fmt, ...)
+{
+	char command[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	return system(command);
+}
+
+const char *
+guest_fixture_obstacle(void)
+{
+	static bool asked;
+	static const char *obstacle;
+
+	if (asked)
+		return obstacle;
+	asked = true;
+	if (geteuid() != 0)
+		obstacle = "not root";
+	else if (shell("losetup -f >/dev/null 2>&1") != 0)
+		obstacle = "no loop devices";
+	else if (shell("command -v mkfs.ext4 >/dev/null") != 0)
+		obstacle = "no mkfs.ext4";
+	/* Mounts, and with them the loop devices, go with the process. */
+	else if (unshare(CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+		obstacle = "no mount namespace";
+	return obstacle;
+}
+
+void
+guest_fixture_init(struct guest_fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->pid = -1;
+	strcpy(f->dir, "/tmp/holdstill-guest.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->mountinfo, sizeof(f->mountinfo), "%s/mountinfo", f->dir);
+	snprintf(f->port, sizeof(f->port), "unix:%s/port", f->dir);
+	snprintf(f->run_dir, sizeof(f->run_dir), "%s/run", f->dir);
+}
+
+void
+guest_fixture_fini(struct guest_fixture *f)
+{
+	struct err err = ERR_INIT;
+
+	if (f->pid != -1)
+		guest_fixture_stop(f, SIGTERM);
+	shell("awk -v d=%s/ 'index($5, d) == 1 { print $5 }' "
+	      "/proc/self/mountinfo | tac | xargs -r -n 1 umount",
+	    f->dir);
+	assert_int_equal(io_remove_tree(f->dir, &err), 0);
+}
+
+void
+guest_fixture_mount(struct guest_fixture *f, const char *name,
+    const char *type, const char *image)
+{
+	assert_int_equal(shell("cd %s && mkdir %s && truncate -s %s %s && "
+			       "mkfs.%s -q %s && mount -o loop %s %s",
+			     f->dir, name,
+			     strcmp(type, "xfs") == 0 ? "320M" : "24M", image,
+			     type, image, image, name),
+	    0);
+	f->mount_count++;
+}
+
+void
+guest_fixture_start(struct guest_fixture *f)
+{
+	struct guest_options options = {
+		.port = f->port,
+		.run_dir = f->run_dir,
+		.paths = { f->mountinfo, "/sys" },
+	};
+	struct err err = ERR_INIT;
+
+	/* grep finds nothing where nothing is mounted. */
+	shell("grep ' %s/' /proc/self/mountinfo >%s", f->dir, f->mountinfo);
+	unlink(f->port + 5);
+	fflush(NULL);
+	f->pid = fork();
+	assert_true(f->pid >= 0);
+	if (f->pid == 0) {
+		quietlog_init();
+		_exit(guest_run(&options, &err) == 0 ? 0 : 1);
+	}
+	close(guest_fixture_connect(f));
+}
+
+int
+guest_fixture_stop(struct guest_fixture *f, int signum)
+{
+	int status = 0;
+
+	kill(f->pid, signum);
+	while (waitpid(f->pid, &status, 0) == -1 && errno == EINTR)
+		;
+	f->pid = -1;
+	return status;
+}
+
+int
+guest_fixture_connect(const struct guest_fixture *f)
+{
+	int64_t end = clock_monotonic_ms() + 5000;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, f->port + 5);
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) ==
+	    -1) {
+		assert_true(clock_monotonic_ms() < end);
+		poll(NULL, 0, STEP_MS);
+	}
+	return fd;
+}
+
+pid_t
+guest_fixture_deadman(const struct guest_fixture *f)
+{
+	char path[96];
+	FILE *file;
+	int pid = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", f->pid,
+	    f->pid);
+	if ((file = fopen(path, "re")) == NULL)
+		return -1;
+	if (fscanf(file, "%d", &pid) != 1)
+		pid = -1;
+	fclose(file);
+	return pid;
+}
+
+pid_t
+guest_fixture_write(const struct guest_fixture *f, const char *name)
+{
+	char path[160];
+	pid_t pid;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/probe", f->dir, name);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	/* Else this process holds the connection open. */
+	close_range(3, ~0U, 0);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	_exit(fd != -1 && write(fd, "x", 1) == 1 ? 0 : 1);
+}
+
+bool
+guest_fixture_ends(pid_t pid, int within_ms)
+{
+	int64_t end = clock_monotonic_ms() + within_ms;
+
+	do {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		poll(NULL, 0, STEP_MS);
+	} while (clock_monotonic_ms() < end);
+	return false;
+}
+
+int
+guest_fixture_ioctl(const struct guest_fixture *f, const char *name,
+    unsigned long request)
+{
+	char path[160];
+	int fd, rc;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd != -1);
+	rc = ioctl(fd, request, 0) == -1 ? errno : 0;
+	close(fd);
+	return rc;
+}
