@@ -27,6 +27,8 @@ struct store;
 #define STORE_BLOCK_BYTES 65536u
 /* Data blocks that one chunk carries: one frame. */
 #define STORE_CHUNK_BLOCKS 16u
+/* Chunks that a session has under way at most, wherever they are. */
+#define STORE_CHUNKS 48u
 /* Chunks that a caller may hold at once, got and not yet submitted: the
  * pipeline has more buffers than these, or the caller would wait for itself. */
 #define STORE_CHUNKS_HELD 12u
@@ -104,7 +106,8 @@ void store_session_end(struct store_session *session);
  * Starts a disk.  base_root: the map this disk's unwritten ranges keep (the
  * parent point's root for an incremental), or NULL: they read as zeros.
  * base_size_bytes is that map's disk size.  A disk is written in rising
- * offsets; disks of one session follow one another.
+ * offsets; disks of one session follow one another.  Where a base of another
+ * size ends inside a block, the caller has to write that block anew.
  */
 int store_disk_begin(struct store_disk **out, struct store_session *session,
     uint64_t size_bytes, const uint8_t *base_root, uint64_t base_size_bytes,
@@ -130,8 +133,12 @@ struct store_chunk {
 	uint64_t zero_bytes;
 };
 
-/* Waits for a free buffer.  The pipeline's failure comes out here and at
- * submit, with the text of the stage that failed. */
+/*
+ * Waits for a free buffer.  The pipeline's failure comes out here and at
+ * submit, with the text of the stage that failed.  ERR_BUSY, which is no
+ * failure: all STORE_CHUNKS buffers are taken and the oldest is still the
+ * caller's own to submit, so that a wait would never end.
+ */
 int store_chunk_get(struct store_chunk **out, struct store_disk *disk,
     struct err *err);
 int store_chunk_submit(struct store_disk *disk, struct store_chunk *chunk,

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256 through OpenSSL's EVP: the algorithm is fetched once. */
+#include "store/digest.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+struct digest {
+	EVP_MD_CTX *ctx;
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256; /* Lives as long as the process. */
+
+static void
+fetch(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+int
+digest_new(struct digest **out, struct err *err)
+{
+	struct digest *d;
+
+	pthread_once(&once, fetch);
+	if (sha256 == NULL)
+		return err_set(err, ERR_UNSUPPORTED, "the crypto library has "
+		    "no SHA-256");
+	if ((d = malloc(sizeof(*d))) == NULL)
+		return err_no_memory(err);
+	if ((d->ctx = EVP_MD_CTX_new()) == NULL) {
+		free(d);
+		return err_no_memory(err);
+	}
+	*out = d;
+	return 0;
+}
+
+void
+digest_free(struct digest *d)
+{
+	if (d == NULL)
+		return;
+	EVP_MD_CTX_free(d->ctx);
+	free(d);
+}
+
+int
+digest_of(struct digest *d, uint8_t out[DIGEST_BYTES], const void *buf,
+    size_t size, struct err *err)
+{
+	if (EVP_DigestInit_ex2(d->ctx, sha256, NULL) != 1 ||
+	    EVP_DigestUpdate(d->ctx, buf, size) != 1 ||
+	    EVP_DigestFinal_ex(d->ctx, out, NULL) != 1)
+		return err_set(err, ERR_BUG, "SHA-256 failed");
+	return 0;
+}
+
+int
+digest_once(uint8_t out[DIGEST_BYTES], const void *buf, size_t size,
+    struct err *err)
+{
+	struct digest *d;
+	int rc;
+
+	if (digest_new(&d, err) == -1)
+		return -1;
+	rc = digest_of(d, out, buf, size, err);
+	digest_free(d);
+	return rc;
+}
+
+bool
+digest_is_zero(const uint8_t hash[DIGEST_BYTES])
+{
+	static const uint8_t zero[DIGEST_BYTES];
+
+	return memcmp(hash, zero, sizeof(zero)) == 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The head of every object, and the whole of the small ones: head, body,
+ * SHA-256 over both (docs/format.md).  An object names itself, so that one
+ * that took another's place is seen.
+ */
+#ifndef HOLDSTILL_STORE_ENVELOPE_H
+#define HOLDSTILL_STORE_ENVELOPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backends/backend.h"
+#include "common/hexid.h"
+
+struct err;
+
+#define OBJECT_ID_BYTES 16
+#define OBJECT_KEY_SIZE 64 /* Holds each key that we make. */
+#define ENVELOPE_HEAD_BYTES 48
+#define ENVELOPE_VERSION 1
+
+enum object_type {
+	OBJECT_CONFIG = 1,
+	OBJECT_INDEX = 2,
+	OBJECT_MANIFEST = 3,
+	OBJECT_LOCK = 4,
+	OBJECT_PACK = 5,
+};
+
+struct object_head {
+	enum object_type type;
+	unsigned int coding; /* enum frame_coding of the body. */
+	uint8_t id[OBJECT_ID_BYTES];
+	uint64_t stored_size; /* Of the body. */
+	uint64_t raw_size;
+};
+
+/* "packs/0f/0f12...": the key of an object.  Returns out. */
+char *object_key(char out[OBJECT_KEY_SIZE], enum object_type type,
+    const uint8_t id[OBJECT_ID_BYTES]);
+/* The folder of a type's keys, with its slash. */
+const char *object_prefix(enum object_type type);
+/* Reads a key back; -1 if it is none of that type. */
+int object_key_parse(uint8_t id[OBJECT_ID_BYTES], enum object_type type,
+    const char *key);
+
+void envelope_head_put(uint8_t out[ENVELOPE_HEAD_BYTES],
+    const struct object_head *head);
+/*
+ * ERR_CORRUPT: no head of that type and id (id NULL: any).  ERR_UNSUPPORTED:
+ * a later version or an unknown flag.
+ */
+int envelope_head_get(struct object_head *out,
+    const uint8_t in[ENVELOPE_HEAD_BYTES], enum object_type type,
+    const uint8_t *id, struct err *err);
+
+/* Wraps body and puts it under key; compress: where that shrinks it. */
+int envelope_put(struct backend *b, const char *key, enum object_type type,
+    const uint8_t id[OBJECT_ID_BYTES], const void *body, size_t size,
+    bool compress, struct err *err);
+
+/*
+ * Reads and checks a whole object; *out (malloc, caller frees) has one NUL
+ * behind its *out_size bytes.  A body over body_max is ERR_CORRUPT.  id_out,
+ * if not NULL, is filled and no id is demanded then.
+ */
+int envelope_get(struct backend *b, const char *key, enum object_type type,
+    const uint8_t *id, uint8_t *id_out, size_t body_max, char **out,
+    size_t *out_size, struct err *err);
+
+#endif

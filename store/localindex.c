@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The LMDB environment of a local index: opened, shared, grown. */
+#include "store/localindex_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/io.h"
+
+/* Changes with the layout: another one is thrown away. */
+#define FORMAT "holdstill local index 1"
+#define MAP_FIRST_BYTES (16u << 20)
+#define READERS_MAX 512
+
+/*
+ * One environment a folder and process: LMDB's locks do not survive a second
+ * open of the same file in one process.
+ */
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct localindex *open_list; /* Guarded by open_lock. */
+
+int
+localindex_error(struct localindex *li, int code, struct err *err)
+{
+	err_set(err, code == ENOSPC ? ERR_NO_SPACE : ERR_IO,
+	    "local index '%s': %s", li->dir, mdb_strerror(code));
+	if (code == ENOSPC)
+		return err_hint(err, "free space for the state folder");
+	return err_hint(err, "remove that folder, it is only a cache");
+}
+
+/* More file than there is would be SIGBUS at the first look. */
+static bool
+file_whole(MDB_env *env, const char *path)
+{
+	MDB_envinfo info;
+	MDB_stat stat_db;
+	struct stat st;
+
+	return mdb_env_info(env, &info) == 0 &&
+	    mdb_env_stat(env, &stat_db) == 0 && stat(path, &st) == 0 &&
+	    (uint64_t)st.st_size >=
+	    ((uint64_t)info.me_last_pgno + 1) * stat_db.ms_psize;
+}
+
+static int
+open_tables(struct localindex *li)
+{
+	MDB_val key = { .mv_size = 6, .mv_data = (void *)(uintptr_t) "format" };
+	MDB_val value;
+	MDB_txn *txn;
+	int rc;
+
+	if ((rc = mdb_txn_begin(li->env, NULL, 0, &txn)) != 0)
+		return rc;
+	if ((rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &li->meta)) == 0 &&
+	    (rc = mdb_dbi_open(txn, "blobs", MDB_CREATE, &li->blobs)) == 0 &&
+	    (rc = mdb_dbi_open(txn, "packs", MDB_CREATE, &li->packs)) == 0 &&
+	    (rc = mdb_dbi_open(txn, "indexes", MDB_CREATE, &li->indexes)) ==
+		0) {
+		rc = mdb_get(txn, li->meta, &key, &value);
+		if (rc == MDB_NOTFOUND) {
+			value.mv_size = strlen(FORMAT);
+			value.mv_data = (void *)(uintptr_t)FORMAT;
+			rc = mdb_put(txn, li->meta, &key, &value, 0);
+		} else if (rc == 0 &&
+		    (value.mv_size != strlen(FORMAT) ||
+			memcmp(value.mv_data, FORMAT, value.mv_size) != 0)) {
+			rc = MDB_VERSION_MISMATCH;
+		}
+	}
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	return mdb_txn_commit(txn);
+}
+
+static int
+open_env(struct localindex *li, const char *data)
+{
+	int dead, rc;
+
+	if ((rc = mdb_env_create(&li->env)) != 0) {
+		li->env = NULL;
+		return rc;
+	}
+	if ((rc = mdb_env_set_maxdbs(li->env, 4)) != 0 ||
+	    (rc = mdb_env_set_maxreaders(li->env, READERS_MAX)) != 0 ||
+	    (rc = mdb_env_set_mapsize(li->env, MAP_FIRST_BYTES)) != 0 ||
+	    (rc = mdb_env_open(li->env, li->dir,
+		 MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD, 0600)) != 0)
+		return rc;
+	if (!file_whole(li->env, data))
+		return MDB_CORRUPTED;
+	mdb_reader_check(li->env, &dead);
+	return open_tables(li);
+}
+
+static bool
+worth_a_new_one(int code)
+{
+	return code == MDB_CORRUPTED || code == MDB_INVALID ||
+	    code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
+	    code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
+	    code == MDB_NOTFOUND || code == EINVAL;
+}
+
+/* Called with the folder's guard held. */
+static int
+open_or_replace(struct localindex *li, struct err *err)
+{
+	char *data = io_path(li->dir, "data.mdb");
+	char *lock = io_path(li->dir, "lock.mdb");
+	int code, rc = -1;
+
+	if (data == NULL || lock == NULL) {
+		err_no_memory(err);
+		goto out;
+	}
+	code = open_env(li, data);
+	if (code != 0 && worth_a_new_one(code)) {
+		mdb_env_close(li->env);
+		unlink(data);
+		unlink(lock);
+		code = open_env(li, data);
+	}
+	if (code != 0)
+		localindex_error(li, code, err);
+	else
+		rc = 0;
+out:
+	free(data);
+	free(lock);
+	return rc;
+}
+
+static void
+destroy(struct localindex *li)
+{
+	if (li->env != NULL)
+		mdb_env_close(li->env);
+	pthread_rwlock_destroy(&li->resize);
+	free(li->dir);
+	free(li);
+}
+
+static int
+open_guarded(struct localindex *li, struct err *err)
+{
+	char *guard = io_path(li->dir, "guard");
+	int fd = -1, rc = -1;
+
+	if (guard == NULL)
+		return err_no_memory(err);
+	fd = open(guard, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd == -1 || flock(fd, LOCK_EX) == -1)
+		err_errno(err, errno, "cannot open '%s'", guard);
+	else
+		rc = open_or_replace(li, err);
+	if (fd != -1)
+		close(fd);
+	free(guard);
+	return rc;
+}
+
+static int
+open_new(struct localindex **out, const char *dir, struct err *err)
+{
+	struct localindex *li;
+
+	if (io_make_dirs(dir, 0700, err) == -1)
+		return -1;
+	if ((li = calloc(1, sizeof(*li))) == NULL)
+		return err_no_memory(err);
+	pthread_rwlock_init(&li->resize, NULL);
+	li->users = 1;
+	if ((li->dir = realpath(dir, NULL)) == NULL) {
+		err_errno(err, errno, "cannot open '%s'", dir);
+		destroy(li);
+		return -1;
+	}
+	if (open_guarded(li, err) == -1) {
+		destroy(li);
+		return -1;
+	}
+	li->next = open_list;
+	open_list = li;
+	*out = li;
+	return 0;
+}
+
+int
+localindex_open(struct localindex **out, const char *dir, struct err *err)
+{
+	char *real = realpath(dir, NULL);
+	struct localindex *li;
+	int rc = 0;
+
+	pthread_mutex_lock(&open_lock);
+	for (li = open_list; li != NULL; li = li->next) {
+		if (real != NULL && strcmp(li->dir, real) == 0)
+			break;
+	}
+	if (li != NULL) {
+		li->users++;
+		*out = li;
+	} else {
+		rc = open_new(out, dir, err);
+	}
+	pthread_mutex_unlock(&open_lock);
+	free(real);
+	return rc;
+}
+
+void
+localindex_close(struct localindex *li)
+{
+	struct localindex **link;
+
+	if (li == NULL)
+		return;
+	pthread_mutex_lock(&open_lock);
+	if (--li->users == 0) {
+		for (link = &open_list; *link != li; link = &(*link)->next)
+			;
+		*link = li->next;
+		destroy(li);
+	}
+	pthread_mutex_unlock(&open_lock);
+}
+
+/* Another process made the file larger: take its size over. */
+static int
+adopt_size(struct localindex *li)
+{
+	int code;
+
+	pthread_rwlock_wrlock(&li->resize);
+	code = mdb_env_set_mapsize(li->env, 0);
+	pthread_rwlock_unlock(&li->resize);
+	return code;
+}
+
+/* Leaves the resize lock held for reading when it returns 0. */
+int
+localindex_txn_begin(struct localindex *li, unsigned int flags, MDB_txn **txn)
+{
+	int code;
+
+	for (;;) {
+		pthread_rwlock_rdlock(&li->resize);
+		code = mdb_txn_begin(li->env, NULL, flags, txn);
+		if (code == 0)
+			return 0;
+		pthread_rwlock_unlock(&li->resize);
+		if (code != MDB_MAP_RESIZED)
+			return code;
+		if ((code = adopt_size(li)) != 0)
+			return code;
+	}
+}
+
+int
+localindex_grow(struct localindex *li)
+{
+	MDB_envinfo info;
+	int code;
+
+	pthread_rwlock_wrlock(&li->resize);
+	code = mdb_env_info(li->env, &info);
+	if (code == 0)
+		code = mdb_env_set_mapsize(li->env, info.me_mapsize * 2);
+	pthread_rwlock_unlock(&li->resize);
+	return code;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local index: where each blob lies, in an LMDB file of the cache folder.
+ * A cache and nothing more: what is damaged, of another version, or behind is
+ * thrown away and read anew from the index objects.  Several processes may
+ * use one folder at once, and several threads one handle.
+ */
+#ifndef HOLDSTILL_STORE_LOCALINDEX_H
+#define HOLDSTILL_STORE_LOCALINDEX_H
+
+#include "store/idset.h"
+#include "store/index.h"
+
+struct err;
+struct localindex;
+
+struct blob_place {
+	uint8_t pack[OBJECT_ID_BYTES];
+	uint32_t frame_offset; /* In the pack. */
+	uint32_t stored_size;
+	uint32_t raw_size;
+	uint32_t offset; /* In the frame. */
+	uint32_t size;
+	uint32_t ordinal; /* Among the pack's blobs. */
+	unsigned int coding;
+};
+
+/* dir is made if absent. */
+int localindex_open(struct localindex **out, const char *dir, struct err *err);
+void localindex_close(struct localindex *li); /* NULL is allowed. */
+
+/*
+ * A consistent look; short-lived, of one thread, and nothing may be added by
+ * that thread meanwhile.
+ */
+struct localindex_view {
+	struct localindex *li;
+	void *txn;
+};
+int localindex_view_begin(
+    struct localindex_view *v, struct localindex *li, struct err *err);
+void localindex_view_end(struct localindex_view *v);
+/*
+ * 1: found, 0: unknown, -1: error.  trusted (may be NULL): an index object
+ * names the pack, so a backup may rely on the blob.
+ */
+int localindex_view_find(struct localindex_view *v, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], struct blob_place *out, bool *trusted,
+    struct err *err);
+
+/* The same for one blob. */
+int localindex_find(struct localindex *li, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], struct blob_place *out, struct err *err);
+
+/*
+ * Adds the blobs of packs in one transaction.  index_id: the index object
+ * they come from, or NULL: read from the packs themselves, not trusted.
+ */
+int localindex_add(struct localindex *li, const uint8_t *index_id,
+    const struct index_pack *packs, unsigned int count, struct err *err);
+
+/* Forgets everything. */
+int localindex_clear(struct localindex *li, struct err *err);
+
+/* Sorted ids of the index objects loaded; caller finis. */
+int localindex_indexes(
+    struct idset *out, struct localindex *li, struct err *err);
+/* Sorted ids of the packs known; trusted_only: those an index names. */
+int localindex_packs(struct idset *out, struct localindex *li,
+    bool trusted_only, struct err *err);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of a local index: found, added, listed, cleared. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/endian.h"
+#include "common/err.h"
+#include "store/localindex_internal.h"
+
+#define KEY_BYTES (1 + DIGEST_BYTES)
+#define PLACE_BYTES 41
+
+static MDB_val
+val(const void *data, size_t size)
+{
+	return (MDB_val){ .mv_size = size, .mv_data = (void *)(uintptr_t)data };
+}
+
+static void
+key_put(uint8_t out[KEY_BYTES], enum blob_type type, const uint8_t *hash)
+{
+	out[0] = (uint8_t)type;
+	memcpy(out + 1, hash, DIGEST_BYTES);
+}
+
+static void
+place_put(uint8_t out[PLACE_BYTES], const struct blob_place *p)
+{
+	memcpy(out, p->pack, OBJECT_ID_BYTES);
+	be32_put(out + 16, p->frame_offset);
+	be32_put(out + 20, p->stored_size);
+	be32_put(out + 24, p->raw_size);
+	be32_put(out + 28, p->offset);
+	be32_put(out + 32, p->size);
+	be32_put(out + 36, p->ordinal);
+	out[40] = (uint8_t)p->coding;
+}
+
+/* A cache may be garbled: sizes are checked as those of any input. */
+static int
+place_get(struct blob_place *out, const MDB_val *value)
+{
+	const uint8_t *in = value->mv_data;
+
+	if (value->mv_size != PLACE_BYTES)
+		return -1;
+	memcpy(out->pack, in, OBJECT_ID_BYTES);
+	out->frame_offset = be32_get(in + 16);
+	out->stored_size = be32_get(in + 20);
+	out->raw_size = be32_get(in + 24);
+	out->offset = be32_get(in + 28);
+	out->size = be32_get(in + 32);
+	out->ordinal = be32_get(in + 36);
+	out->coding = in[40];
+	if (out->raw_size > FRAME_RAW_MAX || out->stored_size > out->raw_size ||
+	    out->offset > out->raw_size ||
+	    out->size > out->raw_size - out->offset)
+		return -1;
+	return 0;
+}
+
+static bool
+pack_trusted(struct localindex *li, MDB_txn *txn, const uint8_t *id)
+{
+	MDB_val key = val(id, OBJECT_ID_BYTES), value;
+
+	return mdb_get(txn, li->packs, &key, &value) == 0 &&
+	    value.mv_size == 1 && *(const uint8_t *)value.mv_data == 1;
+}
+
+int
+localindex_view_begin(struct localindex_view *v, struct localindex *li,
+    struct err *err)
+{
+	MDB_txn *txn;
+	int code = localindex_txn_begin(li, MDB_RDONLY, &txn);
+
+	if (code != 0)
+		return localindex_error(li, code, err);
+	v->li = li;
+	v->txn = txn;
+	return 0;
+}
+
+void
+localindex_view_end(struct localindex_view *v)
+{
+	mdb_txn_abort(v->txn);
+	pthread_rwlock_unlock(&v->li->resize);
+}
+
+int
+localindex_view_find(struct localindex_view *v, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], struct blob_place *out, bool *trusted,
+    struct err *err)
+{
+	uint8_t bytes[KEY_BYTES];
+	MDB_val key = val(bytes, sizeof(bytes)), value;
+	int code;
+
+	key_put(bytes, type, hash);
+	code = mdb_get(v->txn, v->li->blobs, &key, &value);
+	if (code == MDB_NOTFOUND)
+		return 0;
+	if (code != 0)
+		return localindex_error(v->li, code, err);
+	if (place_get(out, &value) == -1)
+		return 0;
+	if (trusted != NULL)
+		*trusted = pack_trusted(v->li, v->txn, out->pack);
+	return 1;
+}
+
+int
+localindex_find(struct localindex *li, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], struct blob_place *out, struct err *err)
+{
+	struct localindex_view v;
+	int rc;
+
+	if (localindex_view_begin(&v, li, err) == -1)
+		return -1;
+	rc = localindex_view_find(&v, type, hash, out, NULL, err);
+	localindex_view_end(&v);
+	return rc;
+}
+
+/* The first place stays, unless it is in a pack that counts for less. */
+static int
+add_blob(struct localindex *li, MDB_txn *txn, const uint8_t *key_bytes,
+    const struct blob_place *place, bool trusted)
+{
+	uint8_t bytes[PLACE_BYTES];
+	MDB_val key = val(key_bytes, KEY_BYTES);
+	MDB_val value = val(bytes, sizeof(bytes));
+	struct blob_place old;
+	int code;
+
+	place_put(bytes, place);
+	code = mdb_put(txn, li->blobs, &key, &value, MDB_NOOVERWRITE);
+	if (code != MDB_KEYEXIST)
+		return code;
+	if (place_get(&old, &value) == 0 &&
+	    (!trusted || pack_trusted(li, txn, old.pack)))
+		return 0;
+	value = val(bytes, sizeof(bytes));
+	return mdb_put(txn, li->blobs, &key, &value, 0);
+}
+
+struct sorted {
+	const struct pack_frame *frame;
+	const struct pack_blob *blob;
+	uint32_t ordinal;
+};
+
+static int
+compare_sorted(const void *a, const void *b)
+{
+	const struct sorted *x = a, *y = b;
+
+	return memcmp(x->blob->hash, y->blob->hash, DIGEST_BYTES);
+}
+
+/* In the order of their hashes: neighbours share pages. */
+static struct sorted *
+sort_blobs(const struct pack_table *t)
+{
+	struct sorted *s = calloc(t->blob_count + 1u, sizeof(*s));
+	uint32_t i, j, n = 0;
+
+	if (s == NULL)
+		return NULL;
+	for (i = 0; i < t->frame_count; i++) {
+		for (j = 0; j < t->frames[i].blob_count; j++, n++) {
+			s[n].frame = &t->frames[i];
+			s[n].blob = &t->blobs[n];
+			s[n].ordinal = n;
+		}
+	}
+	qsort(s, n, sizeof(*s), compare_sorted);
+	return s;
+}
+
+static int
+add_pack(struct localindex *li, MDB_txn *txn, const struct index_pack *pack,
+    bool trusted)
+{
+	struct sorted *s = sort_blobs(&pack->table);
+	const uint8_t flag = trusted;
+	MDB_val key = val(pack->id, OBJECT_ID_BYTES), value = val(&flag, 1);
+	struct blob_place place = { .coding = 0 };
+	uint8_t blob_key[KEY_BYTES];
+	uint32_t i;
+	int code;
+
+	if (s == NULL)
+		return ENOMEM;
+	code = mdb_put(txn, li->packs, &key, &value,
+	    trusted ? 0 : MDB_NOOVERWRITE);
+	if (code == MDB_KEYEXIST)
+		code = 0;
+	memcpy(place.pack, pack->id, OBJECT_ID_BYTES);
+	for (i = 0; code == 0 && i < pack->table.blob_count; i++) {
+		place.frame_offset = s[i].frame->offset;
+		place.stored_size = s[i].frame->stored_size;
+		place.raw_size = s[i].frame->raw_size;
+		place.coding = s[i].frame->coding;
+		place.offset = s[i].blob->offset;
+		place.size = s[i].blob->size;
+		place.ordinal = s[i].ordinal;
+		key_put(blob_key, s[i].blob->type, s[i].blob->hash);
+		code = add_blob(li, txn, blob_key, &place, trusted);
+	}
+	free(s);
+	return code;
+}
+
+/* One try; MDB_MAP_FULL asks for another with a larger map. */
+static int
+try_add(struct localindex *li, const uint8_t *index_id,
+    const struct index_pack *packs, unsigned int count)
+{
+	MDB_val key = val(index_id, OBJECT_ID_BYTES), value = val("", 0);
+	MDB_txn *txn;
+	unsigned int i;
+	int code = localindex_txn_begin(li, 0, &txn);
+
+	if (code != 0)
+		return code;
+	for (i = 0; code == 0 && i < count; i++)
+		code = add_pack(li, txn, &packs[i], index_id != NULL);
+	if (code == 0 && index_id != NULL)
+		code = mdb_put(txn, li->indexes, &key, &value, 0);
+	if (code == 0)
+		code = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	pthread_rwlock_unlock(&li->resize);
+	return code;
+}
+
+int
+localindex_add(struct localindex *li, const uint8_t *index_id,
+    const struct index_pack *packs, unsigned int count, struct err *err)
+{
+	int code = try_add(li, index_id, packs, count);
+
+	while (code == MDB_MAP_FULL) {
+		if ((code = localindex_grow(li)) == 0)
+			code = try_add(li, index_id, packs, count);
+	}
+	return code == 0 ? 0 : localindex_error(li, code, err);
+}
+
+int
+localindex_clear(struct localindex *li, struct err *err)
+{
+	MDB_txn *txn;
+	int code = localindex_txn_begin(li, 0, &txn);
+
+	if (code != 0)
+		return localindex_error(li, code, err);
+	if ((code = mdb_drop(txn, li->blobs, 0)) == 0 &&
+	    (code = mdb_drop(txn, li->packs, 0)) == 0 &&
+	    (code = mdb_drop(txn, li->indexes, 0)) == 0)
+		code = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	pthread_rwlock_unlock(&li->resize);
+	return code == 0 ? 0 : localindex_error(li, code, err);
+}
+
+static int
+collect(struct idset *out, MDB_cursor *cursor, bool trusted_only,
+    struct err *err, int *code)
+{
+	MDB_val key, value;
+
+	while ((*code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		if (key.mv_size != OBJECT_ID_BYTES)
+			continue;
+		if (trusted_only &&
+		    (value.mv_size != 1 || *(uint8_t *)value.mv_data != 1))
+			continue;
+		if (idset_add(out, key.mv_data, err) == -1)
+			return -1;
+	}
+	if (*code == MDB_NOTFOUND)
+		*code = 0;
+	return 0;
+}
+
+static int
+list_table(struct idset *out, struct localindex *li, bool packs,
+    bool trusted_only, struct err *err)
+{
+	struct localindex_view v;
+	MDB_cursor *cursor = NULL;
+	int code, rc = 0;
+
+	*out = (struct idset){ .ids = NULL };
+	if (localindex_view_begin(&v, li, err) == -1)
+		return -1;
+	code = mdb_cursor_open(v.txn, packs ? li->packs : li->indexes, &cursor);
+	if (code == 0) {
+		rc = collect(out, cursor, trusted_only, err, &code);
+		mdb_cursor_close(cursor);
+	}
+	localindex_view_end(&v);
+	if (code != 0)
+		rc = localindex_error(li, code, err);
+	if (rc == -1)
+		idset_fini(out);
+	else
+		idset_sort(out);
+	return rc;
+}
+
+int
+localindex_indexes(struct idset *out, struct localindex *li, struct err *err)
+{
+	return list_table(out, li, false, false, err);
+}
+
+int
+localindex_packs(struct idset *out, struct localindex *li, bool trusted_only,
+    struct err *err)
+{
+	return list_table(out, li, true, trusted_only, err);
+}

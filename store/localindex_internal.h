@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the local index share; nobody else includes this. */
+#ifndef HOLDSTILL_STORE_LOCALINDEX_INTERNAL_H
+#define HOLDSTILL_STORE_LOCALINDEX_INTERNAL_H
+
+#include <lmdb.h>
+#include <pthread.h>
+
+#include "store/localindex.h"
+
+struct localindex {
+	struct localindex *next; /* Of the process; guarded by open_lock. */
+	unsigned int users;	 /* Guarded by open_lock. */
+	char *dir;
+	MDB_env *env;
+	MDB_dbi meta;	 /* "format" -> text */
+	MDB_dbi blobs;	 /* type, hash -> place */
+	MDB_dbi packs;	 /* pack id -> 1 if an index names it, else 0 */
+	MDB_dbi indexes; /* index id -> nothing */
+	/* Held for reading through each transaction: the map may only be
+	 * resized while there is none. */
+	pthread_rwlock_t resize;
+};
+
+/* Fills err from an LMDB or errno code; returns -1. */
+int localindex_error(struct localindex *li, int code, struct err *err);
+
+/* Holds the resize lock until the caller unlocks it, after the end. */
+int localindex_txn_begin(
+    struct localindex *li, unsigned int flags, MDB_txn **txn);
+
+/* Doubles the map; no transaction may be open in this thread. */
+int localindex_grow(struct localindex *li);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests to JSON: the names of docs/format.md and of every --json. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/json/json.h"
+#include "store/manifest.h"
+
+/* Guests and hosts may name things in no known encoding: '?' then. */
+static json_t *
+string_of(const char *s)
+{
+	json_t *json = json_string(s == NULL ? "" : s);
+	char *copy, *p;
+
+	if (json != NULL || (copy = strdup(s)) == NULL)
+		return json;
+	for (p = copy; *p != '\0'; p++) {
+		if ((*p & 0x80) != 0)
+			*p = '?';
+	}
+	json = json_string(copy);
+	free(copy);
+	return json;
+}
+
+/* json_pack's "o" takes members over, also when it fails. */
+static json_t *
+filesystems_to_json(const struct manifest_freeze *f)
+{
+	const struct manifest_filesystem *fs;
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < f->filesystem_count; i++) {
+		fs = &f->filesystems[i];
+		json_array_append_new(array,
+		    json_pack("{s:o, s:o, s:o, s:o, s:o}", "mount_point",
+			string_of(fs->mount_point), "type", string_of(fs->type), "disk",
+			string_of(fs->disk), "state", string_of(fs->state), "reason",
+			string_of(fs->reason)));
+	}
+	return array;
+}
+
+static void
+set_meta(json_t *object, const struct manifest_meta *meta)
+{
+	json_t *key = string_of(meta->key);
+
+	if (key != NULL)
+		json_object_set_new(object, json_string_value(key),
+		    string_of(meta->value));
+	json_decref(key);
+}
+
+static json_t *
+writers_to_json(const struct manifest_freeze *f)
+{
+	const struct manifest_writer *w;
+	json_t *array = json_array(), *meta;
+	size_t i, j;
+
+	for (i = 0; i < f->writer_count; i++) {
+		w = &f->writers[i];
+		meta = json_object();
+		for (j = 0; j < w->meta_count; j++)
+			set_meta(meta, &w->meta[j]);
+		json_array_append_new(array,
+		    json_pack("{s:o, s:o, s:o, s:o}", "name", string_of(w->name),
+			"state", string_of(w->state), "reason", string_of(w->reason),
+			"meta", meta));
+	}
+	return array;
+}
+
+static json_t *
+freeze_to_json(const struct manifest_freeze *f)
+{
+	return json_pack("{s:I, s:b, s:s, s:o, s:o}", "held_ms",
+	    (json_int_t)f->held_ms, "proved", (int)f->proved, "source",
+	    manifest_quiesce_name(f->source), "filesystems",
+	    filesystems_to_json(f), "writers", writers_to_json(f));
+}
+
+static json_t *
+disk_to_json(const struct manifest_disk *d, bool whole)
+{
+	char root[2 * MANIFEST_HASH_BYTES + 1];
+	json_t *json = json_pack("{s:o, s:I, s:s, s:o, s:I, s:I, s:I, s:I}",
+	    "target", string_of(d->target), "size_bytes", (json_int_t)d->size_bytes,
+	    "source", manifest_source_name(d->source), "reason",
+	    string_of(d->reason), "changed_bytes", (json_int_t)d->changed_bytes,
+	    "read_bytes", (json_int_t)d->read_bytes, "new_bytes",
+	    (json_int_t)d->new_bytes, "stored_bytes",
+	    (json_int_t)d->stored_bytes);
+
+	if (json == NULL || !whole)
+		return json;
+	hex_encode(root, d->root, sizeof(d->root));
+	if (json_object_set_new(json, "root", json_string(root)) == -1 ||
+	    json_object_set_new(json, "format", string_of(d->format)) ==
+		-1 ||
+	    json_object_set_new(json, "path", string_of(d->path)) ==
+		-1) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}
+
+static json_t *
+disks_to_json(const struct manifest *m, bool whole)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < m->disk_count; i++) {
+		if (json_array_append_new(array,
+			disk_to_json(&m->disks[i], whole)) == -1) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+json_t *
+manifest_to_json(const struct manifest *m, bool whole)
+{
+	char time[CLOCK_RFC3339_SIZE];
+	json_t *json;
+
+	json = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o, "
+			 "s:o, s:I}",
+	    "id", m->id, "parent", m->parent, "domain", string_of(m->domain), "uuid",
+	    string_of(m->uuid), "host", string_of(m->host), "time",
+	    clock_format_rfc3339(time, m->time_ms), "kind",
+	    manifest_kind_name(m->kind), "consistency",
+	    manifest_consistency_name(m->consistency), "consistency_reason",
+	    string_of(m->consistency_reason), "freeze", freeze_to_json(&m->freeze),
+	    "disks", disks_to_json(m, whole), "duration_ms",
+	    (json_int_t)m->duration_ms);
+	if (json == NULL || !whole)
+		return json;
+	if (json_object_set_new(json, "time_ms",
+		json_integer((json_int_t)m->time_ms)) == -1 ||
+	    json_object_set_new(json, "checkpoint",
+		string_of(m->checkpoint)) == -1 ||
+	    json_object_set_new(json, "definition",
+		string_of(m->definition_xml)) == -1) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}

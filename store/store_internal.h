@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store as the files of this folder see it; nobody else includes this. */
+#ifndef HOLDSTILL_STORE_STORE_INTERNAL_H
+#define HOLDSTILL_STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "backends/backend.h"
+#include "store/localindex.h"
+#include "store/store.h"
+
+struct store {
+	struct backend *backend;
+	char id[HEXID_SIZE];
+	struct localindex *index;
+	pthread_mutex_t sync_lock; /* One sync at a time. */
+};
+
+enum sync_mode {
+	SYNC_INDEXES, /* What the index objects say. */
+	SYNC_TABLES,  /* And, untrusted, packs that no index names. */
+	SYNC_ADOPT,   /* Writes an index object for those (R8). */
+};
+
+/*
+ * Brings the local index up to the repository.  rebuild: from nothing.  Index
+ * objects and pack tables that are damaged are left out with a note; verify
+ * names them.
+ */
+int store_sync(struct store *s, enum sync_mode mode, bool rebuild,
+    struct err *err);
+
+/* Reads frames; belongs to one thread at a time. */
+struct frame_reader;
+int frame_reader_new(
+    struct frame_reader **out, struct store *s, struct err *err);
+void frame_reader_free(struct frame_reader *r); /* NULL is allowed. */
+/* Reads and decompresses a frame into out (place->raw_size bytes). */
+int frame_reader_fetch(struct frame_reader *r, uint8_t *out,
+    const struct blob_place *place, struct err *err);
+/* ERR_CORRUPT if the blob's bytes are not those of its name. */
+int frame_reader_check(struct frame_reader *r, const uint8_t *blob,
+    size_t size, const uint8_t hash[DIGEST_BYTES],
+    const struct blob_place *place, struct err *err);
+
+/* Of these a newer look at the repository may make good. */
+bool store_worth_resync(const struct err *err);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Brings the local index up to the repository, and adopts the packs of runs
+ * that ended before they wrote an index.
+ */
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "store/store_internal.h"
+
+struct sync {
+	struct store *store;
+	struct idset indexes; /* Listed first: its packs are all in packs. */
+	struct idset packs;
+	struct idset known; /* Loaded indexes, later packs. */
+	struct index_set *set;
+};
+
+static void
+sync_fini(struct sync *y)
+{
+	idset_fini(&y->indexes);
+	idset_fini(&y->packs);
+	idset_fini(&y->known);
+	index_set_free(y->set);
+}
+
+bool
+store_worth_resync(const struct err *err)
+{
+	return err->class == ERR_NOT_FOUND || err->class == ERR_CORRUPT;
+}
+
+/* Forgets all if anything that was loaded is no longer there. */
+static int
+drop_stale(struct sync *y, bool rebuild, struct err *err)
+{
+	struct idset packs = { .ids = NULL };
+	bool stale;
+
+	if (localindex_indexes(&y->known, y->store->index, err) == -1 ||
+	    localindex_packs(&packs, y->store->index, false, err) == -1)
+		return -1;
+	stale = rebuild || !idset_within(&y->known, &y->indexes) ||
+	    !idset_within(&packs, &y->packs);
+	idset_fini(&packs);
+	if (!stale)
+		return 0;
+	idset_fini(&y->known);
+	return localindex_clear(y->store->index, err);
+}
+
+/* Blobs of packs that are gone must not count as known. */
+static void
+drop_absent(struct index_set *set, const struct idset *packs)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < set->count; i++) {
+		if (idset_has(packs, set->packs[i].id))
+			set->packs[kept++] = set->packs[i];
+		else
+			pack_table_fini(&set->packs[i].table);
+	}
+	set->count = kept;
+}
+
+static int
+load_index(struct sync *y, const uint8_t *id, struct err *err)
+{
+	struct index_set *set;
+	int rc;
+
+	if (index_get(&set, y->store->backend, id, err) == -1) {
+		if (!store_worth_resync(err))
+			return -1;
+		log_line(LOG_WARNING, "left out: %s", err->text);
+		err_clear(err);
+		return 0;
+	}
+	drop_absent(set, &y->packs);
+	rc = localindex_add(y->store->index, id, set->packs, set->count, err);
+	index_set_free(set);
+	return rc;
+}
+
+static int
+load_indexes(struct sync *y, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < y->indexes.count; i++) {
+		if (!idset_has(&y->known, y->indexes.ids[i]) &&
+		    load_index(y, y->indexes.ids[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+flush_set(struct sync *y, enum sync_mode mode, struct err *err)
+{
+	uint8_t id[OBJECT_ID_BYTES];
+	bool adopt = mode == SYNC_ADOPT;
+	int rc = 0;
+
+	if (y->set->count == 0)
+		return 0;
+	if (adopt)
+		rc = index_put(y->store->backend, y->set, id, err);
+	if (rc == 0)
+		rc = localindex_add(y->store->index, adopt ? id : NULL,
+		    y->set->packs, y->set->count, err);
+	index_set_fini(y->set);
+	return rc;
+}
+
+static int
+load_table(struct sync *y, const uint8_t *id, struct err *err)
+{
+	struct pack_table table;
+	uint64_t size;
+
+	if (pack_read_table(&table, &size, y->store->backend, id, err) == -1) {
+		if (!store_worth_resync(err))
+			return -1;
+		log_line(LOG_WARNING, "left out: %s", err->text);
+		err_clear(err);
+		return 0;
+	}
+	index_set_add(y->set, id, size, &table);
+	return 0;
+}
+
+/* The packs that no index names. */
+static int
+load_tables(struct sync *y, enum sync_mode mode, struct err *err)
+{
+	size_t i;
+
+	idset_fini(&y->known);
+	if (localindex_packs(&y->known, y->store->index, mode == SYNC_ADOPT,
+		err) == -1)
+		return -1;
+	if ((y->set = calloc(1, sizeof(*y->set))) == NULL)
+		return err_no_memory(err);
+	for (i = 0; i < y->packs.count; i++) {
+		if (idset_has(&y->known, y->packs.ids[i]))
+			continue;
+		if (load_table(y, y->packs.ids[i], err) == -1)
+			return -1;
+		if (index_set_full(y->set) && flush_set(y, mode, err) == -1)
+			return -1;
+	}
+	return flush_set(y, mode, err);
+}
+
+int
+store_sync(struct store *s, enum sync_mode mode, bool rebuild,
+    struct err *err)
+{
+	struct sync y = { .store = s };
+	int rc = -1;
+
+	pthread_mutex_lock(&s->sync_lock);
+	if (idset_list(&y.indexes, s->backend, OBJECT_INDEX, err) == 0 &&
+	    idset_list(&y.packs, s->backend, OBJECT_PACK, err) == 0 &&
+	    drop_stale(&y, rebuild, err) == 0 && load_indexes(&y, err) == 0)
+		rc = mode == SYNC_INDEXES ? 0 : load_tables(&y, mode, err);
+	pthread_mutex_unlock(&s->sync_lock);
+	sync_fini(&y);
+	return rc;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A repository for tests, and disks that are arrays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/io.h"
+#include "common/log.h"
+#include "tests/unit/store_rig.h"
+
+static unsigned int serial;
+
+struct store *
+rig_open_store(struct rig *rig, const char *cache)
+{
+	struct backend *inner, *b;
+	struct err err = ERR_INIT;
+	struct store *s;
+
+	assert_int_equal(backend_open(&inner, rig->url, BACKEND_OPEN, &err), 0);
+	assert_int_equal(wrap_fault_open(&b, inner, &rig->fault, &err), 0);
+	if (store_open(&s, b, cache, &err) == -1)
+		fail_msg("store_open: %s", err.text);
+	return s;
+}
+
+struct backend *
+rig_backend(struct rig *rig)
+{
+	struct err err = ERR_INIT;
+	struct backend *b;
+
+	assert_int_equal(backend_open(&b, rig->url, BACKEND_OPEN, &err), 0);
+	return b;
+}
+
+void
+rig_init(struct rig *rig, const char *kind)
+{
+	struct err err = ERR_INIT;
+	struct backend *b;
+
+	memset(rig, 0, sizeof(*rig));
+	log_set_level(LOG_ERROR);
+	wrap_fault_init(&rig->fault);
+	strcpy(rig->root, "/tmp/holdstill-test-XXXXXX");
+	assert_non_null(mkdtemp(rig->root));
+	snprintf(rig->cache, sizeof(rig->cache), "%.200s/cache", rig->root);
+	if (strcmp(kind, "mem") == 0)
+		snprintf(rig->url, sizeof(rig->url), "mem:rig%u", ++serial);
+	else
+		snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
+	assert_int_equal(backend_open(&b, rig->url, BACKEND_CREATE, &err), 0);
+	assert_int_equal(store_init(b, &err), 0);
+	backend_close(b);
+	rig->store = rig_open_store(rig, rig->cache);
+}
+
+void
+rig_fini(struct rig *rig)
+{
+	struct err err = ERR_INIT;
+
+	store_close(rig->store);
+	io_remove_tree(rig->root, &err);
+	wrap_fault_fini(&rig->fault);
+}
+
+void
+rig_reopen(struct rig *rig)
+{
+	store_close(rig->store);
+	rig->store = rig_open_store(rig, rig->cache);
+}
+
+void
+image_init(struct image *im, uint64_t size)
+{
+	uint64_t padded = (size + STORE_BLOCK_BYTES - 1) / STORE_BLOCK_BYTES *
+	    STORE_BLOCK_BYTES;
+
+	im->size = size;
+	im->bytes = calloc(1, padded + 1);
+	assert_non_null(im->bytes);
+}
+
+void
+image_fini(struct image *im)
+{
+	free(im->bytes);
+}
+
+void
+image_copy(struct image *out, const struct image *im)
+{
+	image_init(out, im->size);
+	memcpy(out->bytes, im->bytes, im->size);
+}
+
+void
+image_fill(struct image *im, uint64_t offset, uint64_t size,
+    unsigned int seed, bool compressible)
+{
+	uint64_t i, v = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+
+	for (i = offset; i < offset + size && i < im->size; i++) {
+		v ^= v << 13;
+		v ^= v >> 7;
+		v ^= v << 17;
+		im->bytes[i] =
+		    compressible ? (uint8_t)"abcd"[v >> 20 & 3] : (uint8_t)v;
+	}
+}
+
+struct feeder {
+	struct store_disk *disk;
+	struct store_chunk *chunk;
+	struct err *err;
+};
+
+static int
+feed_flush(struct feeder *f)
+{
+	struct store_chunk *c = f->chunk;
+
+	f->chunk = NULL;
+	return c == NULL ? 0 : store_chunk_submit(f->disk, c, f->err);
+}
+
+static int
+feed_room(struct feeder *f)
+{
+	if (f->chunk != NULL &&
+	    (f->chunk->count == STORE_CHUNK_BLOCKS ||
+		f->chunk->zero_bytes > 0) &&
+	    feed_flush(f) == -1)
+		return -1;
+	return f->chunk != NULL ? 0 :
+				  store_chunk_get(&f->chunk, f->disk, f->err);
+}
+
+static bool
+all_zero(const uint8_t *p, size_t n)
+{
+	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+static int
+feed_block(struct feeder *f, const struct image *im, uint64_t at)
+{
+	struct store_chunk *c;
+	uint64_t left = im->size - at;
+
+	if (feed_room(f) == -1)
+		return -1;
+	c = f->chunk;
+	/* Every other zero block goes as a range, the rest as data. */
+	if (all_zero(im->bytes + at, STORE_BLOCK_BYTES) &&
+	    at / STORE_BLOCK_BYTES % 2 == 0) {
+		c->zero_offset = at;
+		c->zero_bytes =
+		    left < STORE_BLOCK_BYTES ? left : STORE_BLOCK_BYTES;
+		return 0;
+	}
+	memcpy(c->data + (size_t)c->count * STORE_BLOCK_BYTES, im->bytes + at,
+	    STORE_BLOCK_BYTES);
+	c->offset[c->count++] = at;
+	return 0;
+}
+
+static bool
+differs(const struct image *im, const struct image *base, uint64_t at)
+{
+	uint64_t end = at + STORE_BLOCK_BYTES;
+
+	if (base == NULL)
+		return true;
+	if (end > base->size || end > im->size)
+		return at >= base->size ?
+		    !all_zero(im->bytes + at, STORE_BLOCK_BYTES) :
+		    true;
+	return memcmp(im->bytes + at, base->bytes + at, STORE_BLOCK_BYTES) != 0;
+}
+
+static int
+feed(struct store_disk *disk, const struct image *im, const struct image *base,
+    struct err *err)
+{
+	struct feeder f = { .disk = disk, .err = err };
+	uint64_t at;
+
+	for (at = 0; at < im->size; at += STORE_BLOCK_BYTES) {
+		if (differs(im, base, at) && feed_block(&f, im, at) == -1)
+			return -1;
+	}
+	return feed_flush(&f);
+}
+
+static struct manifest *
+describe(const struct image *im, const struct manifest *parent)
+{
+	struct manifest *m = manifest_new();
+
+	m->domain = strdup("vm");
+	m->uuid = strdup("u");
+	m->host = strdup("h");
+	m->consistency_reason = strdup("");
+	m->checkpoint = strdup("");
+	m->definition_xml = strdup("<domain/>");
+	m->time_ms = 1;
+	m->kind = parent == NULL ? MANIFEST_FULL : MANIFEST_INCREMENTAL;
+	if (parent != NULL)
+		memcpy(m->parent, parent->id, sizeof(m->parent));
+	m->disks = calloc(1, sizeof(*m->disks));
+	m->disk_count = 1;
+	m->disks[0].target = strdup("vda");
+	m->disks[0].format = strdup("raw");
+	m->disks[0].path = strdup("/x");
+	m->disks[0].reason = strdup("");
+	m->disks[0].size_bytes = im->size;
+	return m;
+}
+
+int
+rig_backup(struct rig *rig, struct store *s, struct manifest **out,
+    const struct image *im, const struct manifest *parent,
+    const struct image *base, struct err *err)
+{
+	struct store_session_options options = { .threads = 2 };
+	struct store_session *session = NULL;
+	struct store_disk *disk = NULL;
+	struct manifest *m = describe(im, parent);
+	int rc = -1;
+
+	(void)rig;
+	if (store_session_begin(&session, s, &options, err) == -1 ||
+	    store_disk_begin(&disk, session, im->size,
+		parent == NULL ? NULL : parent->disks[0].root,
+		parent == NULL ? 0 : parent->disks[0].size_bytes, err) == -1)
+		goto out;
+	if (feed(disk, im, base, err) == -1) {
+		store_disk_abort(disk);
+		goto out;
+	}
+	if (store_disk_end(disk, &m->disks[0], err) == -1 ||
+	    store_session_commit(session, m, err) == -1)
+		goto out;
+	*out = m;
+	m = NULL;
+	rc = 0;
+out:
+	store_session_end(session);
+	manifest_free(m);
+	return rc;
+}
+
+struct sink {
+	struct image *im;
+	pthread_mutex_t lock;
+	uint8_t *seen;
+};
+
+static int
+take(void *arg, uint64_t offset, const void *buf, size_t size,
+    struct err *err)
+{
+	struct sink *k = arg;
+	uint64_t at;
+
+	if (offset % STORE_BLOCK_BYTES != 0 || offset > k->im->size ||
+	    size > k->im->size - offset)
+		return err_set(err, ERR_BUG, "reader out of range");
+	memcpy(k->im->bytes + offset, buf, size);
+	pthread_mutex_lock(&k->lock);
+	for (at = offset; at < offset + size; at += STORE_BLOCK_BYTES)
+		k->seen[at / STORE_BLOCK_BYTES]++;
+	pthread_mutex_unlock(&k->lock);
+	return 0;
+}
+
+int
+rig_read(struct store *s, const struct manifest *m, struct image *out,
+    struct err *err)
+{
+	struct sink k = { .im = out };
+	struct store_reader *r = NULL;
+	uint64_t i, blocks = m->disks[0].size_bytes / STORE_BLOCK_BYTES + 1;
+	uint64_t data = 0, counted = 0;
+	int rc = -1;
+
+	image_init(out, m->disks[0].size_bytes);
+	pthread_mutex_init(&k.lock, NULL);
+	k.seen = calloc(1, blocks);
+	if (store_reader_open(&r, s, &m->disks[0], err) == 0 &&
+	    store_reader_data_bytes(r, &data, err) == 0)
+		rc = store_reader_stream(r, 2, take, &k, err);
+	store_reader_close(r);
+	for (i = 0; i < blocks; i++) {
+		assert_true(k.seen[i] <= 1);
+		if (k.seen[i])
+			counted += out->size - i * STORE_BLOCK_BYTES <
+				STORE_BLOCK_BYTES ?
+			    out->size - i * STORE_BLOCK_BYTES :
+			    STORE_BLOCK_BYTES;
+	}
+	if (rc == 0)
+		assert_int_equal(counted, data);
+	free(k.seen);
+	pthread_mutex_destroy(&k.lock);
+	return rc;
+}
+
+void
+rig_expect(struct store *s, const struct manifest *m, const struct image *im)
+{
+	struct err err = ERR_INIT;
+	struct image got;
+
+	if (rig_read(s, m, &got, &err) == -1)
+		fail_msg("read: %s", err.text);
+	assert_int_equal(got.size, im->size);
+	assert_memory_equal(got.bytes, im->bytes, im->size);
+	image_fini(&got);
+}
+
+static int
+add_key(void *arg, const char *key, uint64_t size_bytes)
+{
+	struct keys *k = arg;
+
+	assert_true(k->count < sizeof(k->key) / sizeof(k->key[0]));
+	strcpy(k->key[k->count++], key);
+	k->bytes += size_bytes;
+	return 0;
+}
+
+void
+rig_keys(struct rig *rig, struct keys *out, const char *prefix)
+{
+	struct backend *b = rig_backend(rig);
+	struct err err = ERR_INIT;
+
+	out->count = 0;
+	out->bytes = 0;
+	assert_int_equal(backend_list(b, prefix, add_key, out, &err), 0);
+	backend_close(b);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A repository for tests: a backend with fault injection, a cache folder of
+ * its own, and disks that are plain arrays, backed up and read back.
+ */
+#ifndef HOLDSTILL_TESTS_UNIT_STORE_RIG_H
+#define HOLDSTILL_TESTS_UNIT_STORE_RIG_H
+
+#include "backends/wrap_fault.h"
+#include "store/store.h"
+
+struct rig {
+	char url[256];
+	char cache[256]; /* A folder, removed with the rig. */
+	char root[256];	 /* Holds repository and cache. */
+	struct wrap_fault fault;
+	struct store *store;
+};
+
+/* kind: "mem" or "dir".  Opens a new repository. */
+void rig_init(struct rig *rig, const char *kind);
+void rig_fini(struct rig *rig);
+/* Closes and opens again, as another process would. */
+void rig_reopen(struct rig *rig);
+/* A second handle on the same repository; caller closes. */
+struct store *rig_open_store(struct rig *rig, const char *cache);
+/* The backend without faults; caller closes. */
+struct backend *rig_backend(struct rig *rig);
+
+struct image { /* A disk as an array. */
+	uint8_t *bytes;
+	uint64_t size;
+};
+
+void image_init(struct image *im, uint64_t size);
+void image_fini(struct image *im);
+void image_copy(struct image *out, const struct image *im);
+/* Fills a range from a seed; compressible if asked. */
+void image_fill(struct image *im, uint64_t offset, uint64_t size,
+    unsigned int seed, bool compressible);
+
+/*
+ * Backs image up as one disk: the blocks in which it differs from base (all,
+ * zeros as ranges, if base is NULL).  Returns 0 and the point's manifest.
+ */
+int rig_backup(struct rig *rig, struct store *s, struct manifest **out,
+    const struct image *im, const struct manifest *parent,
+    const struct image *base, struct err *err);
+
+/* Reads disk 0 back; 0 if it was read whole, -1 with err. */
+int rig_read(struct store *s, const struct manifest *m, struct image *out,
+    struct err *err);
+/* Reads back and compares; fails the test on any difference. */
+void rig_expect(
+    struct store *s, const struct manifest *m, const struct image *im);
+
+/* Calls verify: number of damaged objects; fails the test if it cannot. */
+uint64_t rig_verify(struct store *s, struct store_verify_result *result);
+
+/* All keys with a prefix. */
+struct keys {
+	char key[512][BACKEND_KEY_MAX + 1];
+	size_t count;
+	uint64_t bytes;
+};
+void rig_keys(struct rig *rig, struct keys *out, const char *prefix);
+
+#endif
