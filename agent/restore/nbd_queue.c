@@ -23,7 +23,8 @@ struct slot {
 	struct nbd_queue *queue;
 	uint64_t offset;
 	uint32_t bytes;
-	bool zero;     /* No data: buf is not used. */
+	bool zero;	      /* No data: data is not used. */
+	unsigned int fillers; /* Writers that still copy into data. */
 	uint8_t *data; /* SLOT_BYTES, made at first use. */
 };
 
@@ -74,6 +75,19 @@ slot_done(void *arg, int error)
 	pthread_mutex_unlock(&q->lock);
 }
 
+/* With the lock held: the first that nobody copies into any more. */
+static struct slot *
+find_ready(struct nbd_queue *q)
+{
+	struct slot *slot;
+
+	STAILQ_FOREACH (slot, &q->pending, next) {
+		if (slot->fillers == 0)
+			return slot;
+	}
+	return NULL;
+}
+
 /* Gives up to IN_FLIGHT_MAX requests to the connection. */
 static int
 submit(struct nbd_queue *q, struct err *err)
@@ -83,9 +97,9 @@ submit(struct nbd_queue *q, struct err *err)
 
 	while (rc == 0 && nbd_link_in_flight(q->link) < IN_FLIGHT_MAX) {
 		pthread_mutex_lock(&q->lock);
-		slot = STAILQ_FIRST(&q->pending);
+		slot = find_ready(q);
 		if (slot != NULL)
-			STAILQ_REMOVE_HEAD(&q->pending, next);
+			STAILQ_REMOVE(&q->pending, slot, slot, next);
 		pthread_mutex_unlock(&q->lock);
 		if (slot == NULL)
 			break;
@@ -112,7 +126,7 @@ wait_for_work(struct nbd_queue *q)
 	enum next next = NEXT_FLUSH;
 
 	pthread_mutex_lock(&q->lock);
-	while (!busy && STAILQ_EMPTY(&q->pending) && !q->ending)
+	while (!busy && find_ready(q) == NULL && !q->ending)
 		pthread_cond_wait(&q->work, &q->lock);
 	if (q->dropped || q->failure.class != ERR_NONE)
 		next = NEXT_END;
@@ -210,38 +224,54 @@ find_neighbour(struct nbd_queue *q, uint64_t offset, size_t size)
 	return NULL;
 }
 
+/* With the lock held: a place of size bytes to copy to, NULL with err. */
+static uint8_t *
+begin_fill(struct nbd_queue *q, struct slot **out, uint64_t offset,
+    size_t size, struct err *err)
+{
+	struct slot *slot = find_neighbour(q, offset, size);
+	uint8_t *place;
+
+	if (slot == NULL) {
+		if ((slot = take_slot(q, err)) == NULL)
+			return NULL;
+		if (slot->data == NULL)
+			slot->data = malloc(SLOT_BYTES);
+		if (slot->data == NULL) {
+			STAILQ_INSERT_HEAD(&q->unused, slot, next);
+			err_no_memory(err);
+			return NULL;
+		}
+		slot->zero = false;
+		slot->offset = offset;
+		slot->bytes = 0;
+		STAILQ_INSERT_TAIL(&q->pending, slot, next);
+	}
+	place = slot->data + slot->bytes;
+	slot->bytes += (uint32_t)size;
+	slot->fillers++;
+	*out = slot;
+	return place;
+}
+
 static int
 write_one(struct nbd_queue *q, uint64_t offset, const void *buf, size_t size,
     struct err *err)
 {
 	struct slot *slot;
-	int rc = -1;
+	uint8_t *place;
 
 	pthread_mutex_lock(&q->lock);
-	slot = find_neighbour(q, offset, size);
-	if (slot != NULL) {
-		memcpy(slot->data + slot->bytes, buf, size);
-		slot->bytes += (uint32_t)size;
-		rc = 0;
-		goto out;
-	}
-	if ((slot = take_slot(q, err)) == NULL)
-		goto out;
-	if (slot->data == NULL && (slot->data = malloc(SLOT_BYTES)) == NULL) {
-		STAILQ_INSERT_HEAD(&q->unused, slot, next);
-		err_no_memory(err);
-		goto out;
-	}
-	slot->zero = false;
-	slot->offset = offset;
-	slot->bytes = (uint32_t)size;
-	memcpy(slot->data, buf, size);
-	STAILQ_INSERT_TAIL(&q->pending, slot, next);
-	pthread_cond_signal(&q->work);
-	rc = 0;
-out:
+	place = begin_fill(q, &slot, offset, size, err);
 	pthread_mutex_unlock(&q->lock);
-	return rc;
+	if (place == NULL)
+		return -1;
+	memcpy(place, buf, size);
+	pthread_mutex_lock(&q->lock);
+	if (--slot->fillers == 0)
+		pthread_cond_signal(&q->work);
+	pthread_mutex_unlock(&q->lock);
+	return 0;
 }
 
 int

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A raw file: sparse, written in place of its .partial name. */
+/* A raw file: sparse, written under its .partial name. */
 #include "agent/restore/target.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,13 +20,10 @@ file_write(struct target *t, uint64_t offset, const void *buf, size_t size,
     struct err *err)
 {
 	struct target_file *f = (struct target_file *)t;
-	int fd = partial_fd(f->partial);
 
-	if (io_pwrite_full(fd, buf, size, offset) == -1)
+	if (io_pwrite_full(partial_fd(f->partial), buf, size, offset) == -1)
 		return err_errno(err, errno, "cannot write '%s'",
 		    partial_path(f->partial));
-	/* Begin to write back now, so that the last sync finds little. */
-	sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 

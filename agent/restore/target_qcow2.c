@@ -23,6 +23,8 @@
 #define SOCKET_NAME "nbd"
 /* Made by qemu-nbd when it listens. */
 #define PID_NAME "pid"
+/* The address of a socket takes 107 characters. */
+#define PARENT_LENGTH_MAX 70
 #define START_MS 30000
 /* Closing writes what is left of the tables. */
 #define END_MS 300000
@@ -128,11 +130,15 @@ make_image(struct target_qcow2 *c, uint64_t size_bytes, struct err *err)
 static int
 make_dir(struct target_qcow2 *c, struct err *err)
 {
-	c->dir = strdup("/tmp/holdstill-restore-XXXXXX");
-	if (c->dir == NULL)
+	const char *parent = getenv("TMPDIR");
+
+	if (parent == NULL || *parent != '/' ||
+	    strlen(parent) > PARENT_LENGTH_MAX)
+		parent = "/tmp";
+	if ((c->dir = io_path(parent, "holdstill-restore-XXXXXX")) == NULL)
 		return err_no_memory(err);
 	if (mkdtemp(c->dir) == NULL) {
-		err_errno(err, errno, "cannot make a folder in '/tmp'");
+		err_errno(err, errno, "cannot make a folder in '%s'", parent);
 		free(c->dir);
 		c->dir = NULL;
 		return -1;
