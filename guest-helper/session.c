@@ -50,7 +50,9 @@ forget(struct session *s)
 	session_pending_error(s, &s->prepare, ERR_CANCELLED, "the session was ended");
 	session_pending_error(s, &s->freeze, ERR_CANCELLED, "the session was ended");
 	session_pending_error(s, &s->thaw, ERR_CANCELLED, "the session was ended");
-	s->state = SESSION_STABLE;
+	/* How the last one ended can still be asked for. */
+	if (s->state != SESSION_COMMITTED && s->state != SESSION_FAILED)
+		s->state = SESSION_STABLE;
 	s->have_proof = false;
 	s->id[0] = '\0';
 	if (s->deadman.fd == -1)

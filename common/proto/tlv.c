@@ -112,6 +112,7 @@ tlv_get_text(char *out, size_t size, const struct tlv *field)
 		return -1;
 	if (field->size > 0)
 		memcpy(out, field->value, field->size);
-	out[field->size] = '\0';
+	/* The whole rest: a field that comes twice leaves nothing behind. */
+	memset(out + field->size, 0, size - field->size);
 	return 0;
 }

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Choice, proof and claim, with a fake domain round the real helper. */
+#include <linux/fs.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/domain/domain.h"
+#include "agent/quiesce/quiesce.h"
+#include "common/cancel.h"
+#include "common/err.h"
+#include "guest_fixture.h"
+#include "store/manifest.h"
+
+/* What the fake domain has. */
+static struct {
+	bool helper;
+	bool mute; /* Its channel opens and nobody answers. */
+	bool agent;
+	bool windows;
+	int frozen, thawed; /* Counts the agent tells; -1: it fails. */
+	int thaws;	    /* Times it was asked. */
+	int mute_end;
+} fake;
+
+static struct guest_fixture fixture;
+static struct quiesce *q;
+static struct manifest_freeze proof;
+static enum manifest_consistency level;
+static struct err err;
+
+int
+domain_channel_open(int *out_fd, struct domain *d, const char *name,
+    struct err *e)
+{
+	int pair[2];
+
+	(void)d;
+	assert_string_equal(name, QUIESCE_CHANNEL);
+	if (fake.mute) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		fake.mute_end = pair[1];
+		*out_fd = pair[0];
+		return 0;
+	}
+	if (!fake.helper)
+		return err_set(e, ERR_NOT_FOUND, "no channel");
+	*out_fd = guest_fixture_connect(&fixture);
+	return 0;
+}
+
+int
+domain_agent_available(struct domain *d, bool *out, struct err *e)
+{
+	(void)d;
+	(void)e;
+	*out = fake.agent;
+	return 0;
+}
+
+int
+domain_agent_freeze(struct domain *d, unsigned int timeout_ms, int *out,
+    struct err *e)
+{
+	(void)d;
+	assert_true(timeout_ms > 0);
+	if (fake.frozen == -1)
+		return err_set(e, ERR_TIMEOUT, "agent hangs");
+	*out = fake.frozen;
+	return 0;
+}
+
+int
+domain_agent_thaw(struct domain *d, unsigned int timeout_ms, int *out,
+    struct err *e)
+{
+	(void)d;
+	assert_true(timeout_ms > 0);
+	fake.thaws++;
+	if (fake.thawed == -1)
+		return err_set(e, ERR_TIMEOUT, "agent hangs");
+	*out = fake.thawed;
+	return 0;
+}
+
+bool
+domain_agent_is_windows(struct domain *d)
+{
+	(void)d;
+	return fake.windows;
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	fake.mute_end = -1;
+	guest_fixture_init(&fixture);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	quiesce_end(q);
+	q = NULL;
+	manifest_freeze_fini(&proof);
+	memset(&proof, 0, sizeof(proof));
+	if (fake.mute_end != -1)
+		close(fake.mute_end);
+	guest_fixture_fini(&fixture);
+	return 0;
+}
+
+static void
+begin(enum manifest_consistency prefer)
+{
+	/* Not a name of the kernel: all there is gets frozen. */
+	static const struct quiesce_disk disks[] = { { "none", "" } };
+	struct quiesce_options options = {
+		.session = FIXTURE_SESSION,
+		.lease_ms = 10000,
+		.disks = disks,
+		.disk_count = 1,
+		.prefer = prefer,
+	};
+
+	assert_int_equal(quiesce_begin(&q, NULL, &options, &err), 0);
+}
+
+static void
+start_helper(void)
+{
+	const char *obstacle = guest_fixture_obstacle();
+
+	if (obstacle != NULL) {
+		print_message("skipped: %s\n", obstacle);
+		skip();
+	}
+	guest_fixture_mount(&fixture, "a", "ext4", "a.img");
+	guest_fixture_start(&fixture);
+	fake.helper = true;
+}
+
+static void
+thaw(void)
+{
+	manifest_freeze_fini(&proof);
+	quiesce_thaw(q, &proof, &level);
+}
+
+static void
+hold(void)
+{
+	assert_int_equal(quiesce_freeze(q, &err), 0);
+	thaw();
+}
+
+static void
+test_quiesce_proves_with_the_helper(void **state)
+{
+	pid_t writer;
+
+	(void)state;
+	start_helper();
+	begin(MANIFEST_APPLICATION);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_HOLDSTILL);
+	assert_string_equal(quiesce_reason(q), "");
+	assert_int_equal(quiesce_freeze(q, &err), 0);
+	writer = guest_fixture_write(&fixture, "a");
+	assert_false(guest_fixture_ends(writer, 150));
+	thaw();
+	assert_true(guest_fixture_ends(writer, 1000));
+	assert_true(proof.proved);
+	assert_true(proof.held_ms >= 150);
+	assert_int_equal(proof.source, MANIFEST_QUIESCE_HOLDSTILL);
+	assert_int_equal(proof.filesystem_count, 1);
+	assert_string_equal(proof.filesystems[0].state, "frozen");
+	assert_string_equal(proof.filesystems[0].type, "ext4");
+	assert_string_equal(proof.filesystems[0].reason, "");
+	assert_int_equal(proof.writer_count, 0);
+	/* Without writers nothing better may be claimed. */
+	assert_int_equal(level, MANIFEST_FILESYSTEM);
+	quiesce_committed(q, FIXTURE_POINT);
+}
+
+static void
+test_quiesce_delivers_committed_to_a_new_helper(void **state)
+{
+	struct quiesce_status status;
+
+	(void)state;
+	start_helper();
+	begin(MANIFEST_FILESYSTEM);
+	hold();
+	guest_fixture_stop(&fixture, SIGKILL);
+	guest_fixture_start(&fixture);
+	quiesce_committed(q, FIXTURE_POINT);
+	quiesce_end(q);
+	q = NULL;
+	assert_int_equal(quiesce_status(&status, NULL, &err), 0);
+	assert_string_equal(status.state, "committed");
+	assert_true(status.version[0] != '\0');
+	quiesce_status_fini(&status);
+}
+
+static void
+test_quiesce_status_disturbs_nothing(void **state)
+{
+	struct quiesce_status status;
+
+	(void)state;
+	start_helper();
+	assert_int_equal(quiesce_status(&status, NULL, &err), 0);
+	assert_string_equal(status.state, "stable");
+	assert_int_equal(status.filesystem_count, 1);
+	assert_string_equal(status.filesystems[0].state, "planned");
+	quiesce_status_fini(&status);
+	fake.helper = false;
+	assert_int_equal(quiesce_status(&status, NULL, &err), -1);
+	assert_int_equal(err.class, ERR_NOT_FOUND);
+	assert_true(err.hint[0] != '\0');
+}
+
+static void
+test_quiesce_claims_nothing_when_somebody_thawed(void **state)
+{
+	(void)state;
+	start_helper();
+	begin(MANIFEST_FILESYSTEM);
+	assert_int_equal(quiesce_freeze(q, &err), 0);
+	assert_int_equal(guest_fixture_ioctl(&fixture, "a", FITHAW), 0);
+	thaw();
+	assert_false(proof.proved);
+	assert_int_equal(level, MANIFEST_CRASH);
+	assert_non_null(strstr(quiesce_reason(q), "broken"));
+}
+
+static void
+test_quiesce_claims_nothing_when_the_helper_dies(void **state)
+{
+	(void)state;
+	start_helper();
+	begin(MANIFEST_FILESYSTEM);
+	assert_int_equal(quiesce_freeze(q, &err), 0);
+	guest_fixture_stop(&fixture, SIGKILL);
+	thaw();
+	assert_false(proof.proved);
+	assert_int_equal(level, MANIFEST_CRASH);
+	assert_non_null(strstr(quiesce_reason(q), "no proof"));
+}
+
+static void
+test_quiesce_thaws_a_freeze_that_is_not_whole(void **state)
+{
+	(void)state;
+	start_helper();
+	guest_fixture_stop(&fixture, SIGTERM);
+	guest_fixture_mount(&fixture, "b", "ext4", "b.img");
+	guest_fixture_start(&fixture);
+	begin(MANIFEST_FILESYSTEM);
+	assert_int_equal(guest_fixture_ioctl(&fixture, "b", FIFREEZE), 0);
+	assert_int_equal(quiesce_freeze(q, &err), 0);
+	assert_true(guest_fixture_ends(guest_fixture_write(&fixture, "a"),
+	    1000));
+	assert_non_null(strstr(quiesce_reason(q), "somebody else"));
+	assert_int_equal(guest_fixture_ioctl(&fixture, "b", FITHAW), 0);
+	thaw();
+	assert_int_equal(level, MANIFEST_CRASH);
+	assert_int_equal(proof.source, MANIFEST_QUIESCE_NONE);
+	assert_int_equal(proof.held_ms, 0);
+}
+
+static void
+test_quiesce_falls_back_to_the_agent(void **state)
+{
+	(void)state;
+	fake.agent = true;
+	fake.frozen = fake.thawed = 3;
+	begin(MANIFEST_FILESYSTEM);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
+	hold();
+	assert_true(proof.proved);
+	assert_int_equal(proof.source, MANIFEST_QUIESCE_QEMU_GA);
+	assert_int_equal(level, MANIFEST_FILESYSTEM);
+}
+
+static void
+test_quiesce_doubts_the_agent(void **state)
+{
+	static const struct {
+		int frozen, thawed;
+		bool windows;
+		const char *reason;
+	} cases[] = {
+		{ 3, 2, false, "found 2" },
+		{ 0, 0, false, "froze nothing" },
+		{ 3, -1, false, "no proof" },
+		{ 3, 3, true, "Windows" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake.agent = true;
+		fake.frozen = cases[i].frozen;
+		fake.thawed = cases[i].thawed;
+		fake.windows = cases[i].windows;
+		begin(MANIFEST_FILESYSTEM);
+		hold();
+		assert_false(proof.proved);
+		assert_int_equal(level, MANIFEST_CRASH);
+		assert_non_null(strstr(quiesce_reason(q), cases[i].reason));
+		quiesce_end(q);
+		q = NULL;
+	}
+}
+
+static void
+test_quiesce_thaws_an_agent_that_did_not_answer(void **state)
+{
+	(void)state;
+	fake.agent = true;
+	fake.frozen = -1;
+	begin(MANIFEST_FILESYSTEM);
+	hold();
+	assert_int_equal(fake.thaws, 1);
+	assert_int_equal(level, MANIFEST_CRASH);
+	assert_non_null(strstr(quiesce_reason(q), "agent hangs"));
+}
+
+static void
+test_quiesce_says_why_nobody_freezes(void **state)
+{
+	(void)state;
+	begin(MANIFEST_FILESYSTEM);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_NONE);
+	assert_non_null(strstr(quiesce_reason(q), "no channel"));
+	assert_non_null(strstr(quiesce_reason(q), "agent"));
+	hold();
+	assert_int_equal(level, MANIFEST_CRASH);
+}
+
+static void
+test_quiesce_freezes_nothing_unless_wanted(void **state)
+{
+	(void)state;
+	fake.agent = true;
+	fake.frozen = fake.thawed = 1;
+	begin(MANIFEST_CRASH);
+	hold();
+	assert_int_equal(fake.thaws, 0);
+	assert_string_equal(quiesce_reason(q), "");
+	assert_int_equal(level, MANIFEST_CRASH);
+}
+
+static void
+test_quiesce_does_not_wait_for_a_mute_helper(void **state)
+{
+	(void)state;
+	fake.mute = true;
+	fake.agent = true;
+	fake.frozen = fake.thawed = 1;
+	begin(MANIFEST_FILESYSTEM);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
+}
+
+/* Last: a wish to stop stays. */
+static void
+test_quiesce_thaws_when_cancelled(void **state)
+{
+	(void)state;
+	start_helper();
+	begin(MANIFEST_FILESYSTEM);
+	cancel_request(SIGINT);
+	assert_int_equal(quiesce_freeze(q, &err), -1);
+	assert_int_equal(err.class, ERR_CANCELLED);
+	assert_true(guest_fixture_ends(guest_fixture_write(&fixture, "a"),
+	    1000));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_quiesce_proves_with_the_helper),
+		CASE(test_quiesce_delivers_committed_to_a_new_helper),
+		CASE(test_quiesce_status_disturbs_nothing),
+		CASE(test_quiesce_claims_nothing_when_somebody_thawed),
+		CASE(test_quiesce_claims_nothing_when_the_helper_dies),
+		CASE(test_quiesce_thaws_a_freeze_that_is_not_whole),
+		CASE(test_quiesce_falls_back_to_the_agent),
+		CASE(test_quiesce_doubts_the_agent),
+		CASE(test_quiesce_thaws_an_agent_that_did_not_answer),
+		CASE(test_quiesce_says_why_nobody_freezes),
+		CASE(test_quiesce_freezes_nothing_unless_wanted),
+		CASE(test_quiesce_does_not_wait_for_a_mute_helper),
+		CASE(test_quiesce_thaws_when_cancelled),
+	};
+
+	if (cancel_init(&err) == -1)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
