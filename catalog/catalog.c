@@ -141,13 +141,17 @@ catalog_close(struct catalog *c)
 	free(c);
 }
 
-/* The row's text: without the definition, which only restore needs. */
+/* The row's text: the stored form, so that manifest_from_json() checks it, but
+ * without the definition, the largest part, which only restore needs. */
 static char *
 row_text(const struct manifest *m)
 {
-	json_t *json = manifest_to_json(m, false);
-	char *text = json == NULL ? NULL : json_text(json, false);
+	json_t *json = manifest_to_json(m, true);
+	char *text = NULL;
 
+	if (json != NULL &&
+	    json_object_set_new(json, "definition", json_string("")) == 0)
+		text = json_text(json, false);
 	json_decref(json);
 	return text;
 }

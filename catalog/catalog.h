@@ -53,8 +53,8 @@ int catalog_remove(struct catalog *c, const char *repository_id,
 /*
  * Points of a repository, ordered by domain, then time; a child stands after
  * its parent even if the clock was set back between them.  domain NULL: of
- * all.  A visit may add and remove points; non-zero from fn ends it, with 0.  Manifests come without definition (manifest_to_json's short
- * form) and stay owned by the catalog during the visit.
+ * all.  A visit may add and remove points; non-zero from fn ends it, with 0.
+ * Manifests come with an empty definition and belong to the catalog.
  */
 typedef int catalog_point_fn(void *arg, const struct manifest *m);
 int catalog_points(struct catalog *c, const char *repository_id,

@@ -255,6 +255,20 @@ test_config_refuses_files(void **state)
 }
 
 static void
+test_config_example_is_valid(void **state)
+{
+	struct err err = ERR_INIT;
+	size_t size;
+	char *text;
+
+	(void)state;
+	if (io_read_file(&text, &size, EXAMPLE_PATH, 1 << 16, &err) == -1)
+		fail_msg("%s", err.text);
+	config_free(loaded(text));
+	free(text);
+}
+
+static void
 test_config_find_job_names_those_there_are(void **state)
 {
 	struct config *c = loaded(J "[job k]\ndomains = b\n");
@@ -309,6 +323,7 @@ main(void)
 		CASE(test_config_refuses_wrong_sections),
 		CASE(test_config_refuses_what_inih_would_swallow),
 		CASE(test_config_refuses_files),
+		CASE(test_config_example_is_valid),
 		CASE(test_config_find_job_names_those_there_are),
 		CASE(test_config_survives_damage),
 	};
