@@ -13,3 +13,7 @@ hs_unit_test(test_config hs_config)
 target_compile_definitions(test_config PRIVATE
   EXAMPLE_PATH="${CMAKE_SOURCE_DIR}/packaging/holdstill.conf.example")
 hs_unit_test(test_quiesce hs_quiesce hs_guest_fixture hs_store)
+add_library(hs_nbd_fixture STATIC nbd_fixture.c)
+target_link_libraries(hs_nbd_fixture PUBLIC hs_common PkgConfig::CMOCKA)
+hs_unit_test(test_nbd hs_nbd hs_nbd_fixture)
+hs_unit_test(test_source hs_source hs_nbd_fixture)

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A disk from a real NBD server through the reader into a fake pipeline. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "agent/source/source.h"
+#include "common/err.h"
+#include "nbd_fixture.h"
+#include "store/store.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
+#define SIZE_BYTES (40 * MIB + 4096) /* Ends within a block. */
+#define CHUNKS_MAX 2000
+
+/* The pipeline: chunks in the order of their get, each submitted once. */
+struct store_disk {
+	struct store_chunk *chunks[CHUNKS_MAX];
+	bool submitted[CHUNKS_MAX];
+	size_t count, done;
+	size_t most_held;
+	size_t fail_at; /* That many submits succeed; 0: all. */
+};
+
+static struct nbd_fixture fixture;
+static struct store_disk disk;
+
+int
+store_chunk_get(struct store_chunk **out, struct store_disk *d,
+    struct err *err)
+{
+	struct store_chunk *chunk = calloc(1, sizeof(*chunk));
+
+	(void)err;
+	assert_non_null(chunk);
+	chunk->data = malloc(STORE_CHUNK_BLOCKS * BLOCK);
+	assert_non_null(chunk->data);
+	memset(chunk->data, 0xee, STORE_CHUNK_BLOCKS * BLOCK);
+	assert_true(d->count < CHUNKS_MAX);
+	d->chunks[d->count++] = chunk;
+	if (d->count - d->done > d->most_held)
+		d->most_held = d->count - d->done;
+	*out = chunk;
+	return 0;
+}
+
+int
+store_chunk_submit(struct store_disk *d, struct store_chunk *chunk,
+    struct err *err)
+{
+	size_t i;
+
+	if (d->fail_at > 0 && d->done == d->fail_at)
+		return err_set(err, ERR_NO_SPACE, "the store is full");
+	for (i = 0; i < d->count; i++)
+		if (d->chunks[i] == chunk)
+			break;
+	assert_true(i < d->count && !d->submitted[i]);
+	d->submitted[i] = true;
+	d->done++;
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	memset(&disk, 0, sizeof(disk));
+	nbd_fixture_init(&fixture, SIZE_BYTES);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < disk.count; i++) {
+		free(disk.chunks[i]->data);
+		free(disk.chunks[i]);
+	}
+	nbd_fixture_fini(&fixture);
+	return 0;
+}
+
+/* The disk as the store would have it; 0xaa where it was told nothing. */
+static uint8_t *
+assemble(void)
+{
+	uint8_t *image = malloc(SIZE_BYTES + BLOCK);
+	const struct store_chunk *c;
+	uint64_t last = 0;
+	size_t i, k;
+
+	assert_non_null(image);
+	memset(image, 0xaa, SIZE_BYTES + BLOCK);
+	for (i = 0; i < disk.count; i++) {
+		c = disk.chunks[i];
+		assert_true(disk.submitted[i]);
+		for (k = 0; k < c->count; k++) {
+			assert_true(c->offset[k] >= last);
+			assert_int_equal(c->offset[k] % BLOCK, 0);
+			memcpy(image + c->offset[k], c->data + k * BLOCK,
+			    BLOCK);
+			last = c->offset[k] + BLOCK;
+		}
+		if (c->zero_bytes == 0)
+			continue;
+		assert_true(c->zero_offset >= last);
+		last = c->zero_offset + c->zero_bytes;
+		assert_true(last <= SIZE_BYTES);
+		assert_true(last % BLOCK == 0 || last == SIZE_BYTES);
+		memset(image + c->zero_offset, 0, c->zero_bytes);
+	}
+	assert_true(disk.most_held <= STORE_CHUNKS_HELD);
+	return image;
+}
+
+static void
+expect(const uint8_t *image, uint64_t from, uint64_t to, uint8_t value)
+{
+	for (; from < to; from++)
+		if (image[from] != value)
+			fail_msg("byte %llu is %#x, not %#x",
+			    (unsigned long long)from, image[from], value);
+}
+
+static int
+copy(bool incremental, uint64_t base, source_tick_fn *tick, void *arg,
+    struct source_result *result, struct err *err)
+{
+	struct source_disk source = { .socket_path = fixture.socket,
+		.target = "vda", .incremental = incremental,
+		.base_size_bytes = base };
+
+	return source_copy(&source, &disk, tick, arg, result, err);
+}
+
+static void
+test_source_full_copies_data_and_zeros(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+	uint8_t *image;
+
+	(void)state;
+	nbd_fixture_io(&fixture, "write -P 1 0 20M");
+	nbd_fixture_io(&fixture, "write -P 2 30M 100k");
+	nbd_fixture_io(&fixture, "write -P 3 40M 4k");
+	nbd_fixture_serve(&fixture, NULL, false);
+	if (copy(false, 0, NULL, NULL, &result, &err) == -1)
+		fail_msg("%s", err.text);
+	image = assemble();
+	expect(image, 0, 20 * MIB, 1);
+	expect(image, 20 * MIB, 30 * MIB, 0);
+	expect(image, 30 * MIB, 30 * MIB + 100 * 1024, 2);
+	expect(image, 30 * MIB + 100 * 1024, 40 * MIB, 0);
+	expect(image, 40 * MIB, SIZE_BYTES, 3);
+	expect(image, SIZE_BYTES, 40 * MIB + BLOCK, 0);
+	assert_int_equal(result.changed_bytes, 20 * MIB + 3 * BLOCK);
+	assert_int_equal(result.read_bytes, 20 * MIB + 2 * BLOCK + 4096);
+	free(image);
+}
+
+static void
+test_source_incremental_copies_what_is_dirty(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+	uint8_t *image;
+
+	(void)state;
+	nbd_fixture_io(&fixture, "write -P 1 0 20M");
+	nbd_fixture_bitmap(&fixture, "backup-vda");
+	nbd_fixture_io(&fixture, "write -P 2 1M 4k");
+	nbd_fixture_io(&fixture, "write -z 2M 128k");
+	nbd_fixture_io(&fixture, "write -P 3 19M 1M");
+	nbd_fixture_serve(&fixture, "backup-vda", false);
+	if (copy(true, SIZE_BYTES, NULL, NULL, &result, &err) == -1)
+		fail_msg("%s", err.text);
+	image = assemble();
+	expect(image, 0, MIB, 0xaa);
+	expect(image, MIB, MIB + 4096, 2);
+	expect(image, MIB + 4096, MIB + BLOCK, 1);
+	expect(image, MIB + BLOCK, 2 * MIB, 0xaa);
+	expect(image, 2 * MIB, 2 * MIB + 2 * BLOCK, 0);
+	expect(image, 2 * MIB + 2 * BLOCK, 19 * MIB, 0xaa);
+	expect(image, 19 * MIB, 20 * MIB, 3);
+	expect(image, 20 * MIB, SIZE_BYTES, 0xaa);
+	assert_int_equal(result.changed_bytes, MIB + 3 * BLOCK);
+	assert_int_equal(result.read_bytes, MIB + BLOCK);
+	free(image);
+}
+
+static void
+test_source_incremental_reads_all_beyond_the_base(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+	uint8_t *image;
+
+	(void)state;
+	nbd_fixture_io(&fixture, "write -P 1 0 40M");
+	nbd_fixture_bitmap(&fixture, "backup-vda");
+	nbd_fixture_serve(&fixture, "backup-vda", false);
+	if (copy(true, 39 * MIB + 5, NULL, NULL, &result, &err) == -1)
+		fail_msg("%s", err.text);
+	image = assemble();
+	expect(image, 0, 39 * MIB, 0xaa);
+	expect(image, 39 * MIB, 40 * MIB, 1);
+	expect(image, 40 * MIB, SIZE_BYTES, 0);
+	free(image);
+}
+
+static void
+test_source_incremental_needs_the_bitmap(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	nbd_fixture_serve(&fixture, NULL, false);
+	assert_int_equal(copy(true, SIZE_BYTES, NULL, NULL, &result, &err),
+	    -1);
+	assert_int_equal(err.class, ERR_NOT_FOUND);
+}
+
+static int
+kill_server(void *arg, uint64_t done, uint64_t total, struct err *err)
+{
+	int *ticks = arg;
+
+	(void)done;
+	(void)total;
+	(void)err;
+	if (++*ticks == 1)
+		nbd_fixture_kill(&fixture);
+	return 0;
+}
+
+static void
+test_source_fails_when_the_server_dies(void **state)
+{
+	struct source_result result = { 0 };
+	struct nbd_fixture *f = &fixture;
+	struct err err = ERR_INIT;
+	uint64_t size = 0;
+	struct source_disk source = { .socket_path = f->socket,
+		.target = "vda" };
+	int ticks = 0;
+
+	(void)state;
+	nbd_fixture_io(f, "write -P 1 0 40M");
+	nbd_fixture_serve(f, NULL, false);
+	assert_int_equal(source_size(&source, &size, &err), 0);
+	assert_int_equal(size, SIZE_BYTES);
+	kill(f->server, SIGSTOP);
+	assert_int_equal(copy(false, 0, kill_server, &ticks, &result, &err),
+	    -1);
+	assert_int_equal(err.class, ERR_IO);
+	assert_true(ticks >= 1);
+}
+
+static int
+refuse(void *arg, uint64_t done, uint64_t total, struct err *err)
+{
+	(void)arg;
+	(void)done;
+	(void)total;
+	return err_set(err, ERR_NO_SPACE, "scratch is full");
+}
+
+static void
+test_source_ends_when_tick_says_so(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	nbd_fixture_io(&fixture, "write -P 1 0 40M");
+	nbd_fixture_serve(&fixture, NULL, false);
+	assert_int_equal(copy(false, 0, refuse, NULL, &result, &err), -1);
+	assert_int_equal(err.class, ERR_NO_SPACE);
+	assert_string_equal(err.text, "scratch is full");
+}
+
+static void
+test_source_passes_the_store_failure_on(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	disk.fail_at = 3;
+	nbd_fixture_io(&fixture, "write -P 1 0 40M");
+	nbd_fixture_serve(&fixture, NULL, false);
+	assert_int_equal(copy(false, 0, NULL, NULL, &result, &err), -1);
+	assert_int_equal(err.class, ERR_NO_SPACE);
+	assert_string_equal(err.text, "the store is full");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_source_full_copies_data_and_zeros, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_incremental_copies_what_is_dirty, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_incremental_reads_all_beyond_the_base, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_incremental_needs_the_bitmap, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_fails_when_the_server_dies, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_ends_when_tick_says_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_passes_the_store_failure_on, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
