@@ -159,7 +159,7 @@ parse_freeze(struct manifest_freeze *f, const json_t *manifest,
 		[MANIFEST_QUIESCE_HOLDSTILL] = "holdstill",
 		[MANIFEST_QUIESCE_QEMU_GA] = "qemu-ga",
 	};
-	unsigned int source;
+	unsigned int source = 0;
 	const json_t *json;
 
 	if (json_get_object(&json, manifest, "freeze", err) == -1 ||
@@ -197,7 +197,7 @@ parse_disk(struct manifest_disk *d, const json_t *json, struct err *err)
 		[MANIFEST_SOURCE_RBD_DIFF] = "rbd-diff",
 		[MANIFEST_SOURCE_COMPARE] = "compare",
 	};
-	unsigned int source;
+	unsigned int source = 0;
 
 	if (json_get_string(&d->target, json, "target", NAME_MAX_BYTES, err) ==
 		-1 ||
@@ -254,7 +254,7 @@ parse_words(struct manifest *m, const json_t *json, struct err *err)
 		[MANIFEST_FILESYSTEM] = "filesystem",
 		[MANIFEST_APPLICATION] = "application",
 	};
-	unsigned int kind, level;
+	unsigned int kind = 0, level = 0;
 
 	if (get_word(&kind, json, "kind", kinds, 2, err) == -1 ||
 	    get_word(&level, json, "consistency", levels, 3, err) == -1)
