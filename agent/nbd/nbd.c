@@ -46,6 +46,7 @@ struct nbd_link {
 	char *contexts[CONTEXTS];
 	struct request *done, **done_tail;
 	unsigned int in_flight;
+	int stop_fd; /* -1: none. */
 	uint64_t size_bytes;
 	struct extent_list extents[CONTEXTS];
 	bool extents_failed; /* No memory, or too many. */
@@ -81,9 +82,10 @@ static int
 turn(struct nbd_link *n, int timeout_ms, struct err *err)
 {
 	unsigned int direction = nbd_aio_get_direction(n->nbd);
-	struct pollfd fds[2] = {
+	struct pollfd fds[3] = {
 		{ .fd = nbd_aio_get_fd(n->nbd) },
 		{ .fd = cancel_fd(), .events = POLLIN },
+		{ .fd = n->stop_fd, .events = POLLIN },
 	};
 
 	if (cancel_check(err) == -1)
@@ -92,10 +94,12 @@ turn(struct nbd_link *n, int timeout_ms, struct err *err)
 		fds[0].events |= POLLIN;
 	if (direction & LIBNBD_AIO_DIRECTION_WRITE)
 		fds[0].events |= POLLOUT;
-	if (poll(fds, 2, timeout_ms) == -1 && errno != EINTR)
+	if (poll(fds, 3, timeout_ms) == -1 && errno != EINTR)
 		return err_errno(err, errno, "cannot wait for the NBD server");
 	if (cancel_check(err) == -1)
 		return -1;
+	if (fds[2].revents != 0)
+		return err_set(err, ERR_CANCELLED, "stopped");
 	direction = nbd_aio_get_direction(n->nbd);
 	/* A failure here shows as a dead connection. */
 	if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) &&
@@ -153,7 +157,10 @@ connect_patiently(struct nbd_link *n, const struct nbd_link_options *options,
     struct err *err)
 {
 	int64_t deadline = clock_monotonic_ms() + CONNECT_TIMEOUT_MS;
-	struct pollfd stop = { .fd = cancel_fd(), .events = POLLIN };
+	struct pollfd stop[2] = {
+		{ .fd = cancel_fd(), .events = POLLIN },
+		{ .fd = n->stop_fd, .events = POLLIN },
+	};
 
 	for (;;) {
 		/* Without this test, a server that lacks the export would
@@ -175,9 +182,11 @@ connect_patiently(struct nbd_link *n, const struct nbd_link_options *options,
 		}
 		if (!may_appear(err) || clock_monotonic_ms() >= deadline)
 			return -1;
-		poll(&stop, 1, CONNECT_POLL_MS);
+		poll(stop, 2, CONNECT_POLL_MS);
 		if (cancel_check(err) == -1)
 			return -1;
+		if (stop[1].revents != 0)
+			return err_set(err, ERR_CANCELLED, "stopped");
 	}
 }
 
@@ -212,6 +221,7 @@ nbd_link_open(struct nbd_link **out, const struct nbd_link_options *options,
 	if (n == NULL)
 		return err_no_memory(err);
 	n->done_tail = &n->done;
+	n->stop_fd = options->stop_fd > 0 ? options->stop_fd : -1;
 	for (i = 0; i < CONTEXTS; i++) {
 		if (options->context[i] == NULL)
 			continue;

@@ -22,6 +22,9 @@ struct nbd_link_options {
 	 * dirty bitmap); NULL: none. */
 	const char *context[2];
 	bool writable;
+	/* A descriptor of the caller that becomes readable when whatever
+	 * waits on this link is to end with ERR_CANCELLED; 0: none. */
+	int stop_fd;
 };
 
 /* Connects, waiting up to a few seconds for the socket to appear.

@@ -18,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/domain/domain.h"
 #include "agent/nbd/nbd.h"
@@ -50,6 +52,7 @@ struct shared {
 	uint64_t done_bytes, total_bytes;
 	bool finished;
 	bool stop;
+	int stop_fd; /* Readable from then on. */
 };
 
 struct copy {
@@ -140,6 +143,7 @@ read_dirty_map(struct copy *c)
 		.socket_path = c->source->socket_path,
 		.export_name = c->source->target,
 		.context = { context },
+		.stop_fd = c->shared.stop_fd,
 	};
 	struct fetch fetch = { .set = &c->wanted, .mask = FLAG_DIRTY,
 		.value = FLAG_DIRTY };
@@ -429,22 +433,22 @@ copy_finish(struct copy *c)
 }
 
 static int
-open_link(struct nbd_link **out, const struct source_disk *source,
-    const char *context, struct err *err)
+open_link(struct copy *c)
 {
 	struct nbd_link_options options = {
-		.socket_path = source->socket_path,
-		.export_name = source->target,
-		.context = { context },
+		.socket_path = c->source->socket_path,
+		.export_name = c->source->target,
+		.context = { "base:allocation" },
+		.stop_fd = c->shared.stop_fd,
 	};
 
-	return nbd_link_open(out, &options, err);
+	return nbd_link_open(&c->link, &options, &c->err);
 }
 
 static int
 copy_run_all(struct copy *c)
 {
-	if (open_link(&c->link, c->source, "base:allocation", &c->err) == -1)
+	if (open_link(c) == -1)
 		return -1;
 	c->size_bytes = nbd_link_size(c->link);
 	c->block_count = c->size_bytes / STORE_BLOCK_BYTES +
@@ -473,6 +477,19 @@ work(void *arg)
 	return NULL;
 }
 
+static void
+ask_stop(struct shared *s)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&s->lock);
+	s->stop = true;
+	pthread_mutex_unlock(&s->lock);
+	if (write(s->stop_fd, &one, sizeof(one)) == -1) {
+		/* Cannot be: the counter is 0. */
+	}
+}
+
 /* The calling thread's part. */
 static int
 tick_until_finished(struct copy *c, source_tick_fn *tick, void *arg,
@@ -498,23 +515,29 @@ tick_until_finished(struct copy *c, source_tick_fn *tick, void *arg,
 		total = s->total_bytes;
 		pthread_mutex_unlock(&s->lock);
 		if (rc == 0 && tick != NULL &&
-		    (rc = tick(arg, done, total, err)) == -1) {
-			pthread_mutex_lock(&s->lock);
-			s->stop = true;
-			pthread_mutex_unlock(&s->lock);
-		}
+		    (rc = tick(arg, done, total, err)) == -1)
+			ask_stop(s);
 	}
 	return rc;
 }
 
 static struct copy *
-copy_new(const struct source_disk *source, struct store_disk *disk)
+copy_new(const struct source_disk *source, struct store_disk *disk,
+    struct err *err)
 {
 	struct copy *c = calloc(1, sizeof(*c));
 	pthread_condattr_t attr;
 
-	if (c == NULL)
+	if (c == NULL) {
+		err_no_memory(err);
 		return NULL;
+	}
+	c->shared.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->shared.stop_fd == -1) {
+		err_errno(err, errno, "cannot make an event descriptor");
+		free(c);
+		return NULL;
+	}
 	c->source = source;
 	c->disk = disk;
 	pthread_mutex_init(&c->shared.lock, NULL);
@@ -532,6 +555,7 @@ copy_free(struct copy *c)
 	extent_set_fini(&c->data);
 	pthread_cond_destroy(&c->shared.changed);
 	pthread_mutex_destroy(&c->shared.lock);
+	close(c->shared.stop_fd);
 	free(c);
 }
 
@@ -540,12 +564,12 @@ source_copy(const struct source_disk *source, struct store_disk *disk,
     source_tick_fn *tick, void *arg, struct source_result *result,
     struct err *err)
 {
-	struct copy *c = copy_new(source, disk);
+	struct copy *c = copy_new(source, disk, err);
 	pthread_t worker;
 	int rc;
 
 	if (c == NULL)
-		return err_no_memory(err);
+		return -1;
 	rc = pthread_create(&worker, NULL, work, c);
 	if (rc != 0) {
 		copy_free(c);
@@ -567,9 +591,13 @@ int
 source_size(const struct source_disk *source, uint64_t *out_bytes,
     struct err *err)
 {
+	struct nbd_link_options options = {
+		.socket_path = source->socket_path,
+		.export_name = source->target,
+	};
 	struct nbd_link *link;
 
-	if (open_link(&link, source, NULL, err) == -1)
+	if (nbd_link_open(&link, &options, err) == -1)
 		return -1;
 	*out_bytes = nbd_link_size(link);
 	nbd_link_close(link);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/source/source.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "nbd_fixture.h"
 #include "store/store.h"
@@ -268,12 +269,16 @@ test_source_fails_when_the_server_dies(void **state)
 	assert_true(ticks >= 1);
 }
 
+/* Also while the server hangs, which would hold the reader for ever. */
 static int
-refuse(void *arg, uint64_t done, uint64_t total, struct err *err)
+hang_then_refuse(void *arg, uint64_t done, uint64_t total, struct err *err)
 {
-	(void)arg;
+	int *ticks = arg;
+
 	(void)done;
 	(void)total;
+	if (++*ticks < 3)
+		return 0;
 	return err_set(err, ERR_NO_SPACE, "scratch is full");
 }
 
@@ -282,13 +287,23 @@ test_source_ends_when_tick_says_so(void **state)
 {
 	struct source_result result = { 0 };
 	struct err err = ERR_INIT;
+	uint64_t size;
+	struct source_disk source = { .socket_path = fixture.socket,
+		.target = "vda" };
+	int ticks = 0;
+	int64_t start;
 
 	(void)state;
-	nbd_fixture_io(&fixture, "write -P 1 0 40M");
 	nbd_fixture_serve(&fixture, NULL, false);
-	assert_int_equal(copy(false, 0, refuse, NULL, &result, &err), -1);
+	assert_int_equal(source_size(&source, &size, &err), 0);
+	kill(fixture.server, SIGSTOP);
+	start = clock_monotonic_ms();
+	assert_int_equal(copy(false, 0, hang_then_refuse, &ticks, &result,
+	    &err), -1);
 	assert_int_equal(err.class, ERR_NO_SPACE);
 	assert_string_equal(err.text, "scratch is full");
+	assert_int_equal(ticks, 3);
+	assert_true(clock_monotonic_ms() - start < 5000);
 }
 
 static void
