@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ add(struct journal *j, const char *uuid, const char *subject, struct err *err)
 {
 	struct journal_effect effect = {
 		.run = "0123456789abcdef0123456789abcdef",
-		.kind = JOURNAL_SCRATCH,
+		.kind = JOURNAL_DIR,
 		.connect_uri = "qemu:///system",
 		.domain_uuid = uuid,
 		.subject = subject,
@@ -72,7 +73,7 @@ visit(void *arg, const struct journal_effect *effect)
 	size_t used = strlen(bed->subjects);
 
 	assert_false(effect->owner_alive);
-	assert_int_equal(effect->kind, JOURNAL_SCRATCH);
+	assert_int_equal(effect->kind, JOURNAL_DIR);
 	assert_string_equal(effect->run, "0123456789abcdef0123456789abcdef");
 	assert_string_equal(effect->connect_uri, "qemu:///system");
 	snprintf(bed->subjects + used, sizeof(bed->subjects) - used, "%s ",
@@ -103,7 +104,9 @@ start_child(struct bed *bed)
 		struct journal *j;
 		struct err err = ERR_INIT;
 
-		if (journal_open(&j, bed->dir, &err) == -1 ||
+		/* A failed test must not leave it behind. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
+		    journal_open(&j, bed->dir, &err) == -1 ||
 		    add(j, "A", "first", &err) == -1 ||
 		    add(j, "B", "second", &err) == -1 ||
 		    add(j, "A", "third", &err) == -1 ||
