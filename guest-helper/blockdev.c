@@ -14,8 +14,8 @@
 /* A stack of dm on md on loop ... deeper than this is a cycle. */
 #define DEPTH_MAX 8
 
-static void walk_dir(struct blockdev *out, const char *sysfs, const char *dir,
-    int depth);
+static void walk_dir(
+    struct blockdev *out, const char *sysfs, const char *dir, int depth);
 
 static const char *
 base_name(const char *path)
@@ -52,8 +52,8 @@ has(const char *dir, const char *name)
 	char path[PATH_MAX];
 
 	return snprintf(path, sizeof(path), "%s/%s", dir, name) <
-	    (int)sizeof(path) &&
-	    access(path, F_OK) == 0;
+		   (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
 }
 
 static void
@@ -74,8 +74,8 @@ add_leaf(struct blockdev *out, const char *dir)
 	}
 	leaf = &out->leaves[out->count++];
 	strcpy(leaf->name, name);
-	n = read_attribute(dir, "loop/backing_file", leaf->backing,
-	    sizeof(leaf->backing));
+	n = read_attribute(
+	    dir, "loop/backing_file", leaf->backing, sizeof(leaf->backing));
 	if (n <= 0)
 		leaf->backing[0] = '\0';
 	else if (leaf->backing[n - 1] == '\n')
@@ -101,8 +101,8 @@ walk_links(struct blockdev *out, const char *sysfs, const char *dir,
 		if (entry->d_name[0] == '.')
 			continue;
 		any = true;
-		if (snprintf(target, sizeof(target), "%s/class/block/%s",
-			sysfs, entry->d_name) < (int)sizeof(target))
+		if (snprintf(target, sizeof(target), "%s/class/block/%s", sysfs,
+			entry->d_name) < (int)sizeof(target))
 			walk_dir(out, sysfs, target, depth + 1);
 		else
 			out->incomplete = true;
@@ -142,9 +142,9 @@ blockdev_walk_number(struct blockdev *out, const char *sysfs,
 {
 	char path[PATH_MAX];
 
-	return snprintf(path, sizeof(path), "%s/dev/block/%u:%u", sysfs,
-		   major, minor) < (int)sizeof(path) &&
-	    walk_path(out, sysfs, path);
+	return snprintf(path, sizeof(path), "%s/dev/block/%u:%u", sysfs, major,
+		   minor) < (int)sizeof(path) &&
+	       walk_path(out, sysfs, path);
 }
 
 bool
@@ -152,9 +152,9 @@ blockdev_walk_name(struct blockdev *out, const char *sysfs, const char *name)
 {
 	char path[PATH_MAX];
 
-	return snprintf(path, sizeof(path), "%s/class/block/%s", sysfs,
-		   name) < (int)sizeof(path) &&
-	    walk_path(out, sysfs, path);
+	return snprintf(path, sizeof(path), "%s/class/block/%s", sysfs, name) <
+		   (int)sizeof(path) &&
+	       walk_path(out, sysfs, path);
 }
 
 bool
@@ -237,13 +237,13 @@ same_serial(const char *wanted, const char *seen)
 {
 	/* virtio-blk carries 20 bytes of it. */
 	return *seen != '\0' &&
-	    (strcmp(wanted, seen) == 0 ||
-		(strlen(seen) == 20 && strncmp(wanted, seen, 20) == 0));
+	       (strcmp(wanted, seen) == 0 ||
+		   (strlen(seen) == 20 && strncmp(wanted, seen, 20) == 0));
 }
 
 void
-blockdev_find_serial(char out[BLOCKDEV_NAME_SIZE], const char *sysfs,
-    const char *serial)
+blockdev_find_serial(
+    char out[BLOCKDEV_NAME_SIZE], const char *sysfs, const char *serial)
 {
 	char dir[PATH_MAX], seen[128];
 	struct dirent *entry;
@@ -251,8 +251,7 @@ blockdev_find_serial(char out[BLOCKDEV_NAME_SIZE], const char *sysfs,
 
 	*out = '\0';
 	if (*serial == '\0' ||
-	    snprintf(dir, sizeof(dir), "%s/block", sysfs) >=
-		(int)sizeof(dir) ||
+	    snprintf(dir, sizeof(dir), "%s/block", sysfs) >= (int)sizeof(dir) ||
 	    (d = opendir(dir)) == NULL)
 		return;
 	while (*out == '\0' && (entry = readdir(d)) != NULL) {
@@ -272,7 +271,7 @@ blockdev_is_disk(const char *sysfs, const char *name)
 	char dir[PATH_MAX];
 
 	return *name != '\0' && strchr(name, '/') == NULL &&
-	    snprintf(dir, sizeof(dir), "%s/class/block/%s", sysfs, name) <
-	    (int)sizeof(dir) &&
-	    access(dir, F_OK) == 0 && !has(dir, "partition");
+	       snprintf(dir, sizeof(dir), "%s/class/block/%s", sysfs, name) <
+		   (int)sizeof(dir) &&
+	       access(dir, F_OK) == 0 && !has(dir, "partition");
 }

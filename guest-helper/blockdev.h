@@ -14,7 +14,7 @@
 #define BLOCKDEV_BACKING_SIZE 512
 
 struct blockdev_leaf {
-	char name[BLOCKDEV_NAME_SIZE]; /* The kernel's: "vda", "loop0". */
+	char name[BLOCKDEV_NAME_SIZE];       /* The kernel's: "vda", "loop0". */
 	char backing[BLOCKDEV_BACKING_SIZE]; /* A loop's file, else "". */
 };
 
@@ -30,24 +30,24 @@ bool blockdev_walk_number(struct blockdev *out, const char *sysfs,
     unsigned int major, unsigned int minor);
 
 /* The same for a device by its kernel name ("dm-0", "vda1"). */
-bool blockdev_walk_name(struct blockdev *out, const char *sysfs,
-    const char *name);
+bool blockdev_walk_name(
+    struct blockdev *out, const char *sysfs, const char *name);
 
 /* Adds the other members of the btrfs that has the device as a member. */
-void blockdev_walk_btrfs(struct blockdev *out, const char *sysfs,
-    const char *name);
+void blockdev_walk_btrfs(
+    struct blockdev *out, const char *sysfs, const char *name);
 
 /* The kernel name of MAJOR:MINOR; false if there is no such device. */
 bool blockdev_name(char out[BLOCKDEV_NAME_SIZE], const char *sysfs,
     unsigned int major, unsigned int minor);
 
 /* The serial number of a disk (virtio, NVMe, SCSI); "" if it has none. */
-void blockdev_serial(char *out, size_t size, const char *sysfs,
-    const char *name);
+void blockdev_serial(
+    char *out, size_t size, const char *sysfs, const char *name);
 
 /* The disk with that serial; "" if there is none. */
-void blockdev_find_serial(char out[BLOCKDEV_NAME_SIZE], const char *sysfs,
-    const char *serial);
+void blockdev_find_serial(
+    char out[BLOCKDEV_NAME_SIZE], const char *sysfs, const char *serial);
 
 /* Is there a disk of this name? */
 bool blockdev_is_disk(const char *sysfs, const char *name);

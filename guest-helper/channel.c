@@ -26,8 +26,8 @@ listen_on(const char *path, struct err *err)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ERR_ARG, "socket path '%s' is too long",
-		    path);
+		return err_set(
+		    err, ERR_ARG, "socket path '%s' is too long", path);
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
@@ -51,8 +51,8 @@ inherited(const char *number, struct err *err)
 	if (end == number || *end != '\0' || fd < 0 || fd > 4096 ||
 	    fcntl((int)fd, F_SETFL, O_NONBLOCK) == -1 ||
 	    fcntl((int)fd, F_SETFD, FD_CLOEXEC) == -1)
-		return err_set(err, ERR_ARG, "'%s' is no open descriptor",
-		    number);
+		return err_set(
+		    err, ERR_ARG, "'%s' is no open descriptor", number);
 	return (int)fd;
 }
 
@@ -248,7 +248,7 @@ channel_step(struct channel *c, short revents, int64_t now_ms)
 		c->look_ms = now_ms + LOOK_EVERY_MS;
 		host_left(c);
 	} else if (has_room(c) && wire_reader_partial(&c->reader) &&
-	    now_ms >= c->progress_ms + WIRE_STALL_MS) {
+		   now_ms >= c->progress_ms + WIRE_STALL_MS) {
 		wire_reader_give_up(&c->reader);
 	}
 	return gone;
@@ -277,8 +277,8 @@ channel_reply(struct channel *c, uint8_t type, uint32_t request_id,
 	/* The host went while the answer was made. */
 	if (!c->host_there || !has_room(c))
 		return;
-	if (message_encode(at + WIRE_HEAD_BYTES, WIRE_BODY_MAX, &used, m,
-		&err) == -1) {
+	if (message_encode(
+		at + WIRE_HEAD_BYTES, WIRE_BODY_MAX, &used, m, &err) == -1) {
 		static struct message excuse;
 
 		message_clear(&excuse);
@@ -286,8 +286,8 @@ channel_reply(struct channel *c, uint8_t type, uint32_t request_id,
 		snprintf(excuse.error_text, sizeof(excuse.error_text), "%s",
 		    err.text);
 		type = MESSAGE_ERROR;
-		if (message_encode(at + WIRE_HEAD_BYTES, WIRE_BODY_MAX,
-			&used, &excuse, &err) == -1)
+		if (message_encode(at + WIRE_HEAD_BYTES, WIRE_BODY_MAX, &used,
+			&excuse, &err) == -1)
 			return;
 	}
 	c->out_used += wire_seal(at, type, WIRE_REPLY, request_id, used);

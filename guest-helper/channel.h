@@ -25,12 +25,12 @@ enum channel_kind { CHANNEL_PORT, CHANNEL_UNIX, CHANNEL_FD };
 struct channel {
 	enum channel_kind kind;
 	const char *path; /* The caller's. */
-	int fd;		  /* -1: not open, nobody connected. */
+	int fd;           /* -1: not open, nobody connected. */
 	int listener;
 	bool host_there;
 	bool finished; /* An inherited descriptor has ended. */
 	bool complained;
-	int64_t look_ms; /* When to look again for port or host. */
+	int64_t look_ms;     /* When to look again for port or host. */
 	int64_t progress_ms; /* When the last bytes came. */
 	struct wire_reader reader;
 	uint8_t out[2 * WIRE_MAX];

@@ -11,8 +11,8 @@
 #include "common/err.h"
 
 int
-deadman_start(struct deadman *out, int record_dir, const int *fds,
-    size_t count, struct err *err)
+deadman_start(struct deadman *out, int record_dir,
+    const struct deadman_target *targets, size_t count, struct err *err)
 {
 	int pair[2];
 
@@ -27,7 +27,7 @@ deadman_start(struct deadman *out, int record_dir, const int *fds,
 		return -1;
 	}
 	if (out->pid == 0)
-		deadman_process_run(pair[1], record_dir, fds, count);
+		deadman_process_run(pair[1], record_dir, targets, count);
 	close(pair[1]);
 	out->fd = pair[0];
 	return 0;
@@ -83,7 +83,7 @@ deadman_close(struct deadman *d, bool ended)
 	d->fd = -1;
 	/* Its files are closed, so its last threads are on their way out. */
 	while (ended && d->pid > 0 && waitpid(d->pid, NULL, 0) == -1 &&
-	    errno == EINTR)
+	       errno == EINTR)
 		;
 	d->pid = -1;
 }

@@ -27,8 +27,8 @@ struct err;
 enum deadman_kind {
 	/* Reports, in this order: */
 	DEADMAN_SYNCED = 1, /* All are synced: ready to freeze. */
-	DEADMAN_FROZEN,	    /* Every freeze has come back. */
-	DEADMAN_THAWED,	    /* Everything is thawed; the process ends. */
+	DEADMAN_FROZEN,     /* Every freeze has come back. */
+	DEADMAN_THAWED,     /* Everything is thawed; the process ends. */
 	/* Commands: */
 	DEADMAN_FREEZE,
 	DEADMAN_THAW,  /* Asked for by the host: makes a proof. */
@@ -46,7 +46,7 @@ struct deadman_report {
 	enum deadman_kind kind;
 	bool asked; /* The host's thaw ended the freeze. */
 	bool lease_expired;
-	bool complete;	      /* Every freeze had come back by then. */
+	bool complete; /* Every freeze had come back by then. */
 	uint64_t sync_ms;
 	uint64_t begin_ns; /* Just before the first FIFREEZE. */
 	uint64_t end_ns;   /* After the last. */
@@ -60,18 +60,23 @@ struct deadman {
 	pid_t pid;
 };
 
-#define DEADMAN_INIT                                                           \
-	{                                                                      \
-		.fd = -1, .pid = -1                                            \
+#define DEADMAN_INIT \
+	{ \
+		.fd = -1, .pid = -1 \
 	}
 
+/* What it is given of each file system, in the order of freezing. */
+struct deadman_target {
+	int fd;
+	unsigned int rank; /* Those of one rank are frozen at once. */
+};
+
 /*
- * Forks it for the descriptors, in the order of freezing; it begins by
- * syncing them.  The caller keeps its own copies.  When all is thawed it
+ * Forks it for the targets; it begins by syncing them.  The caller keeps its own copies.  When all is thawed it
  * removes the record from the folder record_dir (-1: there is none).
  */
-int deadman_start(struct deadman *out, int record_dir, const int *fds,
-    size_t count, struct err *err);
+int deadman_start(struct deadman *out, int record_dir,
+    const struct deadman_target *targets, size_t count, struct err *err);
 
 /* Starts the lease, then freezes.  lease_ms is at most
  * MESSAGE_LEASE_MAX_MS; the process caps it, too. */
@@ -90,8 +95,8 @@ void deadman_close(struct deadman *d, bool ended);
 /* ---- for deadman_start only ---- */
 
 /* The process itself; never returns. */
-_Noreturn void deadman_process_run(int fd, int record_dir, const int *fds,
-    size_t count);
+_Noreturn void deadman_process_run(
+    int fd, int record_dir, const struct deadman_target *targets, size_t count);
 
 struct deadman_command {
 	enum deadman_kind kind;

@@ -43,7 +43,8 @@ enum want { /* Bits, only ever added. */
 
 struct worker {
 	int fd;
-	int wake;	      /* eventfd: wants has changed. */
+	unsigned int rank;
+	int wake; /* eventfd: wants has changed. */
 	_Atomic unsigned int wants;
 	_Atomic unsigned int done; /* Same bits; set after its results. */
 	/* Written by the worker before its done bit, read after it. */
@@ -62,7 +63,8 @@ static struct {
 	int signals;
 	int record_dir;
 	size_t count;
-	size_t next; /* To be frozen. */
+	size_t next;     /* Before it all have tried to freeze. */
+	size_t released; /* Before it all were told to. */
 	struct worker workers[MESSAGE_FILESYSTEMS_MAX];
 	uint64_t sync_begin_ns;
 	uint64_t lease_end_ns; /* CLOCK_BOOTTIME */
@@ -178,13 +180,14 @@ all_done(unsigned int bit)
 }
 
 static int
-start_worker(struct worker *w, int fd)
+start_worker(struct worker *w, const struct deadman_target *target)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	int rc;
 
-	w->fd = fd;
+	w->fd = target->fd;
+	w->rank = target->rank;
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	if (w->wake == -1)
 		return -1;
@@ -229,7 +232,7 @@ static bool
 lease_over(void)
 {
 	return self.lease_end_ns != 0 &&
-	    now_ns(CLOCK_BOOTTIME) >= self.lease_end_ns;
+	       now_ns(CLOCK_BOOTTIME) >= self.lease_end_ns;
 }
 
 static void
@@ -247,20 +250,30 @@ begin_thaw(bool asked)
 	signal_event(self.done);
 }
 
+/*
+ * Those of one rank together: most of a freeze is waiting for grace periods
+ * of the kernel's RCU, which they then share.
+ */
 static void
 freeze_next(void)
 {
-	while (self.next < self.count &&
-	    atomic_load(&self.workers[self.next].done) & WANT_FREEZE)
+	unsigned int rank;
+
+	while (self.next < self.released &&
+	       atomic_load(&self.workers[self.next].done) & WANT_FREEZE)
 		self.next++;
-	if (self.next < self.count) {
-		/* One at a time: the order matters. */
-		want(&self.workers[self.next], WANT_FREEZE);
+	if (self.next < self.released)
+		return;
+	if (self.released == self.count) {
+		self.report.end_ns = now_ns(CLOCK_MONOTONIC);
+		self.phase = FROZEN;
+		send_report(DEADMAN_FROZEN);
 		return;
 	}
-	self.report.end_ns = now_ns(CLOCK_MONOTONIC);
-	self.phase = FROZEN;
-	send_report(DEADMAN_FROZEN);
+	rank = self.workers[self.released].rank;
+	while (self.released < self.count &&
+	       self.workers[self.released].rank == rank)
+		want(&self.workers[self.released++], WANT_FREEZE);
 }
 
 static void
@@ -272,8 +285,8 @@ begin_freeze(uint32_t lease_ms)
 		return;
 	if (lease_ms > MESSAGE_LEASE_MAX_MS)
 		lease_ms = MESSAGE_LEASE_MAX_MS;
-	self.lease_end_ns = now_ns(CLOCK_BOOTTIME) +
-	    (uint64_t)lease_ms * 1000000;
+	self.lease_end_ns =
+	    now_ns(CLOCK_BOOTTIME) + (uint64_t)lease_ms * 1000000;
 	spec.it_value.tv_sec = (time_t)(self.lease_end_ns / 1000000000);
 	spec.it_value.tv_nsec = (long)(self.lease_end_ns % 1000000000);
 	if (timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &spec, NULL) == -1) {
@@ -357,29 +370,28 @@ run_once(void)
 /* ---- before anything is frozen ---- */
 
 static bool
-is_ours(int fd, const int *fds, size_t count)
+is_ours(int fd, const struct deadman_target *targets, size_t count)
 {
 	size_t i;
 
-	if (fd <= STDERR_FILENO || fd == self.socket ||
-	    fd == self.record_dir)
+	if (fd <= STDERR_FILENO || fd == self.socket || fd == self.record_dir)
 		return true;
 	for (i = 0; i < count; i++)
-		if (fd == fds[i])
+		if (fd == targets[i].fd)
 			return true;
 	return false;
 }
 
 /* The channel above all: held open here, a new helper could not open it. */
 static void
-close_others(const int *fds, size_t count)
+close_others(const struct deadman_target *targets, size_t count)
 {
 	int fd, limit = (int)sysconf(_SC_OPEN_MAX);
 
 	if (limit < 0 || limit > 4096)
 		limit = 4096;
 	for (fd = 0; fd < limit; fd++)
-		if (!is_ours(fd, fds, count))
+		if (!is_ours(fd, targets, count))
 			close(fd);
 }
 
@@ -405,7 +417,7 @@ become_robust(void)
 }
 
 static int
-set_up(const int *fds, size_t count)
+set_up(const struct deadman_target *targets, size_t count)
 {
 	sigset_t all, stop;
 	size_t i;
@@ -417,29 +429,29 @@ set_up(const int *fds, size_t count)
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGHUP);
 	self.signals = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-	self.timer = timerfd_create(CLOCK_BOOTTIME,
-	    TFD_CLOEXEC | TFD_NONBLOCK);
+	self.timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	self.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (self.signals == -1 || self.timer == -1 || self.done == -1)
 		return -1;
 	/* Beside end of file: also if someone else holds the socket. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	for (i = 0; i < count; i++)
-		if (start_worker(&self.workers[i], fds[i]) == -1)
+		if (start_worker(&self.workers[i], &targets[i]) == -1)
 			return -1;
 	return 0;
 }
 
 _Noreturn void
-deadman_process_run(int fd, int record_dir, const int *fds, size_t count)
+deadman_process_run(
+    int fd, int record_dir, const struct deadman_target *targets, size_t count)
 {
 	memset(&self, 0, sizeof(self));
 	self.socket = fd;
 	self.record_dir = record_dir;
 	self.count = count;
-	close_others(fds, count);
+	close_others(targets, count);
 	become_robust();
-	if (set_up(fds, count) == -1)
+	if (set_up(targets, count) == -1)
 		_exit(1);
 	self.phase = SYNCING;
 	self.sync_begin_ns = now_ns(CLOCK_MONOTONIC);

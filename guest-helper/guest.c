@@ -94,7 +94,7 @@ wind_up(struct guest *g)
 
 	session_hang_up(&g->session);
 	while (!session_idle(&g->session) &&
-	    (left = end - clock_monotonic_ms()) > 0) {
+	       (left = end - clock_monotonic_ms()) > 0) {
 		p.fd = g->session.deadman.fd;
 		if (poll(&p, 1, (int)left) > 0)
 			session_report(&g->session);
@@ -136,14 +136,13 @@ guest_check(const struct guest_options *options, struct err *err)
 	if (mounts_scan(&mounts, &options->paths, NULL, 0, err) == -1)
 		return -1;
 	mounts_open(&mounts, &options->paths);
-	printf("%-10s %-8s %-10s %s\n", "disk", "type", "state",
-	    "mount point");
+	printf("%-10s %-8s %-10s %s\n", "disk", "type", "state", "mount point");
 	for (i = 0; i < mounts.count; i++) {
 		fs = &mounts.items[i];
 		printf("%-10s %-8s %-10s %s%s%s%s\n", fs->disk, fs->type,
-		    fs->state == MESSAGE_FS_PLANNED ?
-			"freeze" :
-			message_fs_state_name(fs->state),
+		    fs->state == MESSAGE_FS_PLANNED
+			? "freeze"
+			: message_fs_state_name(fs->state),
 		    fs->mount_point, fs->reason[0] != '\0' ? " (" : "",
 		    fs->reason, fs->reason[0] != '\0' ? ")" : "");
 	}

@@ -38,8 +38,8 @@ print_help(void)
 
 /* Returns -1 for a wrong option, which getopt has complained about. */
 static int
-read_options(struct guest_options *options, struct choice *choice, int argc,
-    char **argv)
+read_options(
+    struct guest_options *options, struct choice *choice, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "port", required_argument, NULL, 'p' },
@@ -107,8 +107,8 @@ main(int argc, char **argv)
 		log_line(LOG_ERROR, "cannot leave the terminal");
 		return EXIT_FAILED;
 	}
-	rc = choice.check ? guest_check(&options, &err) :
-			    guest_run(&options, &err);
+	rc = choice.check ? guest_check(&options, &err)
+			  : guest_run(&options, &err);
 	if (rc == -1)
 		log_line(LOG_ERROR, "%s", err.text);
 	return rc == -1 ? EXIT_FAILED : EXIT_OK;

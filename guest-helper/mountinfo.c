@@ -23,7 +23,7 @@ unescape(char *text)
 		    text[2] >= '0' && text[2] <= '7' && text[3] >= '0' &&
 		    text[3] <= '7') {
 			*to++ = (char)((text[1] - '0') << 6 |
-			    (text[2] - '0') << 3 | (text[3] - '0'));
+				       (text[2] - '0') << 3 | (text[3] - '0'));
 			text += 3;
 		} else {
 			*to++ = *text;
@@ -174,7 +174,7 @@ lies_below(const char *path, const char *dir)
 	if (strcmp(dir, "/") == 0)
 		return *path == '/';
 	return strncmp(path, dir, size) == 0 &&
-	    (path[size] == '/' || path[size] == '\0');
+	       (path[size] == '/' || path[size] == '\0');
 }
 
 const struct mountinfo_entry *

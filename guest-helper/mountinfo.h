@@ -11,8 +11,8 @@ struct err;
 struct mountinfo_entry {
 	int id;
 	unsigned int major, minor; /* Of the file system (anonymous: 0:N). */
-	char *root;	   /* What of the file system is mounted. */
-	char *mount_point; /* Unescaped, as are the others. */
+	char *root;                /* What of the file system is mounted. */
+	char *mount_point;         /* Unescaped, as are the others. */
 	char *type;
 	char *source;
 	bool read_only; /* The file system itself, not this mount of it. */
@@ -29,7 +29,7 @@ int mountinfo_read(struct mountinfo *out, const char *path, struct err *err);
 void mountinfo_fini(struct mountinfo *m);
 
 /* The entry whose mount holds the path (no symbolic links in it), or NULL. */
-const struct mountinfo_entry *mountinfo_of_path(const struct mountinfo *m,
-    const char *path);
+const struct mountinfo_entry *mountinfo_of_path(
+    const struct mountinfo *m, const char *path);
 
 #endif

@@ -62,13 +62,12 @@ walk_entry(struct blockdev *out, const struct scan *scan,
 
 	/* btrfs has an anonymous number: ask for the device it names. */
 	if (entry->major != 0)
-		return blockdev_walk_number(out, sysfs, entry->major,
-		    entry->minor);
+		return blockdev_walk_number(
+		    out, sysfs, entry->major, entry->minor);
 	if (strcmp(entry->type, "btrfs") != 0)
 		return false;
 	if (stat(entry->source, &st) == -1 || !S_ISBLK(st.st_mode) ||
-	    !blockdev_name(name, sysfs, major(st.st_rdev),
-		minor(st.st_rdev))) {
+	    !blockdev_name(name, sysfs, major(st.st_rdev), minor(st.st_rdev))) {
 		const char *slash = strrchr(entry->source, '/');
 
 		snprintf(name, sizeof(name), "%s",
@@ -157,9 +156,10 @@ resolve(struct blockdev *out, const struct scan *scan,
 	for (i = 0; i < here.count; i++) {
 		size_t before = out->count;
 
-		holder = here.leaves[i].backing[0] == '\0' || depth > RANK_MAX ?
-		    NULL :
-		    mountinfo_of_path(&scan->table, here.leaves[i].backing);
+		holder = here.leaves[i].backing[0] == '\0' || depth > RANK_MAX
+			     ? NULL
+			     : mountinfo_of_path(
+				   &scan->table, here.leaves[i].backing);
 		if (holder != NULL && holder != entry) {
 			below = 1 + resolve(out, scan, holder, depth + 1);
 			rank = below > rank ? below : rank;
@@ -183,14 +183,14 @@ judge(struct mounts_filesystem *fs, const struct scan *scan,
 	for (i = 0; i < disks.count && target == NULL; i++)
 		target = planned_target(&scan->plan, disks.leaves[i].name);
 	snprintf(fs->disk, sizeof(fs->disk), "%s",
-	    target != NULL	? target :
-		disks.count > 0 ? disks.leaves[0].name :
-				  "");
+	    target != NULL    ? target
+	    : disks.count > 0 ? disks.leaves[0].name
+			      : "");
 	if (entry->read_only)
 		explain(fs, MESSAGE_FS_SKIPPED, "mounted read-only");
 	else if (target == NULL && !scan->plan.all)
-		explain(fs, MESSAGE_FS_SKIPPED,
-		    "its disk is not in this backup");
+		explain(
+		    fs, MESSAGE_FS_SKIPPED, "its disk is not in this backup");
 }
 
 /* File systems that nobody can write to, and of which there may be dozens. */
@@ -220,8 +220,8 @@ find_same(struct mounts *m, const struct mountinfo_entry *entry)
 }
 
 static int
-add_filesystem(struct mounts *m, const struct scan *scan, size_t index,
-    struct err *err)
+add_filesystem(
+    struct mounts *m, const struct scan *scan, size_t index, struct err *err)
 {
 	const struct mountinfo_entry *entry = &scan->table.entries[index];
 	struct mounts_filesystem *fs;

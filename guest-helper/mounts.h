@@ -2,7 +2,8 @@
 /*
  * Which file systems a freeze of the planned disks has to hold, in the order
  * of freezing: those on loop files before the file systems that hold the
- * files, nested mounts innermost first.  Each file system once, however
+ * files (these must not be frozen the other way round), then nested mounts
+ * innermost first.  Each file system once, however
  * often it is mounted.
  */
 #ifndef HOLDSTILL_GUEST_MOUNTS_H
@@ -14,7 +15,7 @@
 
 struct err;
 
-struct mounts_paths { /* Where to look; tests look elsewhere. */
+struct mounts_paths {          /* Where to look; tests look elsewhere. */
 	const char *mountinfo; /* "/proc/self/mountinfo" */
 	const char *sysfs;     /* "/sys" */
 };
@@ -28,7 +29,7 @@ struct mounts_filesystem {
 	char reason[MESSAGE_REASON_SIZE];
 	int fd; /* Open on it from mounts_open() on, else -1. */
 	/* Working values of the ordering. */
-	size_t index;	 /* Of its mount in the table. */
+	size_t index;      /* Of its mount in the table. */
 	unsigned int rank; /* Loop files below it. */
 };
 

@@ -95,7 +95,7 @@ record_thaw_leftovers(const char *dir, const char *boot_id)
 		goto out;
 	if (strcmp(text, boot_id) == 0)
 		for (p = text + strlen(text) + 1; p < text + size;
-		    p += strlen(p) + 1)
+		     p += strlen(p) + 1)
 			thawed += thaw_path(p);
 	unlink(path);
 out:

@@ -47,9 +47,12 @@ static void
 forget(struct session *s)
 {
 	give_up(s);
-	session_pending_error(s, &s->prepare, ERR_CANCELLED, "the session was ended");
-	session_pending_error(s, &s->freeze, ERR_CANCELLED, "the session was ended");
-	session_pending_error(s, &s->thaw, ERR_CANCELLED, "the session was ended");
+	session_pending_error(
+	    s, &s->prepare, ERR_CANCELLED, "the session was ended");
+	session_pending_error(
+	    s, &s->freeze, ERR_CANCELLED, "the session was ended");
+	session_pending_error(
+	    s, &s->thaw, ERR_CANCELLED, "the session was ended");
 	/* How the last one ended can still be asked for. */
 	if (s->state != SESSION_COMMITTED && s->state != SESSION_FAILED)
 		s->state = SESSION_STABLE;
@@ -136,21 +139,22 @@ on_status(struct session *s, uint32_t id, struct err *err)
 static int
 start_deadman(struct session *s, struct err *err)
 {
-	int fds[MESSAGE_FILESYSTEMS_MAX];
+	struct deadman_target targets[MESSAGE_FILESYSTEMS_MAX];
 	size_t i;
 
 	s->planned_count = 0;
 	for (i = 0; i < s->mounts.count; i++) {
 		if (s->mounts.items[i].fd == -1)
 			continue;
-		fds[s->planned_count] = s->mounts.items[i].fd;
+		targets[s->planned_count].fd = s->mounts.items[i].fd;
+		targets[s->planned_count].rank = s->mounts.items[i].rank;
 		s->planned[s->planned_count++] = i;
 	}
 	memset(&s->report, 0, sizeof(s->report));
 	s->have_proof = false;
 	s->ending = false;
-	return deadman_start(&s->deadman, s->run_fd, fds, s->planned_count,
-	    err);
+	return deadman_start(
+	    &s->deadman, s->run_fd, targets, s->planned_count, err);
 }
 
 static int
@@ -159,9 +163,9 @@ check_prepare(const struct session *s, struct err *err)
 	if (!s->greeted)
 		return err_set(err, ERR_ARG, "hello comes first");
 	if (s->deadman.fd != -1)
-		return err_set(err, ERR_BUSY, s->ending ?
-			"an earlier session is still being thawed" :
-			"a session is under way");
+		return err_set(err, ERR_BUSY,
+		    s->ending ? "an earlier session is still being thawed"
+			      : "a session is under way");
 	if (!hexid_valid(s->request.session))
 		return err_set(err, ERR_ARG, "no valid session id");
 	if (s->request.lease_ms == 0)
@@ -185,9 +189,9 @@ on_prepare(struct session *s, uint32_t id, struct err *err)
 	}
 	strcpy(s->id, s->request.session);
 	s->failure[0] = '\0';
-	s->lease_ms = s->request.lease_ms > MESSAGE_LEASE_MAX_MS ?
-	    MESSAGE_LEASE_MAX_MS :
-	    (uint32_t)s->request.lease_ms;
+	s->lease_ms = s->request.lease_ms > MESSAGE_LEASE_MAX_MS
+			  ? MESSAGE_LEASE_MAX_MS
+			  : (uint32_t)s->request.lease_ms;
 	s->state = SESSION_PREPARING;
 	session_pending_set(&s->prepare, id);
 	return 0;
@@ -201,8 +205,10 @@ on_freeze(struct session *s, uint32_t id, struct err *err)
 	if (need_session(s, err) == -1)
 		return -1;
 	if (s->state != SESSION_PREPARED)
-		return err_set(err, ERR_ARG, "cannot freeze a session that "
-		    "is %s", session_state_name(s->state));
+		return err_set(err, ERR_ARG,
+		    "cannot freeze a session that "
+		    "is %s",
+		    session_state_name(s->state));
 	if (s->run_fd != -1 &&
 	    record_write(s->run_dir, s->boot_id, &s->mounts, &warning) == -1)
 		log_line(LOG_WARNING, "%s", warning.text);
@@ -301,7 +307,8 @@ dispatch(struct session *s, const struct wire_frame *frame, struct err *err)
 		break;
 	}
 	if (is_held(s))
-		return err_set(err, ERR_BUSY, "not while file systems are "
+		return err_set(err, ERR_BUSY,
+		    "not while file systems are "
 		    "frozen");
 	switch (frame->type) {
 	case MESSAGE_PREPARE:
@@ -324,8 +331,8 @@ session_request(struct session *s, const struct wire_frame *frame)
 	/* An answer is nothing to us: an echo, perhaps. */
 	if (frame->flags & WIRE_REPLY)
 		return;
-	if (message_decode(&s->request, frame->body, frame->body_bytes,
-		&err) == -1 ||
+	if (message_decode(&s->request, frame->body, frame->body_bytes, &err) ==
+		-1 ||
 	    dispatch(s, frame, &err) == -1)
 		session_reply_error(s, frame->request_id, &err);
 }
@@ -385,7 +392,8 @@ on_thawed(struct session *s)
 		s->state = SESSION_THAWED;
 	s->have_proof = s->state != SESSION_STABLE;
 	mounts_close(&s->mounts);
-	session_pending_error(s, &s->prepare, ERR_CANCELLED, "thawed meanwhile");
+	session_pending_error(
+	    s, &s->prepare, ERR_CANCELLED, "thawed meanwhile");
 	session_pending_error(s, &s->freeze,
 	    s->report.lease_expired ? ERR_TIMEOUT : ERR_CANCELLED,
 	    "thawed before everything was frozen");

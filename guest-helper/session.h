@@ -40,9 +40,9 @@ struct session_pending { /* A request whose answer waits. */
 };
 
 struct session {
-	struct channel *channel;	  /* The caller's. */
+	struct channel *channel;          /* The caller's. */
 	const struct mounts_paths *paths; /* The caller's. */
-	const char *run_dir;		  /* The caller's. */
+	const char *run_dir;              /* The caller's. */
 	int run_fd;
 	char instance[HEXID_SIZE];
 	char boot_id[MESSAGE_NAME_SIZE];
@@ -62,7 +62,7 @@ struct session {
 	size_t planned_count;
 	struct deadman deadman;
 	struct deadman_report report; /* The last one. */
-	bool have_proof;	      /* report is that of the thaw. */
+	bool have_proof;              /* report is that of the thaw. */
 	struct session_pending prepare, freeze, thaw, abort;
 	struct message request;
 	struct message reply;

@@ -11,8 +11,7 @@ const char *session_state_name(enum session_state state);
 /* Begins s->reply with what every answer has; returns it. */
 struct message *session_reply_begin(struct session *s);
 void session_reply_send(struct session *s, uint8_t type, uint32_t id);
-void session_reply_error(struct session *s, uint32_t id,
-    const struct err *err);
+void session_reply_error(struct session *s, uint32_t id, const struct err *err);
 
 /* The answer to a thaw, from the last report. */
 void session_reply_proof(struct session *s, uint8_t type, uint32_t id);

@@ -91,8 +91,7 @@ session_put_filesystems(struct message *m, const struct mounts *mounts)
 }
 
 static void
-explain(struct message_filesystem *to,
-    const struct deadman_result *result)
+explain(struct message_filesystem *to, const struct deadman_result *result)
 {
 	const char *reason = "not frozen before the thaw";
 

@@ -84,8 +84,8 @@ closed(struct err *err)
 static int
 send_some(struct client *c, struct call *call, struct err *err)
 {
-	ssize_t n = write(c->fd, c->out + call->out_at,
-	    call->out_bytes - call->out_at);
+	ssize_t n =
+	    write(c->fd, c->out + call->out_at, call->out_bytes - call->out_at);
 
 	if (n >= 0)
 		call->out_at += (size_t)n;
@@ -124,8 +124,8 @@ take_answer(struct client *c, const struct call *call, struct err *err)
 		if ((frame.flags & WIRE_REPLY) == 0 ||
 		    frame.request_id != call->id)
 			continue;
-		if (message_decode(&c->reply, frame.body, frame.body_bytes,
-			err) == -1)
+		if (message_decode(
+			&c->reply, frame.body, frame.body_bytes, err) == -1)
 			return err_prefix(err, "answer of the guest");
 		if (frame.type == call->type)
 			return 1;
@@ -189,8 +189,8 @@ client_call(struct client *c, uint8_t type, const struct message *request,
 	int rc;
 
 	message_clear(&c->reply);
-	if (message_encode(c->out + WIRE_HEAD_BYTES, WIRE_BODY_MAX,
-		&body_bytes, request == NULL ? &c->empty : request, err) == -1)
+	if (message_encode(c->out + WIRE_HEAD_BYTES, WIRE_BODY_MAX, &body_bytes,
+		request == NULL ? &c->empty : request, err) == -1)
 		return -1;
 	call.out_bytes = wire_seal(c->out, type, 0, call.id, body_bytes);
 	while ((rc = take_answer(c, &call, err)) == 0)
@@ -209,12 +209,11 @@ client_hello(struct client *c, bool heed_cancel, struct err *err)
 		return err_no_memory(err);
 	hello->version_min = MESSAGE_VERSION_MIN;
 	hello->version_max = MESSAGE_VERSION_MAX;
-	rc = client_call(c, MESSAGE_HELLO, hello, CLIENT_HELLO_MS, heed_cancel,
-	    err);
+	rc = client_call(
+	    c, MESSAGE_HELLO, hello, CLIENT_HELLO_MS, heed_cancel, err);
 	free(hello);
-	if (rc == 0 &&
-	    (c->reply.version_min > MESSAGE_VERSION_MAX ||
-		c->reply.version_max < MESSAGE_VERSION_MIN))
+	if (rc == 0 && (c->reply.version_min > MESSAGE_VERSION_MAX ||
+			   c->reply.version_max < MESSAGE_VERSION_MIN))
 		rc = err_set(err, ERR_UNSUPPORTED,
 		    "guest helper '%s' speaks another protocol",
 		    c->reply.program);
@@ -222,8 +221,7 @@ client_hello(struct client *c, bool heed_cancel, struct err *err)
 }
 
 int
-client_prepare(struct client *c, const struct message *request,
-    struct err *err)
+client_prepare(struct client *c, const struct message *request, struct err *err)
 {
 	int64_t end_ms = clock_monotonic_ms() + CLIENT_PREPARE_MS, left;
 	struct pollfd p = { .fd = cancel_fd(), .events = POLLIN };
@@ -232,8 +230,8 @@ client_prepare(struct client *c, const struct message *request,
 		left = end_ms - clock_monotonic_ms();
 		if (left < 0)
 			left = 0;
-		if (client_call(c, MESSAGE_PREPARE, request, (int)left, true,
-			err) == 0)
+		if (client_call(
+			c, MESSAGE_PREPARE, request, (int)left, true, err) == 0)
 			return 0;
 		if (err->class != ERR_BUSY || left <= BUSY_RETRY_MS)
 			return -1;

@@ -33,9 +33,8 @@ void client_free(struct client *c);
  * and text; ERR_TIMEOUT; ERR_IO when the channel closed; ERR_CANCELLED, only
  * if heed_cancel, when a stop was asked for.
  */
-int client_call(struct client *c, uint8_t type,
-    const struct message *request, int timeout_ms, bool heed_cancel,
-    struct err *err);
+int client_call(struct client *c, uint8_t type, const struct message *request,
+    int timeout_ms, bool heed_cancel, struct err *err);
 
 /* The last answer; good until the next call. */
 const struct message *client_reply(const struct client *c);
@@ -45,7 +44,7 @@ int client_hello(struct client *c, bool heed_cancel, struct err *err);
 
 /* Asks again for as long as the guest is still busy with a session that
  * a dead host left. */
-int client_prepare(struct client *c, const struct message *request,
-    struct err *err);
+int client_prepare(
+    struct client *c, const struct message *request, struct err *err);
 
 #endif

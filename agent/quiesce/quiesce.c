@@ -92,8 +92,8 @@ must_stop(const struct err *err)
 }
 
 static int
-choose(struct quiesce *q, const struct quiesce_options *options,
-    struct err *err)
+choose(
+    struct quiesce *q, const struct quiesce_options *options, struct err *err)
 {
 	struct err agent = ERR_INIT;
 
@@ -125,9 +125,9 @@ quiesce_begin(struct quiesce **out, struct domain *domain,
 		return err_no_memory(err);
 	q->domain = domain;
 	q->source = MANIFEST_QUIESCE_NONE;
-	q->lease_ms = options->lease_ms > QUIESCE_LEASE_MAX_MS ?
-	    QUIESCE_LEASE_MAX_MS :
-	    options->lease_ms;
+	q->lease_ms = options->lease_ms > QUIESCE_LEASE_MAX_MS
+			  ? QUIESCE_LEASE_MAX_MS
+			  : options->lease_ms;
 	snprintf(q->session, sizeof(q->session), "%s", options->session);
 	if (options->prefer != MANIFEST_CRASH &&
 	    choose(q, options, err) == -1) {

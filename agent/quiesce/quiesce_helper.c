@@ -46,8 +46,8 @@ drop_client(struct quiesce *q)
 }
 
 static int
-put_disks(struct message *m, const struct quiesce_options *options,
-    struct err *err)
+put_disks(
+    struct message *m, const struct quiesce_options *options, struct err *err)
 {
 	const struct quiesce_disk *disk;
 	size_t i;
@@ -73,8 +73,8 @@ keep_filesystems(struct quiesce *q, struct err *err)
 	struct manifest_filesystem *list;
 	size_t count;
 
-	if (quiesce_filesystems_from(&list, &count, client_reply(q->client),
-		err) == -1)
+	if (quiesce_filesystems_from(
+		&list, &count, client_reply(q->client), err) == -1)
 		return -1;
 	quiesce_filesystems_free(q->filesystems, q->filesystem_count);
 	q->filesystems = list;
@@ -107,8 +107,8 @@ find_fault(const struct message *m, struct err *err)
 }
 
 int
-quiesce_helper_begin(struct quiesce *q, const struct quiesce_options *options,
-    struct err *err)
+quiesce_helper_begin(
+    struct quiesce *q, const struct quiesce_options *options, struct err *err)
 {
 	struct message *m;
 
@@ -151,8 +151,8 @@ quiesce_helper_freeze(struct quiesce *q, struct err *err)
 thaw:
 	/* A guest that does not even answer this thaws when the channel
 	 * closes or the lease ends. */
-	client_call(q->client, MESSAGE_ABORT, request_begin(q),
-	    CLIENT_SHORT_MS, false, &ignored);
+	client_call(q->client, MESSAGE_ABORT, request_begin(q), CLIENT_SHORT_MS,
+	    false, &ignored);
 	q->frozen = false;
 	drop_client(q);
 	return -1;
@@ -167,8 +167,8 @@ check_proof(struct quiesce *q, const struct message *m)
 	if (strcmp(m->session, q->session) != 0)
 		quiesce_set_reason(q, "the guest thawed another session");
 	else if (m->lease_expired)
-		quiesce_set_reason(q,
-		    "the freeze outlived its lease of %u ms", q->lease_ms);
+		quiesce_set_reason(
+		    q, "the freeze outlived its lease of %u ms", q->lease_ms);
 	else if (find_fault(m, &fault))
 		quiesce_set_reason(q, "%s", fault.text);
 	else if (!m->unbroken)
@@ -208,8 +208,8 @@ send_committed(struct quiesce *q, const char *point_id, struct err *err)
 	struct message *m = request_begin(q);
 
 	snprintf(m->point, sizeof(m->point), "%s", point_id);
-	return client_call(q->client, MESSAGE_COMMITTED, m, CLIENT_SHORT_MS,
-	    false, err);
+	return client_call(
+	    q->client, MESSAGE_COMMITTED, m, CLIENT_SHORT_MS, false, err);
 }
 
 void
@@ -224,8 +224,8 @@ quiesce_helper_committed(struct quiesce *q, const char *point_id)
 	if (open_client(q, false, &err) == 0 &&
 	    send_committed(q, point_id, &err) == 0)
 		return;
-	log_line(LOG_NOTICE, "the guest was not told of the commit: %s",
-	    err.text);
+	log_line(
+	    LOG_NOTICE, "the guest was not told of the commit: %s", err.text);
 }
 
 void

@@ -15,7 +15,7 @@ struct quiesce {
 	char session[HEXID_SIZE];
 	unsigned int lease_ms;
 	char reason[512];
-	bool frozen;	/* A freeze was sent and no thaw yet. */
+	bool frozen;    /* A freeze was sent and no thaw yet. */
 	bool committed; /* No abort is to be sent. */
 
 	/* Our helper. */
@@ -35,8 +35,8 @@ void quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* 0: it is ready to freeze.  -1 with *err: it cannot serve, or cancelled. */
-int quiesce_helper_begin(struct quiesce *q,
-    const struct quiesce_options *options, struct err *err);
+int quiesce_helper_begin(
+    struct quiesce *q, const struct quiesce_options *options, struct err *err);
 int quiesce_helper_freeze(struct quiesce *q, struct err *err);
 /* Returns true if the freeze is proved; sets the reason if not. */
 bool quiesce_helper_thaw(struct quiesce *q, int64_t *out_held_ms);

@@ -18,8 +18,8 @@ quiesce_qga_begin(struct quiesce *q, struct err *err)
 	if (domain_agent_available(q->domain, &there, err) == -1)
 		return -1;
 	if (!there)
-		return err_set(err, ERR_NOT_FOUND,
-		    "no QEMU guest agent answers");
+		return err_set(
+		    err, ERR_NOT_FOUND, "no QEMU guest agent answers");
 	return 0;
 }
 
@@ -31,8 +31,8 @@ quiesce_qga_freeze(struct quiesce *q, struct err *err)
 
 	q->frozen = true;
 	q->agent_frozen_ms = clock_monotonic_ms();
-	if (domain_agent_freeze(q->domain, q->lease_ms, &q->agent_frozen_count,
-		err) == 0)
+	if (domain_agent_freeze(
+		q->domain, q->lease_ms, &q->agent_frozen_count, err) == 0)
 		return 0;
 	/* It may have frozen and only its answer was lost. */
 	domain_agent_thaw(q->domain, THAW_TIMEOUT_MS, &thawed, &ignored);
@@ -55,7 +55,7 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 	*out_held_ms = clock_monotonic_ms() - q->agent_frozen_ms;
 	if (domain_agent_is_windows(q->domain))
 		quiesce_set_reason(q, "a Windows guest's agent cannot prove "
-		    "that its freeze was unbroken");
+				      "that its freeze was unbroken");
 	else if (frozen <= 0)
 		quiesce_set_reason(q, "the QEMU guest agent froze nothing");
 	else if (frozen != thawed)

@@ -9,8 +9,8 @@
 #include "agent/quiesce/quiesce_internal.h"
 #include "common/err.h"
 
-#define INSTALL_HINT                                                           \
-	"install holdstill-guest in the guest and give the domain a channel "  \
+#define INSTALL_HINT \
+	"install holdstill-guest in the guest and give the domain a channel " \
 	"named '" QUIESCE_CHANNEL "'"
 
 static void
@@ -29,8 +29,8 @@ copy_clean(char *out, size_t size, const char *text)
  * none.
  */
 int
-quiesce_status(struct quiesce_status *out, struct domain *domain,
-    struct err *err)
+quiesce_status(
+    struct quiesce_status *out, struct domain *domain, struct err *err)
 {
 	struct client *client = NULL;
 	const struct message *m;
@@ -56,11 +56,11 @@ quiesce_status(struct quiesce_status *out, struct domain *domain,
 	m = client_reply(client);
 	copy_clean(out->version, sizeof(out->version), m->program);
 	copy_clean(out->state, sizeof(out->state), m->state);
-	out->lease_left_ms = m->lease_left_ms > QUIESCE_LEASE_MAX_MS ?
-	    QUIESCE_LEASE_MAX_MS :
-	    (int64_t)m->lease_left_ms;
-	rc = quiesce_filesystems_from(&out->filesystems,
-	    &out->filesystem_count, m, err);
+	out->lease_left_ms = m->lease_left_ms > QUIESCE_LEASE_MAX_MS
+				 ? QUIESCE_LEASE_MAX_MS
+				 : (int64_t)m->lease_left_ms;
+	rc = quiesce_filesystems_from(
+	    &out->filesystems, &out->filesystem_count, m, err);
 out:
 	client_free(client);
 	return rc;
@@ -69,7 +69,6 @@ out:
 void
 quiesce_status_fini(struct quiesce_status *status)
 {
-	quiesce_filesystems_free(status->filesystems,
-	    status->filesystem_count);
+	quiesce_filesystems_free(status->filesystems, status->filesystem_count);
 	memset(status, 0, sizeof(*status));
 }

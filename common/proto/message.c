@@ -16,14 +16,14 @@ struct field {
 	size_t size;
 };
 
-#define FIELD_U64(tag, type, name)                                             \
-	{                                                                      \
-		tag, U64, offsetof(struct type, name), 0                       \
+#define FIELD_U64(tag, type, name) \
+	{ \
+		tag, U64, offsetof(struct type, name), 0 \
 	}
-#define FIELD_TEXT(tag, type, name)                                            \
-	{                                                                      \
-		tag, TEXT, offsetof(struct type, name),                        \
-		    sizeof(((struct type *)0)->name)                           \
+#define FIELD_TEXT(tag, type, name) \
+	{ \
+		tag, TEXT, offsetof(struct type, name), \
+		    sizeof(((struct type *)0)->name) \
 	}
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -130,8 +130,8 @@ message_encode(uint8_t *buf, size_t size, size_t *out_used,
 }
 
 static int
-decode_field(void *to, const struct field *table, size_t count,
-    const struct tlv *tlv)
+decode_field(
+    void *to, const struct field *table, size_t count, const struct tlv *tlv)
 {
 	char *place;
 	size_t i;
@@ -151,8 +151,8 @@ decode_field(void *to, const struct field *table, size_t count,
 }
 
 static int
-decode_group(void *to, const struct field *table, size_t count,
-    const struct tlv *group)
+decode_group(
+    void *to, const struct field *table, size_t count, const struct tlv *group)
 {
 	struct tlv_reader r;
 	struct tlv tlv;
@@ -170,8 +170,8 @@ decode_disk(struct message *m, const struct tlv *tlv)
 {
 	if (m->disk_count == MESSAGE_DISKS_MAX)
 		return -1;
-	return decode_group(&m->disks[m->disk_count++], disk_fields,
-	    COUNT(disk_fields), tlv);
+	return decode_group(
+	    &m->disks[m->disk_count++], disk_fields, COUNT(disk_fields), tlv);
 }
 
 static int
@@ -182,15 +182,15 @@ decode_filesystem(struct message *m, const struct tlv *tlv)
 	if (m->filesystem_count == MESSAGE_FILESYSTEMS_MAX)
 		return -1;
 	fs = &m->filesystems[m->filesystem_count++];
-	if (decode_group(fs, filesystem_fields, COUNT(filesystem_fields),
-		tlv) == -1)
+	if (decode_group(
+		fs, filesystem_fields, COUNT(filesystem_fields), tlv) == -1)
 		return -1;
 	return fs->state < MESSAGE_FS_STATES ? 0 : -1;
 }
 
 int
-message_decode(struct message *m, const uint8_t *body, size_t size,
-    struct err *err)
+message_decode(
+    struct message *m, const uint8_t *body, size_t size, struct err *err)
 {
 	struct tlv_reader r;
 	struct tlv tlv;
@@ -219,10 +219,10 @@ message_error_class(const struct message *m)
 {
 	int class;
 
-	for (class = ERR_NONE + 1; class <= ERR_BUG; class++)
+	for (class = ERR_NONE + 1; class <= ERR_BUG; class ++)
 		if (strcmp(m->error_class,
-			err_class_name((enum err_class)class)) == 0)
-			return (enum err_class)class;
+			err_class_name((enum err_class) class)) == 0)
+			return (enum err_class) class;
 	return ERR_IO;
 }
 

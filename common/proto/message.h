@@ -58,7 +58,7 @@ struct message_filesystem {
 	char mount_point[MESSAGE_PATH_SIZE];
 	char type[MESSAGE_NAME_SIZE];
 	char disk[MESSAGE_NAME_SIZE]; /* The host's target if known. */
-	uint64_t state;		      /* enum message_fs_state */
+	uint64_t state;               /* enum message_fs_state */
 	char reason[MESSAGE_REASON_SIZE];
 	uint64_t thawed; /* Its FITHAW succeeded: it was frozen until then. */
 };
@@ -103,8 +103,8 @@ int message_encode(uint8_t *buf, size_t size, size_t *out_used,
  * Reads a body.  Unknown fields are ignored; a malformed, oversized or
  * surplus one is ERR_CORRUPT, and m is then to be cleared.
  */
-int message_decode(struct message *m, const uint8_t *body, size_t size,
-    struct err *err);
+int message_decode(
+    struct message *m, const uint8_t *body, size_t size, struct err *err);
 
 /* The class that error_class names; ERR_IO for words it does not know. */
 enum err_class message_error_class(const struct message *m);

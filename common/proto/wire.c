@@ -66,8 +66,8 @@ may_begin(const uint8_t *p, size_t size)
 	if (size < WIRE_HEAD_BYTES)
 		return true;
 	return be32_get(p + AT_HEAD_CRC) == crc32_of(p, AT_HEAD_CRC) &&
-	    p[AT_VERSION] == WIRE_VERSION &&
-	    be32_get(p + AT_BODY_BYTES) <= WIRE_BODY_MAX;
+	       p[AT_VERSION] == WIRE_VERSION &&
+	       be32_get(p + AT_BODY_BYTES) <= WIRE_BODY_MAX;
 }
 
 /* Drops everything before the next place where a frame may begin. */

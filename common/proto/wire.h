@@ -36,7 +36,7 @@ struct wire_frame {
 struct wire_reader {
 	uint8_t buf[WIRE_MAX];
 	size_t used;
-	size_t taken; /* Bytes of the frame handed out last. */
+	size_t taken;           /* Bytes of the frame handed out last. */
 	uint64_t garbage_bytes; /* Skipped so far. */
 };
 

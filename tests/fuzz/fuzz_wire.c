@@ -38,8 +38,8 @@ drain(void)
 	struct err err = ERR_INIT;
 
 	while (wire_reader_next(&reader, &frame))
-		if (message_decode(&message, frame.body, frame.body_bytes,
-			&err) == 0)
+		if (message_decode(
+			&message, frame.body, frame.body_bytes, &err) == 0)
 			round_trip();
 }
 

@@ -61,7 +61,7 @@ guest_fixture_obstacle(void)
 		obstacle = "no mkfs.ext4";
 	/* Mounts, and with them the loop devices, go with the process. */
 	else if (unshare(CLONE_NEWNS) == -1 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+		 mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
 		obstacle = "no mount namespace";
 	return obstacle;
 }
@@ -92,14 +92,14 @@ guest_fixture_fini(struct guest_fixture *f)
 }
 
 void
-guest_fixture_mount(struct guest_fixture *f, const char *name,
-    const char *type, const char *image)
+guest_fixture_mount(struct guest_fixture *f, const char *name, const char *type,
+    const char *image)
 {
-	assert_int_equal(shell("cd %s && mkdir %s && truncate -s %s %s && "
-			       "mkfs.%s -q %s && mount -o loop %s %s",
-			     f->dir, name,
-			     strcmp(type, "xfs") == 0 ? "320M" : "24M", image,
-			     type, image, image, name),
+	assert_int_equal(
+	    shell("cd %s && mkdir %s && truncate -s %s %s && "
+		  "mkfs.%s -q %s && mount -o loop %s %s",
+		f->dir, name, strcmp(type, "xfs") == 0 ? "320M" : "24M", image,
+		type, image, image, name),
 	    0);
 	f->mount_count++;
 }
@@ -147,8 +147,8 @@ guest_fixture_connect(const struct guest_fixture *f)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	strcpy(address.sun_path, f->port + 5);
-	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) ==
-	    -1) {
+	while (
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) == -1) {
 		assert_true(clock_monotonic_ms() < end);
 		poll(NULL, 0, STEP_MS);
 	}
@@ -162,8 +162,8 @@ guest_fixture_deadman(const struct guest_fixture *f)
 	FILE *file;
 	int pid = -1;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", f->pid,
-	    f->pid);
+	snprintf(
+	    path, sizeof(path), "/proc/%d/task/%d/children", f->pid, f->pid);
 	if ((file = fopen(path, "re")) == NULL)
 		return -1;
 	if (fscanf(file, "%d", &pid) != 1)
@@ -205,8 +205,8 @@ guest_fixture_ends(pid_t pid, int within_ms)
 }
 
 int
-guest_fixture_ioctl(const struct guest_fixture *f, const char *name,
-    unsigned long request)
+guest_fixture_ioctl(
+    const struct guest_fixture *f, const char *name, unsigned long request)
 {
 	char path[160];
 	int fd, rc;

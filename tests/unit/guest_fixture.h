@@ -56,7 +56,7 @@ pid_t guest_fixture_write(const struct guest_fixture *f, const char *name);
 bool guest_fixture_ends(pid_t pid, int within_ms);
 
 /* FIFREEZE or FITHAW by the test itself; returns 0 or errno. */
-int guest_fixture_ioctl(const struct guest_fixture *f, const char *name,
-    unsigned long request);
+int guest_fixture_ioctl(
+    const struct guest_fixture *f, const char *name, unsigned long request);
 
 #endif

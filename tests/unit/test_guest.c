@@ -31,9 +31,8 @@ static struct err err;
 static void
 open_client(void)
 {
-	assert_int_equal(client_new(&client, guest_fixture_connect(&fixture),
-			     &err),
-	    0);
+	assert_int_equal(
+	    client_new(&client, guest_fixture_connect(&fixture), &err), 0);
 }
 
 static void
@@ -220,8 +219,7 @@ test_guest_caps_the_lease(void **state)
 	start();
 	hello();
 	prepare(10 * MESSAGE_LEASE_MAX_MS);
-	assert_int_equal(client_reply(client)->lease_ms,
-	    MESSAGE_LEASE_MAX_MS);
+	assert_int_equal(client_reply(client)->lease_ms, MESSAGE_LEASE_MAX_MS);
 }
 
 static void
@@ -316,7 +314,7 @@ test_guest_freezes_and_proves(void **state)
 	assert_int_equal(find("a")->thawed, 1);
 	assert_true(m->held_ms >= BLOCKED_MS && m->held_ms < 5000);
 	assert_true(m->freeze_begin_ns < m->freeze_end_ns &&
-	    m->freeze_end_ns < m->thaw_ns);
+		    m->freeze_end_ns < m->thaw_ns);
 	assert_true(guest_fixture_ends(writer, 1000));
 	/* The same proof again: the first answer may have been lost. */
 	assert_int_equal(call(MESSAGE_THAW), 0);
@@ -563,11 +561,11 @@ test_guest_thaws_beside_a_hung_freeze(void **state)
 	start();
 	hello();
 	prepare(1000);
-	assert_true(guest_fixture_ends(guest_fixture_write(&fixture, "b"),
-	    1000));
+	assert_true(
+	    guest_fixture_ends(guest_fixture_write(&fixture, "b"), 1000));
 	assert_int_equal(guest_fixture_ioctl(&fixture, "a", FIFREEZE), 0);
-	assert_int_equal(client_call(client, MESSAGE_FREEZE, &request, 300,
-			     false, &err),
+	assert_int_equal(
+	    client_call(client, MESSAGE_FREEZE, &request, 300, false, &err),
 	    -1);
 	assert_int_equal(err.class, ERR_TIMEOUT);
 	writer = guest_fixture_write(&fixture, "c");
@@ -580,8 +578,8 @@ test_guest_thaws_beside_a_hung_freeze(void **state)
 	assert_int_equal(call(MESSAGE_THAW), 0);
 	assert_int_equal(client_reply(client)->unbroken, 0);
 	assert_int_equal(client_reply(client)->lease_expired, 1);
-	assert_true(guest_fixture_ends(guest_fixture_write(&fixture, "b"),
-	    1000));
+	assert_true(
+	    guest_fixture_ends(guest_fixture_write(&fixture, "b"), 1000));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

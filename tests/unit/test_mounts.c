@@ -244,8 +244,7 @@ test_mounts_puts_loops_before_their_holder(void **state)
 	make_dir("devices/loop0/loop");
 	make_file("devices/loop0/loop/backing_file", "/data x/disk.img\n");
 	/* Mounted before what holds its file was mounted again here. */
-	scan(ROOT "25 20 7:0 / /loop rw - ext4 /dev/loop0 rw\n" DATA, disks,
-	    1);
+	scan(ROOT "25 20 7:0 / /loop rw - ext4 /dev/loop0 rw\n" DATA, disks, 1);
 	expect(0, "/loop", "vdb", MESSAGE_FS_PLANNED);
 	expect(1, "/data x", "vdb", MESSAGE_FS_PLANNED);
 	expect(2, "/", "vda", MESSAGE_FS_SKIPPED);

@@ -29,7 +29,7 @@ static struct {
 	bool agent;
 	bool windows;
 	int frozen, thawed; /* Counts the agent tells; -1: it fails. */
-	int thaws;	    /* Times it was asked. */
+	int thaws;          /* Times it was asked. */
 	int mute_end;
 } fake;
 
@@ -40,8 +40,8 @@ static enum manifest_consistency level;
 static struct err err;
 
 int
-domain_channel_open(int *out_fd, struct domain *d, const char *name,
-    struct err *e)
+domain_channel_open(
+    int *out_fd, struct domain *d, const char *name, struct err *e)
 {
 	int pair[2];
 
@@ -69,8 +69,8 @@ domain_agent_available(struct domain *d, bool *out, struct err *e)
 }
 
 int
-domain_agent_freeze(struct domain *d, unsigned int timeout_ms, int *out,
-    struct err *e)
+domain_agent_freeze(
+    struct domain *d, unsigned int timeout_ms, int *out, struct err *e)
 {
 	(void)d;
 	assert_true(timeout_ms > 0);
@@ -81,8 +81,8 @@ domain_agent_freeze(struct domain *d, unsigned int timeout_ms, int *out,
 }
 
 int
-domain_agent_thaw(struct domain *d, unsigned int timeout_ms, int *out,
-    struct err *e)
+domain_agent_thaw(
+    struct domain *d, unsigned int timeout_ms, int *out, struct err *e)
 {
 	(void)d;
 	assert_true(timeout_ms > 0);
@@ -273,8 +273,8 @@ test_quiesce_thaws_a_freeze_that_is_not_whole(void **state)
 	begin(MANIFEST_FILESYSTEM);
 	assert_int_equal(guest_fixture_ioctl(&fixture, "b", FIFREEZE), 0);
 	assert_int_equal(quiesce_freeze(q, &err), 0);
-	assert_true(guest_fixture_ends(guest_fixture_write(&fixture, "a"),
-	    1000));
+	assert_true(
+	    guest_fixture_ends(guest_fixture_write(&fixture, "a"), 1000));
 	assert_non_null(strstr(quiesce_reason(q), "somebody else"));
 	assert_int_equal(guest_fixture_ioctl(&fixture, "b", FITHAW), 0);
 	thaw();
@@ -387,8 +387,8 @@ test_quiesce_thaws_when_cancelled(void **state)
 	cancel_request(SIGINT);
 	assert_int_equal(quiesce_freeze(q, &err), -1);
 	assert_int_equal(err.class, ERR_CANCELLED);
-	assert_true(guest_fixture_ends(guest_fixture_write(&fixture, "a"),
-	    1000));
+	assert_true(
+	    guest_fixture_ends(guest_fixture_write(&fixture, "a"), 1000));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

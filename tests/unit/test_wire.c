@@ -217,8 +217,7 @@ test_message_survives_the_way(void **state)
 	m->filesystem_count = 1;
 	strcpy(m->filesystems[0].mount_point, "/srv/a b");
 	m->filesystems[0].state = MESSAGE_FS_FAILED;
-	assert_int_equal(message_encode(body, sizeof(body), &size, m, &err),
-	    0);
+	assert_int_equal(message_encode(body, sizeof(body), &size, m, &err), 0);
 	assert_int_equal(message_decode(back, body, size, &err), 0);
 	assert_memory_equal(m, back, sizeof(*m));
 	free(m);
@@ -252,17 +251,16 @@ test_message_refuses_malformed_fields(void **state)
 	(void)state;
 	assert_int_equal(decode_one(7, "abc", 3), 0);
 	assert_int_equal(decode_one(7, "a\0c", 3), -1);
-	assert_int_equal(decode_one(7,
-			     "0123456789abcdef0123456789abcdef0", 33),
-	    -1);
+	assert_int_equal(
+	    decode_one(7, "0123456789abcdef0123456789abcdef0", 33), -1);
 	assert_int_equal(decode_one(8, zeros, 8), 0);
 	assert_int_equal(decode_one(8, zeros, 4), -1);
 	assert_int_equal(decode_one(8, zeros, 9), -1);
 	/* A group with half a field inside. */
 	assert_int_equal(decode_one(33, zeros, 3), -1);
 	/* A file system in state 200. */
-	assert_int_equal(decode_one(33, "\0\4\0\0\0\10\0\0\0\0\0\0\0\310", 14),
-	    -1);
+	assert_int_equal(
+	    decode_one(33, "\0\4\0\0\0\10\0\0\0\0\0\0\0\310", 14), -1);
 	assert_int_equal(decode_one(999, "whatever", 8), 0);
 }
 
@@ -284,8 +282,8 @@ test_message_refuses_cut_and_surplus(void **state)
 		be16_put(body + i * TLV_HEAD_BYTES, 32);
 		be32_put(body + i * TLV_HEAD_BYTES + 2, 0);
 	}
-	assert_int_equal(message_decode(m, body,
-			     MESSAGE_DISKS_MAX * TLV_HEAD_BYTES, &err),
+	assert_int_equal(
+	    message_decode(m, body, MESSAGE_DISKS_MAX * TLV_HEAD_BYTES, &err),
 	    0);
 	assert_int_equal(message_decode(m, body,
 			     (MESSAGE_DISKS_MAX + 1) * TLV_HEAD_BYTES, &err),
@@ -303,8 +301,8 @@ test_message_that_does_not_fit_is_an_error(void **state)
 
 	(void)state;
 	memset(m->error_text, 'x', 100);
-	assert_int_equal(message_encode(body, sizeof(body), &size, m, &err),
-	    -1);
+	assert_int_equal(
+	    message_encode(body, sizeof(body), &size, m, &err), -1);
 	assert_int_equal(err.class, ERR_ARG);
 	free(m);
 }
@@ -315,17 +313,16 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_wire_crc_is_that_of_zlib, set_up),
 		cmocka_unit_test_setup(test_wire_reads_byte_by_byte, set_up),
-		cmocka_unit_test_setup(test_wire_reads_frames_between_garbage,
-		    set_up),
+		cmocka_unit_test_setup(
+		    test_wire_reads_frames_between_garbage, set_up),
 		cmocka_unit_test_setup(
 		    test_wire_finds_a_frame_in_the_body_of_a_half_one, set_up),
-		cmocka_unit_test_setup(test_wire_gives_up_a_half_frame,
-		    set_up),
+		cmocka_unit_test_setup(test_wire_gives_up_a_half_frame, set_up),
 		cmocka_unit_test_setup(test_wire_drops_a_flipped_bit, set_up),
-		cmocka_unit_test_setup(test_wire_refuses_an_oversized_body,
-		    set_up),
-		cmocka_unit_test_setup(test_wire_takes_the_largest_body,
-		    set_up),
+		cmocka_unit_test_setup(
+		    test_wire_refuses_an_oversized_body, set_up),
+		cmocka_unit_test_setup(
+		    test_wire_takes_the_largest_body, set_up),
 		cmocka_unit_test(test_message_survives_the_way),
 		cmocka_unit_test(test_message_refuses_malformed_fields),
 		cmocka_unit_test(test_message_refuses_cut_and_surplus),
