@@ -60,11 +60,6 @@ struct deadman {
 	pid_t pid;
 };
 
-#define DEADMAN_INIT \
-	{ \
-		.fd = -1, .pid = -1 \
-	}
-
 /* What it is given of each file system, in the order of freezing. */
 struct deadman_target {
 	int fd;
@@ -72,8 +67,9 @@ struct deadman_target {
 };
 
 /*
- * Forks it for the targets; it begins by syncing them.  The caller keeps its own copies.  When all is thawed it
- * removes the record from the folder record_dir (-1: there is none).
+ * Forks it for the targets; it begins by syncing them.  The caller keeps its
+ * own descriptors.  When all is thawed it removes the record from the folder
+ * record_dir (-1: there is none).
  */
 int deadman_start(struct deadman *out, int record_dir,
     const struct deadman_target *targets, size_t count, struct err *err);
