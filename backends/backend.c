@@ -12,7 +12,7 @@ static bool
 key_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-	    c == '_' || c == '-';
+	       c == '_' || c == '-';
 }
 
 /* One part between slashes. */
@@ -86,8 +86,10 @@ backend_put(struct backend *b, const char *key, const void *buf, size_t size,
 	if (check_key(key, err) == -1)
 		return -1;
 	if (size > BACKEND_OBJECT_MAX)
-		return err_set(err, ERR_ARG, "object '%s' is too large: %zu "
-		    "bytes", key, size);
+		return err_set(err, ERR_ARG,
+		    "object '%s' is too large: %zu "
+		    "bytes",
+		    key, size);
 	return b->ops->put(b, key, buf, size, err);
 }
 
@@ -101,14 +103,16 @@ backend_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 		return -1;
 	if (size > BACKEND_OBJECT_MAX || ckd_add(&end, offset, size) ||
 	    end > INT64_MAX)
-		return err_set(err, ERR_ARG, "range of object '%s' is too "
-		    "large", key);
+		return err_set(err, ERR_ARG,
+		    "range of object '%s' is too "
+		    "large",
+		    key);
 	return b->ops->get(b, key, offset, buf, size, err);
 }
 
 int
-backend_stat(struct backend *b, const char *key, uint64_t *out_size,
-    struct err *err)
+backend_stat(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err)
 {
 	if (check_key(key, err) == -1)
 		return -1;
@@ -128,8 +132,10 @@ backend_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
     void *arg, struct err *err)
 {
 	if (!prefix_valid(prefix))
-		return err_set(err, ERR_ARG, "'%.200s' is no valid prefix of "
-		    "a key", prefix);
+		return err_set(err, ERR_ARG,
+		    "'%.200s' is no valid prefix of "
+		    "a key",
+		    prefix);
 	return b->ops->list(b, prefix, fn, arg, err);
 }
 
@@ -143,8 +149,10 @@ backend_get_all(struct backend *b, const char *key, size_t max, void **out,
 	if (backend_stat(b, key, &size, err) == -1)
 		return -1;
 	if (size > max || size > BACKEND_OBJECT_MAX)
-		return err_set(err, ERR_CORRUPT, "object '%s' has %llu bytes, "
-		    "more than it may have", key, (unsigned long long)size);
+		return err_set(err, ERR_CORRUPT,
+		    "object '%s' has %llu bytes, "
+		    "more than it may have",
+		    key, (unsigned long long)size);
 	if ((buf = malloc(size > 0 ? (size_t)size : 1)) == NULL)
 		return err_no_memory(err);
 	if (backend_get(b, key, 0, buf, (size_t)size, err) == -1) {

@@ -30,7 +30,7 @@ struct backend { /* First member of each backend's own struct. */
 };
 
 enum backend_open_mode {
-	BACKEND_OPEN,	/* The place must exist: else ERR_NOT_FOUND. */
+	BACKEND_OPEN,   /* The place must exist: else ERR_NOT_FOUND. */
 	BACKEND_CREATE, /* Made if absent (a folder, a prefix). */
 };
 
@@ -87,8 +87,8 @@ int backend_put(struct backend *b, const char *key, const void *buf,
     size_t size, struct err *err);
 int backend_get(struct backend *b, const char *key, uint64_t offset, void *buf,
     size_t size, struct err *err);
-int backend_stat(struct backend *b, const char *key, uint64_t *out_size,
-    struct err *err);
+int backend_stat(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err);
 int backend_remove(struct backend *b, const char *key, struct err *err);
 int backend_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
     void *arg, struct err *err);
@@ -97,8 +97,8 @@ int backend_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
  * Reads a whole object of at most max bytes into *out (malloc, caller frees).
  * A larger one is ERR_CORRUPT.
  */
-int backend_get_all(struct backend *b, const char *key, size_t max,
-    void **out, size_t *out_size, struct err *err);
+int backend_get_all(struct backend *b, const char *key, size_t max, void **out,
+    size_t *out_size, struct err *err);
 
 bool backend_key_valid(const char *key);
 

@@ -29,8 +29,8 @@ scheme_length(const char *url)
 }
 
 int
-backend_open(struct backend **out, const char *url,
-    enum backend_open_mode mode, struct err *err)
+backend_open(struct backend **out, const char *url, enum backend_open_mode mode,
+    struct err *err)
 {
 	size_t n = scheme_length(url), i;
 
@@ -44,13 +44,15 @@ backend_open(struct backend **out, const char *url,
 			continue;
 		if (backends[i].ops != NULL)
 			return backends[i].ops->open(out, url, mode, err);
-		err_set(err, ERR_UNSUPPORTED, "'%s:' repositories are not in "
-		    "this build", backends[i].scheme);
+		err_set(err, ERR_UNSUPPORTED,
+		    "'%s:' repositories are not in "
+		    "this build",
+		    backends[i].scheme);
 		return err_hint(err, "use a folder, for example "
-		    "--repo /var/lib/holdstill/repo");
+				     "--repo /var/lib/holdstill/repo");
 	}
-	err_set(err, ERR_ARG, "'%.*s' is no known kind of repository", (int)n,
-	    url);
-	return err_hint(err, "for a path that holds a colon write './%.100s'",
-	    url);
+	err_set(
+	    err, ERR_ARG, "'%.*s' is no known kind of repository", (int)n, url);
+	return err_hint(
+	    err, "for a path that holds a colon write './%.100s'", url);
 }

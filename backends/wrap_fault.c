@@ -60,8 +60,7 @@ judge(struct backend *b, enum wrap_fault_op op, struct err *err)
 		    (fault->calls == fault->plan.fail_at ||
 			(!fault->plan.once &&
 			    fault->calls > fault->plan.fail_at))) {
-			err_set(err, fault->plan.class,
-			    "injected fault: %s",
+			err_set(err, fault->plan.class, "injected fault: %s",
 			    err_class_name(fault->plan.class));
 			verdict = fault->plan.after ? FAIL_AFTER : FAIL_BEFORE;
 		}
@@ -82,8 +81,8 @@ fault_open_url(struct backend **out, const char *url,
 {
 	(void)out;
 	(void)mode;
-	return err_set(err, ERR_ARG, "'%s': wrap_fault_open() makes this one",
-	    url);
+	return err_set(
+	    err, ERR_ARG, "'%s': wrap_fault_open() makes this one", url);
 }
 
 static void
@@ -119,8 +118,8 @@ fault_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 }
 
 static int
-fault_stat(struct backend *b, const char *key, uint64_t *out_size,
-    struct err *err)
+fault_stat(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err)
 {
 	if (judge(b, WRAP_FAULT_STAT, err) != PASS)
 		return -1;

@@ -22,15 +22,15 @@ enum wrap_fault_op {
 struct wrap_fault_plan {
 	unsigned int ops;     /* WRAP_FAULT_*: the calls that count. */
 	uint64_t fail_at;     /* The first of them to fail, from 1; 0: none. */
-	bool once;	      /* Else all later ones fail too, like a crash. */
-	bool after;	      /* Done, and then reported as failed. */
+	bool once;            /* Else all later ones fail too, like a crash. */
+	bool after;           /* Done, and then reported as failed. */
 	enum err_class class; /* ERR_IO, ERR_NO_SPACE, ... */
 };
 
 struct wrap_fault {
 	pthread_mutex_t lock;
 	struct wrap_fault_plan plan; /* Guarded by lock. */
-	uint64_t calls;		     /* That counted; guarded by lock. */
+	uint64_t calls;              /* That counted; guarded by lock. */
 };
 
 void wrap_fault_init(struct wrap_fault *fault);

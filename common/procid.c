@@ -99,9 +99,9 @@ procid_probe(const struct procid *id)
 		return PROCID_UNKNOWN;
 	if (strcmp(id->boot_id, self.boot_id) != 0) {
 		/* The same host after a reboot: nobody of then lives. */
-		return id->host[0] != '\0' && strcmp(id->host, self.host) == 0 ?
-		    PROCID_DEAD :
-		    PROCID_UNKNOWN;
+		return id->host[0] != '\0' && strcmp(id->host, self.host) == 0
+			   ? PROCID_DEAD
+			   : PROCID_UNKNOWN;
 	}
 	if (id->pid_namespace != self.pid_namespace)
 		return PROCID_UNKNOWN;

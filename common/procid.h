@@ -17,7 +17,7 @@ struct err;
 struct procid {
 	char host[PROCID_HOST_SIZE];
 	char boot_id[HEXID_SIZE]; /* The kernel's, without its dashes. */
-	uint64_t pid_namespace;	  /* Inode of the namespace pid counts in. */
+	uint64_t pid_namespace;   /* Inode of the namespace pid counts in. */
 	int64_t pid;
 	uint64_t start_ticks; /* Since boot, as in /proc/PID/stat. */
 };

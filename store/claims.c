@@ -15,7 +15,7 @@
 struct shard {
 	pthread_mutex_t lock;
 	uint8_t (*slots)[KEY_BYTES]; /* First byte 0: empty. */
-	size_t capacity;	     /* A power of two. */
+	size_t capacity;             /* A power of two. */
 	size_t count;
 };
 

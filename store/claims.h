@@ -10,7 +10,7 @@
 
 struct claims;
 
-struct claims *claims_new(void); /* NULL without memory. */
+struct claims *claims_new(void);    /* NULL without memory. */
 void claims_free(struct claims *c); /* NULL is allowed. */
 
 /* 1: the caller writes the blob; 0: somebody does; -1: err is set. */

@@ -29,7 +29,8 @@ digest_new(struct digest **out, struct err *err)
 
 	pthread_once(&once, fetch);
 	if (sha256 == NULL)
-		return err_set(err, ERR_UNSUPPORTED, "the crypto library has "
+		return err_set(err, ERR_UNSUPPORTED,
+		    "the crypto library has "
 		    "no SHA-256");
 	if ((d = malloc(sizeof(*d))) == NULL)
 		return err_no_memory(err);
@@ -62,8 +63,8 @@ digest_of(struct digest *d, uint8_t out[DIGEST_BYTES], const void *buf,
 }
 
 int
-digest_once(uint8_t out[DIGEST_BYTES], const void *buf, size_t size,
-    struct err *err)
+digest_once(
+    uint8_t out[DIGEST_BYTES], const void *buf, size_t size, struct err *err)
 {
 	struct digest *d;
 	int rc;

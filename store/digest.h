@@ -20,8 +20,8 @@ int digest_of(struct digest *d, uint8_t out[DIGEST_BYTES], const void *buf,
     size_t size, struct err *err);
 
 /* For one small thing: makes its own context. */
-int digest_once(uint8_t out[DIGEST_BYTES], const void *buf, size_t size,
-    struct err *err);
+int digest_once(
+    uint8_t out[DIGEST_BYTES], const void *buf, size_t size, struct err *err);
 
 /* The hash that stands for "all zeros" in maps: 32 zero bytes. */
 bool digest_is_zero(const uint8_t hash[DIGEST_BYTES]);

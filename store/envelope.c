@@ -44,14 +44,14 @@ object_key(char out[OBJECT_KEY_SIZE], enum object_type type,
 	else if (type == OBJECT_PACK)
 		snprintf(out, OBJECT_KEY_SIZE, "packs/%.2s/%s", hex, hex);
 	else
-		snprintf(out, OBJECT_KEY_SIZE, "%s%s", object_prefix(type),
-		    hex);
+		snprintf(
+		    out, OBJECT_KEY_SIZE, "%s%s", object_prefix(type), hex);
 	return out;
 }
 
 int
-object_key_parse(uint8_t id[OBJECT_ID_BYTES], enum object_type type,
-    const char *key)
+object_key_parse(
+    uint8_t id[OBJECT_ID_BYTES], enum object_type type, const char *key)
 {
 	char again[OBJECT_KEY_SIZE];
 	const char *hex = strrchr(key, '/');
@@ -63,8 +63,8 @@ object_key_parse(uint8_t id[OBJECT_ID_BYTES], enum object_type type,
 }
 
 void
-envelope_head_put(uint8_t out[ENVELOPE_HEAD_BYTES],
-    const struct object_head *head)
+envelope_head_put(
+    uint8_t out[ENVELOPE_HEAD_BYTES], const struct object_head *head)
 {
 	memset(out, 0, ENVELOPE_HEAD_BYTES);
 	memcpy(out, magic, sizeof(magic));
@@ -82,18 +82,24 @@ envelope_head_get(struct object_head *out,
     const uint8_t *id, struct err *err)
 {
 	if (memcmp(in, magic, sizeof(magic)) != 0)
-		return err_set(err, ERR_CORRUPT, "it does not begin like a "
+		return err_set(err, ERR_CORRUPT,
+		    "it does not begin like a "
 		    "holdstill object");
 	if (in[8] != type)
-		return err_set(err, ERR_CORRUPT, "it is of type %u instead of "
-		    "%u", in[8], (unsigned int)type);
+		return err_set(err, ERR_CORRUPT,
+		    "it is of type %u instead of "
+		    "%u",
+		    in[8], (unsigned int)type);
 	if (in[9] != ENVELOPE_VERSION || be16_get(in + 10) != 0) {
-		err_set(err, ERR_UNSUPPORTED, "format version %u with flags "
-		    "%#x is not known here", in[9], be16_get(in + 10));
+		err_set(err, ERR_UNSUPPORTED,
+		    "format version %u with flags "
+		    "%#x is not known here",
+		    in[9], be16_get(in + 10));
 		return err_hint(err, "use a newer holdstill");
 	}
 	if (id != NULL && memcmp(in + 16, id, OBJECT_ID_BYTES) != 0)
-		return err_set(err, ERR_CORRUPT, "it bears another object's "
+		return err_set(err, ERR_CORRUPT,
+		    "it bears another object's "
 		    "name");
 	out->type = type;
 	out->coding = in[12];
@@ -136,8 +142,8 @@ envelope_put(struct backend *b, const char *key, enum object_type type,
 	if (object == NULL)
 		return err_no_memory(err);
 	memcpy(head.id, id, OBJECT_ID_BYTES);
-	head.stored_size = fill_body(object + ENVELOPE_HEAD_BYTES, body, size,
-	    compress, &head.coding);
+	head.stored_size = fill_body(
+	    object + ENVELOPE_HEAD_BYTES, body, size, compress, &head.coding);
 	envelope_head_put(object, &head);
 	used = ENVELOPE_HEAD_BYTES + (size_t)head.stored_size;
 	if (digest_once(object + used, object, used, err) == 0)

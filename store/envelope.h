@@ -42,11 +42,11 @@ char *object_key(char out[OBJECT_KEY_SIZE], enum object_type type,
 /* The folder of a type's keys, with its slash. */
 const char *object_prefix(enum object_type type);
 /* Reads a key back; -1 if it is none of that type. */
-int object_key_parse(uint8_t id[OBJECT_ID_BYTES], enum object_type type,
-    const char *key);
+int object_key_parse(
+    uint8_t id[OBJECT_ID_BYTES], enum object_type type, const char *key);
 
-void envelope_head_put(uint8_t out[ENVELOPE_HEAD_BYTES],
-    const struct object_head *head);
+void envelope_head_put(
+    uint8_t out[ENVELOPE_HEAD_BYTES], const struct object_head *head);
 /*
  * ERR_CORRUPT: no head of that type and id (id NULL: any).  ERR_UNSUPPORTED:
  * a later version or an unknown flag.

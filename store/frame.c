@@ -63,7 +63,8 @@ frame_decompress(struct frame_codec *c, enum frame_coding coding, void *out,
 
 	if (coding == FRAME_RAW) {
 		if (stored_size != raw_size)
-			return err_set(err, ERR_CORRUPT, "a stored size is "
+			return err_set(err, ERR_CORRUPT,
+			    "a stored size is "
 			    "wrong");
 		memcpy(out, stored, raw_size);
 		return 0;
@@ -71,8 +72,8 @@ frame_decompress(struct frame_codec *c, enum frame_coding coding, void *out,
 	if (coding != FRAME_ZSTD)
 		return err_set(err, ERR_CORRUPT, "unknown coding %u",
 		    (unsigned int)coding);
-	n = ZSTD_decompressDCtx(c->decompress, out, raw_size, stored,
-	    stored_size);
+	n = ZSTD_decompressDCtx(
+	    c->decompress, out, raw_size, stored, stored_size);
 	if (ZSTD_isError(n) || n != raw_size)
 		return err_set(err, ERR_CORRUPT, "data does not decompress: %s",
 		    ZSTD_isError(n) ? ZSTD_getErrorName(n) : "wrong size");

@@ -19,7 +19,7 @@ struct frame_codec;
 
 enum frame_coding { FRAME_RAW = 0, FRAME_ZSTD = 1 };
 
-struct frame_codec *frame_codec_new(void); /* NULL without memory. */
+struct frame_codec *frame_codec_new(void);    /* NULL without memory. */
 void frame_codec_free(struct frame_codec *c); /* NULL is allowed. */
 
 /*
@@ -31,8 +31,7 @@ enum frame_coding frame_compress(struct frame_codec *c, void *out,
     size_t *out_size, const void *buf, size_t size);
 
 /* Gives exactly raw_size bytes or ERR_CORRUPT. */
-int frame_decompress(struct frame_codec *c, enum frame_coding coding,
-    void *out, size_t raw_size, const void *stored, size_t stored_size,
-    struct err *err);
+int frame_decompress(struct frame_codec *c, enum frame_coding coding, void *out,
+    size_t raw_size, const void *stored, size_t stored_size, struct err *err);
 
 #endif

@@ -55,16 +55,18 @@ frame_reader_fetch(struct frame_reader *r, uint8_t *out,
 
 	object_key(key, OBJECT_PACK, place->pack);
 	if (place->coding == FRAME_RAW && place->stored_size != place->raw_size)
-		return err_set(err, ERR_CORRUPT, "object '%s': frame at %u has "
-		    "a wrong size", key, place->frame_offset);
+		return err_set(err, ERR_CORRUPT,
+		    "object '%s': frame at %u has "
+		    "a wrong size",
+		    key, place->frame_offset);
 	if (backend_get(r->store->backend, key, place->frame_offset, stored,
 		place->stored_size, err) == -1)
 		return -1;
 	if (place->coding != FRAME_RAW &&
 	    frame_decompress(r->codec, place->coding, out, place->raw_size,
 		stored, place->stored_size, err) == -1)
-		return err_prefix(err, "object '%s': frame at %u", key,
-		    place->frame_offset);
+		return err_prefix(
+		    err, "object '%s': frame at %u", key, place->frame_offset);
 	return 0;
 }
 
@@ -80,7 +82,8 @@ frame_reader_check(struct frame_reader *r, const uint8_t *blob, size_t size,
 		return -1;
 	if (memcmp(found, hash, sizeof(found)) == 0)
 		return 0;
-	return err_set(err, ERR_CORRUPT, "object '%s': frame at %u does not "
-	    "hold what its table says", object_key(key, OBJECT_PACK,
-	    place->pack), place->frame_offset);
+	return err_set(err, ERR_CORRUPT,
+	    "object '%s': frame at %u does not "
+	    "hold what its table says",
+	    object_key(key, OBJECT_PACK, place->pack), place->frame_offset);
 }

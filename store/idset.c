@@ -15,8 +15,7 @@ idset_fini(struct idset *set)
 }
 
 int
-idset_add(struct idset *set, const uint8_t id[OBJECT_ID_BYTES],
-    struct err *err)
+idset_add(struct idset *set, const uint8_t id[OBJECT_ID_BYTES], struct err *err)
 {
 	size_t capacity = set->capacity > 0 ? set->capacity * 2 : 64;
 	void *grown;
@@ -53,7 +52,9 @@ idset_find(const struct idset *set, const uint8_t id[OBJECT_ID_BYTES])
 	if (set->count == 0)
 		return -1;
 	found = bsearch(id, set->ids, set->count, sizeof(*set->ids), compare);
-	return found == NULL ? -1 : found - (const uint8_t(*)[OBJECT_ID_BYTES])set->ids;
+	return found == NULL
+		   ? -1
+		   : found - (const uint8_t(*)[OBJECT_ID_BYTES])set->ids;
 }
 
 bool

@@ -11,8 +11,8 @@ struct idset { /* Zeroed is empty. */
 };
 
 void idset_fini(struct idset *set);
-int idset_add(struct idset *set, const uint8_t id[OBJECT_ID_BYTES],
-    struct err *err);
+int idset_add(
+    struct idset *set, const uint8_t id[OBJECT_ID_BYTES], struct err *err);
 /* Before the first question. */
 void idset_sort(struct idset *set);
 bool idset_has(const struct idset *set, const uint8_t id[OBJECT_ID_BYTES]);

@@ -34,7 +34,7 @@ bool
 index_set_full(const struct index_set *set)
 {
 	return set->count == INDEX_PACKS_MAX ||
-	    set->blobs >= INDEX_BLOBS_TARGET;
+	       set->blobs >= INDEX_BLOBS_TARGET;
 }
 
 void
@@ -57,7 +57,8 @@ encoded_size(const struct index_set *set)
 	unsigned int i;
 
 	for (i = 0; i < set->count; i++)
-		size += PACK_ENTRY_BYTES + pack_table_size(&set->packs[i].table);
+		size +=
+		    PACK_ENTRY_BYTES + pack_table_size(&set->packs[i].table);
 	return size;
 }
 
@@ -97,7 +98,8 @@ decode(struct index_set *set, const uint8_t *in, size_t size, struct err *err)
 	uint32_t count, i, table_size;
 
 	if (size < INDEX_HEAD_BYTES || be32_get(in) > INDEX_PACKS_MAX)
-		return err_set(err, ERR_CORRUPT, "its number of packs is "
+		return err_set(err, ERR_CORRUPT,
+		    "its number of packs is "
 		    "wrong");
 	count = be32_get(in);
 	in += INDEX_HEAD_BYTES;

@@ -44,9 +44,9 @@ file_whole(MDB_env *env, const char *path)
 	struct stat st;
 
 	return mdb_env_info(env, &info) == 0 &&
-	    mdb_env_stat(env, &stat_db) == 0 && stat(path, &st) == 0 &&
-	    (uint64_t)st.st_size >=
-	    ((uint64_t)info.me_last_pgno + 1) * stat_db.ms_psize;
+	       mdb_env_stat(env, &stat_db) == 0 && stat(path, &st) == 0 &&
+	       (uint64_t)st.st_size >=
+		   ((uint64_t)info.me_last_pgno + 1) * stat_db.ms_psize;
 }
 
 static int
@@ -69,9 +69,9 @@ open_tables(struct localindex *li)
 			value.mv_size = strlen(FORMAT);
 			value.mv_data = (void *)(uintptr_t)FORMAT;
 			rc = mdb_put(txn, li->meta, &key, &value, 0);
-		} else if (rc == 0 &&
-		    (value.mv_size != strlen(FORMAT) ||
-			memcmp(value.mv_data, FORMAT, value.mv_size) != 0)) {
+		} else if (rc == 0 && (value.mv_size != strlen(FORMAT) ||
+					  memcmp(value.mv_data, FORMAT,
+					      value.mv_size) != 0)) {
 			rc = MDB_VERSION_MISMATCH;
 		}
 	}
@@ -107,9 +107,9 @@ static bool
 worth_a_new_one(int code)
 {
 	return code == MDB_CORRUPTED || code == MDB_INVALID ||
-	    code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
-	    code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
-	    code == MDB_NOTFOUND || code == EINVAL;
+	       code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
+	       code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
+	       code == MDB_NOTFOUND || code == EINVAL;
 }
 
 /* Called with the folder's guard held. */

@@ -66,12 +66,12 @@ pack_trusted(struct localindex *li, MDB_txn *txn, const uint8_t *id)
 	MDB_val key = val(id, OBJECT_ID_BYTES), value;
 
 	return mdb_get(txn, li->packs, &key, &value) == 0 &&
-	    value.mv_size == 1 && *(const uint8_t *)value.mv_data == 1;
+	       value.mv_size == 1 && *(const uint8_t *)value.mv_data == 1;
 }
 
 int
-localindex_view_begin(struct localindex_view *v, struct localindex *li,
-    struct err *err)
+localindex_view_begin(
+    struct localindex_view *v, struct localindex *li, struct err *err)
 {
 	MDB_txn *txn;
 	int code = localindex_txn_begin(li, MDB_RDONLY, &txn);
@@ -196,8 +196,8 @@ add_pack(struct localindex *li, MDB_txn *txn, const struct index_pack *pack,
 
 	if (s == NULL)
 		return ENOMEM;
-	code = mdb_put(txn, li->packs, &key, &value,
-	    trusted ? 0 : MDB_NOOVERWRITE);
+	code = mdb_put(
+	    txn, li->packs, &key, &value, trusted ? 0 : MDB_NOOVERWRITE);
 	if (code == MDB_KEYEXIST)
 		code = 0;
 	memcpy(place.pack, pack->id, OBJECT_ID_BYTES);

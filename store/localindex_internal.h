@@ -10,12 +10,12 @@
 
 struct localindex {
 	struct localindex *next; /* Of the process; guarded by open_lock. */
-	unsigned int users;	 /* Guarded by open_lock. */
+	unsigned int users;      /* Guarded by open_lock. */
 	char *dir;
 	MDB_env *env;
-	MDB_dbi meta;	 /* "format" -> text */
-	MDB_dbi blobs;	 /* type, hash -> place */
-	MDB_dbi packs;	 /* pack id -> 1 if an index names it, else 0 */
+	MDB_dbi meta;    /* "format" -> text */
+	MDB_dbi blobs;   /* type, hash -> place */
+	MDB_dbi packs;   /* pack id -> 1 if an index names it, else 0 */
 	MDB_dbi indexes; /* index id -> nothing */
 	/* Held for reading through each transaction: the map may only be
 	 * resized while there is none. */

@@ -59,8 +59,8 @@ holder_from_json(struct holder *h, const json_t *json, struct err *err)
 		err) == -1 ||
 	    copy_text(h->process.boot_id, sizeof(h->process.boot_id), json,
 		"boot_id", err) == -1 ||
-	    json_get_u64(&h->process.pid_namespace, json, "pid_namespace",
-		err) == -1 ||
+	    json_get_u64(
+		&h->process.pid_namespace, json, "pid_namespace", err) == -1 ||
 	    json_get_i64(&h->process.pid, json, "pid", err) == -1 ||
 	    json_get_u64(&h->process.start_ticks, json, "start_ticks", err) ==
 		-1 ||
@@ -122,18 +122,21 @@ report_busy(const struct holder *h, const char *key, struct err *err)
 {
 	char since[CLOCK_RFC3339_SIZE];
 
-	err_set(err, ERR_BUSY, "the repository is locked (%s) by process "
+	err_set(err, ERR_BUSY,
+	    "the repository is locked (%s) by process "
 	    "%" PRId64 " on host '%s' since %s",
 	    h->exclusive ? "exclusive" : "shared", h->process.pid,
 	    h->process.host, clock_format_rfc3339(since, h->time_ms));
-	return err_hint(err, "wait for it to end; if that host is gone for "
-	    "good, remove the object '%s'", key);
+	return err_hint(err,
+	    "wait for it to end; if that host is gone for "
+	    "good, remove the object '%s'",
+	    key);
 }
 
 /* 0: it does not stand in the way (any more). */
 static int
-check_other(struct store *s, const uint8_t id[OBJECT_ID_BYTES],
-    bool exclusive, struct err *err)
+check_other(struct store *s, const uint8_t id[OBJECT_ID_BYTES], bool exclusive,
+    struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	struct holder other = { .time_ms = 0 };
@@ -146,8 +149,10 @@ check_other(struct store *s, const uint8_t id[OBJECT_ID_BYTES],
 		}
 		if (err->class == ERR_CORRUPT) {
 			err->class = ERR_BUSY;
-			err_hint(err, "nobody can tell whose lock this is: "
-			    "remove the object '%s' if no holdstill runs", key);
+			err_hint(err,
+			    "nobody can tell whose lock this is: "
+			    "remove the object '%s' if no holdstill runs",
+			    key);
 		}
 		return -1;
 	}
@@ -170,8 +175,8 @@ check_others(struct store_lock *lock, bool exclusive, struct err *err)
 		return -1;
 	for (i = 0; rc == 0 && i < locks.count; i++) {
 		if (memcmp(locks.ids[i], lock->id, OBJECT_ID_BYTES) != 0)
-			rc = check_other(lock->store, locks.ids[i], exclusive,
-			    err);
+			rc = check_other(
+			    lock->store, locks.ids[i], exclusive, err);
 	}
 	idset_fini(&locks);
 	return rc;

@@ -26,7 +26,7 @@ struct json_t; /* jansson's; see common/json/json.h */
 #define MANIFEST_META_MAX 32
 
 enum manifest_consistency {
-	MANIFEST_CRASH,	      /* All disks at one instant, nothing frozen. */
+	MANIFEST_CRASH,       /* All disks at one instant, nothing frozen. */
 	MANIFEST_FILESYSTEM,  /* File systems frozen, proved. */
 	MANIFEST_APPLICATION, /* Every required writer froze, proved. */
 };
@@ -49,8 +49,8 @@ enum manifest_source { /* How a disk's changes were known. */
 struct manifest_filesystem {
 	char *mount_point;
 	char *type;
-	char *disk;  /* The disk's target ("vda"), or "" if not known. */
-	char *state; /* "frozen", "skipped", "failed". */
+	char *disk;   /* The disk's target ("vda"), or "" if not known. */
+	char *state;  /* "frozen", "skipped", "failed". */
 	char *reason; /* "" when frozen. */
 };
 
@@ -69,7 +69,7 @@ struct manifest_writer {
 
 struct manifest_freeze {
 	enum manifest_quiesce source;
-	bool proved;	 /* Unbroken from before the picture until after. */
+	bool proved;     /* Unbroken from before the picture until after. */
 	int64_t held_ms; /* Freeze to thaw as the guest measured it. */
 	struct manifest_filesystem *filesystems;
 	size_t filesystem_count;
@@ -83,7 +83,7 @@ struct manifest_disk {
 	char *path;   /* The source's path on its host, for people. */
 	uint64_t size_bytes;
 	enum manifest_source source;
-	char *reason; /* Why not the cheaper source; "" if it was. */
+	char *reason;           /* Why not the cheaper source; "" if it was. */
 	uint64_t changed_bytes; /* What the source calls changed. */
 	uint64_t read_bytes;
 	uint64_t new_bytes;    /* Of those, not yet in the repository. */
@@ -96,7 +96,7 @@ struct manifest {
 	char parent[HEXID_SIZE]; /* "" for the first of a domain. */
 	char *domain;
 	char *uuid;
-	char *host;	 /* Where it was made; for people only. */
+	char *host;      /* Where it was made; for people only. */
 	int64_t time_ms; /* The picture's instant, wall clock. */
 	int64_t duration_ms;
 	enum manifest_kind kind; /* FULL if every disk's source is. */
@@ -136,6 +136,7 @@ const char *manifest_kind_name(enum manifest_kind kind);
 const char *manifest_quiesce_name(enum manifest_quiesce quiesce);
 const char *manifest_source_name(enum manifest_source source);
 /* 0, or -1 if word is none of them. */
-int manifest_consistency_parse(enum manifest_consistency *out, const char *word);
+int manifest_consistency_parse(
+    enum manifest_consistency *out, const char *word);
 
 #endif

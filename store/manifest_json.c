@@ -37,9 +37,9 @@ filesystems_to_json(const struct manifest_freeze *f)
 		fs = &f->filesystems[i];
 		json_array_append_new(array,
 		    json_pack("{s:o, s:o, s:o, s:o, s:o}", "mount_point",
-			string_of(fs->mount_point), "type", string_of(fs->type), "disk",
-			string_of(fs->disk), "state", string_of(fs->state), "reason",
-			string_of(fs->reason)));
+			string_of(fs->mount_point), "type", string_of(fs->type),
+			"disk", string_of(fs->disk), "state",
+			string_of(fs->state), "reason", string_of(fs->reason)));
 	}
 	return array;
 }
@@ -50,8 +50,8 @@ set_meta(json_t *object, const struct manifest_meta *meta)
 	json_t *key = string_of(meta->key);
 
 	if (key != NULL)
-		json_object_set_new(object, json_string_value(key),
-		    string_of(meta->value));
+		json_object_set_new(
+		    object, json_string_value(key), string_of(meta->value));
 	json_decref(key);
 }
 
@@ -67,10 +67,10 @@ writers_to_json(const struct manifest_freeze *f)
 		meta = json_object();
 		for (j = 0; j < w->meta_count; j++)
 			set_meta(meta, &w->meta[j]);
-		json_array_append_new(array,
-		    json_pack("{s:o, s:o, s:o, s:o}", "name", string_of(w->name),
-			"state", string_of(w->state), "reason", string_of(w->reason),
-			"meta", meta));
+		json_array_append_new(
+		    array, json_pack("{s:o, s:o, s:o, s:o}", "name",
+			       string_of(w->name), "state", string_of(w->state),
+			       "reason", string_of(w->reason), "meta", meta));
 	}
 	return array;
 }
@@ -89,21 +89,19 @@ disk_to_json(const struct manifest_disk *d, bool whole)
 {
 	char root[2 * MANIFEST_HASH_BYTES + 1];
 	json_t *json = json_pack("{s:o, s:I, s:s, s:o, s:I, s:I, s:I, s:I}",
-	    "target", string_of(d->target), "size_bytes", (json_int_t)d->size_bytes,
-	    "source", manifest_source_name(d->source), "reason",
-	    string_of(d->reason), "changed_bytes", (json_int_t)d->changed_bytes,
-	    "read_bytes", (json_int_t)d->read_bytes, "new_bytes",
-	    (json_int_t)d->new_bytes, "stored_bytes",
-	    (json_int_t)d->stored_bytes);
+	    "target", string_of(d->target), "size_bytes",
+	    (json_int_t)d->size_bytes, "source",
+	    manifest_source_name(d->source), "reason", string_of(d->reason),
+	    "changed_bytes", (json_int_t)d->changed_bytes, "read_bytes",
+	    (json_int_t)d->read_bytes, "new_bytes", (json_int_t)d->new_bytes,
+	    "stored_bytes", (json_int_t)d->stored_bytes);
 
 	if (json == NULL || !whole)
 		return json;
 	hex_encode(root, d->root, sizeof(d->root));
 	if (json_object_set_new(json, "root", json_string(root)) == -1 ||
-	    json_object_set_new(json, "format", string_of(d->format)) ==
-		-1 ||
-	    json_object_set_new(json, "path", string_of(d->path)) ==
-		-1) {
+	    json_object_set_new(json, "format", string_of(d->format)) == -1 ||
+	    json_object_set_new(json, "path", string_of(d->path)) == -1) {
 		json_decref(json);
 		return NULL;
 	}
@@ -117,8 +115,8 @@ disks_to_json(const struct manifest *m, bool whole)
 	size_t i;
 
 	for (i = 0; i < m->disk_count; i++) {
-		if (json_array_append_new(array,
-			disk_to_json(&m->disks[i], whole)) == -1) {
+		if (json_array_append_new(
+			array, disk_to_json(&m->disks[i], whole)) == -1) {
 			json_decref(array);
 			return NULL;
 		}
@@ -134,22 +132,22 @@ manifest_to_json(const struct manifest *m, bool whole)
 
 	json = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o, "
 			 "s:o, s:I}",
-	    "id", m->id, "parent", m->parent, "domain", string_of(m->domain), "uuid",
-	    string_of(m->uuid), "host", string_of(m->host), "time",
+	    "id", m->id, "parent", m->parent, "domain", string_of(m->domain),
+	    "uuid", string_of(m->uuid), "host", string_of(m->host), "time",
 	    clock_format_rfc3339(time, m->time_ms), "kind",
 	    manifest_kind_name(m->kind), "consistency",
 	    manifest_consistency_name(m->consistency), "consistency_reason",
-	    string_of(m->consistency_reason), "freeze", freeze_to_json(&m->freeze),
-	    "disks", disks_to_json(m, whole), "duration_ms",
-	    (json_int_t)m->duration_ms);
+	    string_of(m->consistency_reason), "freeze",
+	    freeze_to_json(&m->freeze), "disks", disks_to_json(m, whole),
+	    "duration_ms", (json_int_t)m->duration_ms);
 	if (json == NULL || !whole)
 		return json;
-	if (json_object_set_new(json, "time_ms",
-		json_integer((json_int_t)m->time_ms)) == -1 ||
-	    json_object_set_new(json, "checkpoint",
-		string_of(m->checkpoint)) == -1 ||
-	    json_object_set_new(json, "definition",
-		string_of(m->definition_xml)) == -1) {
+	if (json_object_set_new(
+		json, "time_ms", json_integer((json_int_t)m->time_ms)) == -1 ||
+	    json_object_set_new(json, "checkpoint", string_of(m->checkpoint)) ==
+		-1 ||
+	    json_object_set_new(
+		json, "definition", string_of(m->definition_xml)) == -1) {
 		json_decref(json);
 		return NULL;
 	}

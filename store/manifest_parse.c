@@ -42,15 +42,17 @@ get_word(unsigned int *out, const json_t *json, const char *key,
 		;
 	free(word);
 	if (i == count)
-		return err_set(err, ERR_CORRUPT, "member '%s' has an unknown "
-		    "value", key);
+		return err_set(err, ERR_CORRUPT,
+		    "member '%s' has an unknown "
+		    "value",
+		    key);
 	*out = i;
 	return 0;
 }
 
 static int
-parse_filesystem(struct manifest_filesystem *f, const json_t *json,
-    struct err *err)
+parse_filesystem(
+    struct manifest_filesystem *f, const json_t *json, struct err *err)
 {
 	if (json_get_string(&f->mount_point, json, "mount_point",
 		NAME_MAX_BYTES, err) == -1 ||
@@ -61,8 +63,8 @@ parse_filesystem(struct manifest_filesystem *f, const json_t *json,
 	    json_get_string(&f->state, json, "state", NAME_MAX_BYTES, err) ==
 		-1)
 		return -1;
-	return json_get_string(&f->reason, json, "reason", REASON_MAX_BYTES,
-	    err);
+	return json_get_string(
+	    &f->reason, json, "reason", REASON_MAX_BYTES, err);
 }
 
 static int
@@ -72,12 +74,14 @@ parse_meta(struct manifest_writer *w, const json_t *meta, struct err *err)
 	json_t *value;
 
 	if (json_object_size(meta) > MANIFEST_META_MAX)
-		return err_set(err, ERR_CORRUPT, "a writer has too many "
+		return err_set(err, ERR_CORRUPT,
+		    "a writer has too many "
 		    "entries");
 	w->meta = calloc(json_object_size(meta) + 1, sizeof(*w->meta));
 	if (w->meta == NULL)
 		return err_no_memory(err);
-	json_object_foreach ((json_t *)(uintptr_t)meta, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)meta, key, value)
+	{
 		(void)value;
 		if ((w->meta[w->meta_count].key = strdup(key)) == NULL)
 			return err_no_memory(err);
@@ -98,8 +102,8 @@ parse_writer(struct manifest_writer *w, const json_t *json, struct err *err)
 		-1 ||
 	    json_get_string(&w->state, json, "state", NAME_MAX_BYTES, err) ==
 		-1 ||
-	    json_get_string(&w->reason, json, "reason", REASON_MAX_BYTES,
-		err) == -1 ||
+	    json_get_string(
+		&w->reason, json, "reason", REASON_MAX_BYTES, err) == -1 ||
 	    json_get_object(&meta, json, "meta", err) == -1)
 		return -1;
 	return parse_meta(w, meta, err);
@@ -107,8 +111,8 @@ parse_writer(struct manifest_writer *w, const json_t *json, struct err *err)
 
 /* Counts each member before it is filled, so that a half one is freed. */
 static int
-parse_filesystems(struct manifest_freeze *f, const json_t *json,
-    struct err *err)
+parse_filesystems(
+    struct manifest_freeze *f, const json_t *json, struct err *err)
 {
 	const json_t *array;
 	size_t i;
@@ -135,24 +139,23 @@ parse_writers(struct manifest_freeze *f, const json_t *json, struct err *err)
 	const json_t *array;
 	size_t i;
 
-	if (json_get_array(&array, json, "writers", MANIFEST_WRITERS_MAX,
-		err) == -1)
+	if (json_get_array(
+		&array, json, "writers", MANIFEST_WRITERS_MAX, err) == -1)
 		return -1;
 	f->writers = calloc(json_array_size(array) + 1, sizeof(*f->writers));
 	if (f->writers == NULL)
 		return err_no_memory(err);
 	for (i = 0; i < json_array_size(array); i++) {
 		f->writer_count++;
-		if (parse_writer(&f->writers[i], json_array_get(array, i),
-			err) == -1)
+		if (parse_writer(
+			&f->writers[i], json_array_get(array, i), err) == -1)
 			return -1;
 	}
 	return 0;
 }
 
 static int
-parse_freeze(struct manifest_freeze *f, const json_t *manifest,
-    struct err *err)
+parse_freeze(struct manifest_freeze *f, const json_t *manifest, struct err *err)
 {
 	static const char *const sources[] = {
 		[MANIFEST_QUIESCE_NONE] = "none",
@@ -179,8 +182,8 @@ parse_root(struct manifest_disk *d, const json_t *json, struct err *err)
 	char *root;
 	int rc = 0;
 
-	if (json_get_string(&root, json, "root", 2 * MANIFEST_HASH_BYTES,
-		err) == -1)
+	if (json_get_string(
+		&root, json, "root", 2 * MANIFEST_HASH_BYTES, err) == -1)
 		return -1;
 	if (hex_decode(d->root, sizeof(d->root), root) == -1)
 		rc = err_set(err, ERR_CORRUPT, "member 'root' is no hash");
@@ -205,11 +208,10 @@ parse_disk(struct manifest_disk *d, const json_t *json, struct err *err)
 		-1 ||
 	    json_get_string(&d->path, json, "path", NAME_MAX_BYTES, err) ==
 		-1 ||
-	    json_get_string(&d->reason, json, "reason", REASON_MAX_BYTES,
-		err) == -1 ||
+	    json_get_string(
+		&d->reason, json, "reason", REASON_MAX_BYTES, err) == -1 ||
 	    json_get_u64(&d->size_bytes, json, "size_bytes", err) == -1 ||
-	    json_get_u64(&d->changed_bytes, json, "changed_bytes", err) ==
-		-1 ||
+	    json_get_u64(&d->changed_bytes, json, "changed_bytes", err) == -1 ||
 	    json_get_u64(&d->read_bytes, json, "read_bytes", err) == -1 ||
 	    json_get_u64(&d->new_bytes, json, "new_bytes", err) == -1 ||
 	    json_get_u64(&d->stored_bytes, json, "stored_bytes", err) == -1 ||

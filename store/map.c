@@ -10,7 +10,7 @@ uint64_t
 map_block_count(uint64_t size_bytes)
 {
 	return size_bytes / STORE_BLOCK_BYTES +
-	    (size_bytes % STORE_BLOCK_BYTES != 0);
+	       (size_bytes % STORE_BLOCK_BYTES != 0);
 }
 
 uint64_t
@@ -75,13 +75,13 @@ enter_piece(struct map_cursor *c, const uint8_t *hash, unsigned int level,
 	if (digest_is_zero(hash))
 		return 0;
 	if (c->enter != NULL) {
-		rc = c->enter(c->arg, hash, level, number * map_span(level),
-		    err);
+		rc = c->enter(
+		    c->arg, hash, level, number * map_span(level), err);
 		if (rc != 1)
 			return rc;
 	}
-	if (piece_reader_get(c->pieces, &c->stack[level].piece, hash, level,
-		err) == -1)
+	if (piece_reader_get(
+		c->pieces, &c->stack[level].piece, hash, level, err) == -1)
 		return -1;
 	c->stack[level].number = number;
 	c->stack[level].next = 0;
@@ -122,12 +122,14 @@ advance(struct map_cursor *c, struct err *err)
 	if (!c->started) {
 		c->started = true;
 		rc = enter_piece(c, c->root, c->top, 0, err);
-		if (rc != 1)
+		if (rc != 1) {
+			c->ended = true;
 			return rc;
-	} else if (c->top == 0) {
-		return 0;
-	} else {
-		c->level = 1; /* Done with the leaf of last time. */
+		}
+	} else if (c->level == 0) { /* Done with the leaf of last time. */
+		if (c->top == 0)
+			return 0;
+		c->level = 1;
 	}
 	return descend(c, err);
 }
@@ -143,7 +145,7 @@ map_cursor_next(struct map_cursor *c, uint64_t *first_block,
 	if (c->ended || c->blocks == 0)
 		return 0;
 	if ((rc = advance(c, err)) != 1) {
-		c->ended = true;
+		c->ended = c->ended || rc == 0;
 		return rc;
 	}
 	first = c->stack[0].number * MAP_FAN_OUT;
@@ -153,8 +155,8 @@ map_cursor_next(struct map_cursor *c, uint64_t *first_block,
 	}
 	*first_block = first;
 	*entries = (const uint8_t(*)[DIGEST_BYTES])c->stack[0].piece.entry;
-	*count = c->blocks - first < MAP_FAN_OUT ?
-	    (unsigned int)(c->blocks - first) :
-	    MAP_FAN_OUT;
+	*count = c->blocks - first < MAP_FAN_OUT
+		     ? (unsigned int)(c->blocks - first)
+		     : MAP_FAN_OUT;
 	return 1;
 }

@@ -42,6 +42,9 @@ void piece_reader_free(struct piece_reader *r); /* NULL is allowed. */
 int piece_reader_get(struct piece_reader *r, struct map_piece *out,
     const uint8_t hash[DIGEST_BYTES], unsigned int level, struct err *err);
 
+/* For callers that have just synced: says ERR_CORRUPT at once. */
+void piece_reader_trust_index(struct piece_reader *r);
+
 /* ---- walking a map from its first block to its last ---- */
 
 /* Before a piece is read: 1 to go into it, 0 to pass over it, -1 to fail. */
@@ -50,11 +53,11 @@ typedef int map_enter_fn(void *arg, const uint8_t hash[DIGEST_BYTES],
 
 struct map_cursor {
 	struct piece_reader *pieces; /* Borrowed. */
-	map_enter_fn *enter;	     /* May be NULL. */
+	map_enter_fn *enter;         /* May be NULL. */
 	void *arg;
 	uint64_t blocks;
 	unsigned int top;
-	unsigned int level;    /* Of the piece last entered. */
+	unsigned int level; /* Of the piece last entered. */
 	bool started, ended;
 	uint8_t root[DIGEST_BYTES];
 	struct {
@@ -68,7 +71,8 @@ void map_cursor_init(struct map_cursor *c, struct piece_reader *pieces,
     const uint8_t root[DIGEST_BYTES], uint64_t size_bytes);
 /*
  * The next leaf that is not all zeros: 1, with its first block and *count
- * entries, valid until the next call; 0 at the end.
+ * entries, valid until the next call; 0 at the end.  After -1 a further call
+ * goes on behind the piece that failed.
  */
 int map_cursor_next(struct map_cursor *c, uint64_t *first_block,
     const uint8_t (**entries)[DIGEST_BYTES], unsigned int *count,

@@ -23,7 +23,7 @@ struct map_build {
 	unsigned int top;
 	uint64_t zero_from; /* Blocks of a larger base from here vanish. */
 	uint64_t zero_to;
-	uint64_t next; /* No block below it may be set any more. */
+	uint64_t next;              /* No block below it may be set any more. */
 	uint8_t root[DIGEST_BYTES]; /* The base's until finish. */
 	struct open_piece level[MAP_LEVELS_MAX];
 };
@@ -37,8 +37,8 @@ lower_base(struct map_build *m, unsigned int base_top, struct err *err)
 	struct map_piece piece;
 
 	for (; base_top > m->top && !digest_is_zero(m->root); base_top--) {
-		if (piece_reader_get(m->pieces, &piece, m->root, base_top,
-			err) == -1)
+		if (piece_reader_get(
+			m->pieces, &piece, m->root, base_top, err) == -1)
 			return -1;
 		memcpy(m->root, piece.entry[0], DIGEST_BYTES);
 	}
@@ -89,8 +89,10 @@ map_build_new(struct map_build **out, struct piece_reader *pieces,
 
 	if (size_bytes > MAP_DISK_MAX_BYTES ||
 	    base_size_bytes > MAP_DISK_MAX_BYTES)
-		return err_set(err, ERR_ARG, "a disk of %llu bytes is too "
-		    "large", (unsigned long long)size_bytes);
+		return err_set(err, ERR_ARG,
+		    "a disk of %llu bytes is too "
+		    "large",
+		    (unsigned long long)size_bytes);
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		return err_no_memory(err);
 	m->pieces = pieces;
@@ -160,8 +162,8 @@ close_below(struct map_build *m, unsigned int level, struct err *err)
 }
 
 static int
-open_piece(struct map_build *m, unsigned int level, uint64_t number,
-    struct err *err)
+open_piece(
+    struct map_build *m, unsigned int level, uint64_t number, struct err *err)
 {
 	struct open_piece *p = &m->level[level];
 
@@ -173,7 +175,7 @@ open_piece(struct map_build *m, unsigned int level, uint64_t number,
 	if (digest_is_zero(p->base))
 		memset(&p->piece, 0, sizeof(p->piece));
 	else if (piece_reader_get(m->pieces, &p->piece, p->base, level, err) ==
-	    -1)
+		 -1)
 		return -1;
 	p->open = true;
 	p->number = number;
@@ -182,8 +184,8 @@ open_piece(struct map_build *m, unsigned int level, uint64_t number,
 
 /* Opens the pieces that lead to a block, from the root to that level. */
 static int
-open_path(struct map_build *m, unsigned int level, uint64_t block,
-    struct err *err)
+open_path(
+    struct map_build *m, unsigned int level, uint64_t block, struct err *err)
 {
 	unsigned int i;
 
@@ -195,11 +197,12 @@ open_path(struct map_build *m, unsigned int level, uint64_t block,
 }
 
 static int
-check_order(struct map_build *m, uint64_t first, uint64_t count,
-    struct err *err)
+check_order(
+    struct map_build *m, uint64_t first, uint64_t count, struct err *err)
 {
 	if (first < m->next || first > m->blocks || count > m->blocks - first)
-		return err_set(err, ERR_ARG, "block %llu of a disk comes out "
+		return err_set(err, ERR_ARG,
+		    "block %llu of a disk comes out "
 		    "of order or lies behind its end",
 		    (unsigned long long)first);
 	m->next = first + count;
@@ -213,8 +216,8 @@ map_build_set(struct map_build *m, uint64_t block,
 	if (check_order(m, block, 1, err) == -1 ||
 	    open_path(m, 0, block, err) == -1)
 		return -1;
-	memcpy(m->level[0].piece.entry[block % MAP_FAN_OUT], hash,
-	    DIGEST_BYTES);
+	memcpy(
+	    m->level[0].piece.entry[block % MAP_FAN_OUT], hash, DIGEST_BYTES);
 	return 0;
 }
 
@@ -226,7 +229,7 @@ zero_step(struct map_build *m, uint64_t first, uint64_t end, struct err *err)
 	uint64_t span = 1;
 
 	while (level < m->top && first % map_span(level) == 0 &&
-	    first + map_span(level) <= end) {
+	       first + map_span(level) <= end) {
 		span = map_span(level);
 		level++;
 	}
@@ -253,8 +256,8 @@ zero_range(struct map_build *m, uint64_t first, uint64_t end, struct err *err)
 }
 
 int
-map_build_zero(struct map_build *m, uint64_t first_block, uint64_t count,
-    struct err *err)
+map_build_zero(
+    struct map_build *m, uint64_t first_block, uint64_t count, struct err *err)
 {
 	uint64_t end = first_block + count;
 
@@ -267,8 +270,8 @@ map_build_zero(struct map_build *m, uint64_t first_block, uint64_t count,
 }
 
 int
-map_build_finish(struct map_build *m, uint8_t root[DIGEST_BYTES],
-    struct err *err)
+map_build_finish(
+    struct map_build *m, uint8_t root[DIGEST_BYTES], struct err *err)
 {
 	if (zero_range(m, m->zero_from, m->zero_to, err) == -1 ||
 	    close_below(m, m->top, err) == -1)

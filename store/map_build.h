@@ -24,8 +24,8 @@ void map_build_free(struct map_build *m); /* NULL is allowed. */
 /* hash may be the zero hash.  Blocks rise from call to call. */
 int map_build_set(struct map_build *m, uint64_t block,
     const uint8_t hash[DIGEST_BYTES], struct err *err);
-int map_build_zero(struct map_build *m, uint64_t first_block, uint64_t count,
-    struct err *err);
+int map_build_zero(
+    struct map_build *m, uint64_t first_block, uint64_t count, struct err *err);
 
 /* Closes the map and fills root. */
 int map_build_finish(

@@ -10,7 +10,7 @@
 
 struct kept_frame {
 	struct blob_place place; /* pack and frame_offset name it. */
-	uint8_t *raw;		 /* NULL: the slot is empty. */
+	uint8_t *raw;            /* NULL: the slot is empty. */
 };
 
 struct piece_reader {
@@ -48,6 +48,12 @@ piece_reader_free(struct piece_reader *r)
 		free(r->kept[i].raw);
 	frame_reader_free(r->frames);
 	free(r);
+}
+
+void
+piece_reader_trust_index(struct piece_reader *r)
+{
+	r->resynced = true;
 }
 
 static const uint8_t *
@@ -94,8 +100,10 @@ decode(struct map_piece *out, const uint8_t *blob, unsigned int level,
     struct err *err)
 {
 	if (memcmp(blob, "HSM1", 4) != 0 || blob[4] != level)
-		return err_set(err, ERR_CORRUPT, "a map piece is not of level "
-		    "%u", level);
+		return err_set(err, ERR_CORRUPT,
+		    "a map piece is not of level "
+		    "%u",
+		    level);
 	memcpy(out->entry, blob + MAP_PIECE_HEAD_BYTES, sizeof(out->entry));
 	return 0;
 }
@@ -114,11 +122,13 @@ get_once(struct piece_reader *r, struct map_piece *out, const uint8_t *hash,
 		return -1;
 	hex_encode(hex, hash, DIGEST_BYTES);
 	if (rc == 0)
-		return err_set(err, ERR_CORRUPT, "no pack holds map piece %s",
-		    hex);
+		return err_set(
+		    err, ERR_CORRUPT, "no pack holds map piece %s", hex);
 	if (place.size != MAP_PIECE_BYTES)
-		return err_set(err, ERR_CORRUPT, "map piece %s has a wrong "
-		    "size", hex);
+		return err_set(err, ERR_CORRUPT,
+		    "map piece %s has a wrong "
+		    "size",
+		    hex);
 	if (frame_of(&frame, r, &place, err) == -1 ||
 	    frame_reader_check(r->frames, frame + place.offset, place.size,
 		hash, &place, err) == -1)

@@ -46,7 +46,7 @@ bool
 pack_full(const struct pack *p)
 {
 	return p->size >= PACK_TARGET_BYTES ||
-	    p->table.blob_count + FRAME_BLOBS_MAX > PACK_BLOBS_MAX;
+	       p->table.blob_count + FRAME_BLOBS_MAX > PACK_BLOBS_MAX;
 }
 
 static void *
@@ -157,9 +157,10 @@ pack_finish(struct pack *p, struct err *err)
 	if (append_table(p, &footer, err) == -1)
 		return -1;
 	pack_footer_put(p->data + p->size, &footer);
-	if (pack_footer_hash(p->data + p->size + PACK_FOOTER_BYTES -
-		    DIGEST_BYTES, p->data, p->data + footer.table_offset,
-		p->data + p->size, footer.stored_size, err) == -1)
+	if (pack_footer_hash(
+		p->data + p->size + PACK_FOOTER_BYTES - DIGEST_BYTES, p->data,
+		p->data + footer.table_offset, p->data + p->size,
+		footer.stored_size, err) == -1)
 		return -1;
 	p->size += PACK_FOOTER_BYTES;
 	return 0;

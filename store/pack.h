@@ -60,13 +60,13 @@ struct pack { /* One being built, in memory. */
 };
 
 int pack_new(struct pack **out, struct err *err); /* With a random id. */
-void pack_free(struct pack *p);			  /* NULL is allowed. */
+void pack_free(struct pack *p);                   /* NULL is allowed. */
 bool pack_full(const struct pack *p);
 
 /* Copies a frame into the pack; blobs lie in it in rising order. */
-int pack_add_frame(struct pack *p, enum frame_coding coding,
-    const void *stored, size_t stored_size, size_t raw_size,
-    const struct pack_blob *blobs, uint32_t count, struct err *err);
+int pack_add_frame(struct pack *p, enum frame_coding coding, const void *stored,
+    size_t stored_size, size_t raw_size, const struct pack_blob *blobs,
+    uint32_t count, struct err *err);
 
 /* Writes table and footer: data and size are the object then. */
 int pack_finish(struct pack *p, struct err *err);

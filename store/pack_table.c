@@ -27,7 +27,7 @@ size_t
 pack_table_size(const struct pack_table *t)
 {
 	return TABLE_HEAD_BYTES + (size_t)t->frame_count * FRAME_ENTRY_BYTES +
-	    (size_t)t->blob_count * BLOB_ENTRY_BYTES;
+	       (size_t)t->blob_count * BLOB_ENTRY_BYTES;
 }
 
 void
@@ -93,8 +93,8 @@ decode_frames(struct pack_table *t, const uint8_t *in, uint64_t pack_size,
 	uint32_t blobs = 0, i;
 
 	for (i = 0; i < t->frame_count; i++, in += FRAME_ENTRY_BYTES) {
-		if (decode_frame(&t->frames[i], in, &at, &blobs, pack_size,
-			err) == -1)
+		if (decode_frame(
+			&t->frames[i], in, &at, &blobs, pack_size, err) == -1)
 			return -1;
 	}
 	return blobs == t->blob_count ? 0 : bad_table(err, "number of blobs");
@@ -162,8 +162,8 @@ pack_table_decode(struct pack_table *out, const uint8_t *in, size_t size,
 }
 
 void
-pack_footer_put(uint8_t out[PACK_FOOTER_BYTES],
-    const struct pack_footer *footer)
+pack_footer_put(
+    uint8_t out[PACK_FOOTER_BYTES], const struct pack_footer *footer)
 {
 	memset(out, 0, PACK_FOOTER_BYTES);
 	memcpy(out, footer_magic, sizeof(footer_magic));
@@ -176,8 +176,7 @@ pack_footer_put(uint8_t out[PACK_FOOTER_BYTES],
 int
 pack_footer_hash(uint8_t out[DIGEST_BYTES],
     const uint8_t head[ENVELOPE_HEAD_BYTES], const uint8_t *table,
-    const uint8_t footer[PACK_FOOTER_BYTES], size_t table_size,
-    struct err *err)
+    const uint8_t footer[PACK_FOOTER_BYTES], size_t table_size, struct err *err)
 {
 	const size_t footer_size = PACK_FOOTER_BYTES - DIGEST_BYTES;
 	uint8_t *all = malloc(ENVELOPE_HEAD_BYTES + table_size + footer_size);
@@ -188,8 +187,8 @@ pack_footer_hash(uint8_t out[DIGEST_BYTES],
 	memcpy(all, head, ENVELOPE_HEAD_BYTES);
 	memcpy(all + ENVELOPE_HEAD_BYTES, table, table_size);
 	memcpy(all + ENVELOPE_HEAD_BYTES + table_size, footer, footer_size);
-	rc = digest_once(out, all,
-	    ENVELOPE_HEAD_BYTES + table_size + footer_size, err);
+	rc = digest_once(
+	    out, all, ENVELOPE_HEAD_BYTES + table_size + footer_size, err);
 	free(all);
 	return rc;
 }
@@ -208,7 +207,8 @@ footer_get(struct pack_footer *out, const uint8_t *in, uint64_t pack_size,
 	    out->table_offset > pack_size ||
 	    pack_size - out->table_offset !=
 		(uint64_t)out->stored_size + PACK_FOOTER_BYTES ||
-	    out->raw_size > TABLE_HEAD_BYTES +
+	    out->raw_size >
+		TABLE_HEAD_BYTES +
 		    PACK_BLOBS_MAX * (FRAME_ENTRY_BYTES + BLOB_ENTRY_BYTES))
 		return err_set(err, ERR_CORRUPT, "its footer is wrong");
 	return 0;
@@ -227,11 +227,25 @@ open_table(struct pack_table *out, const struct pack_footer *footer,
 		err_no_memory(err);
 	else if (frame_decompress(codec, footer->coding, raw, footer->raw_size,
 		     stored, footer->stored_size, err) == 0)
-		rc = pack_table_decode(out, raw, footer->raw_size,
-		    footer->table_offset, err);
+		rc = pack_table_decode(
+		    out, raw, footer->raw_size, footer->table_offset, err);
 	frame_codec_free(codec);
 	free(raw);
 	return rc;
+}
+
+/* Between head and table there is nothing but the frames. */
+static int
+check_end(const struct pack_table *t, uint64_t table_offset, struct err *err)
+{
+	const struct pack_frame *last;
+	uint64_t end = ENVELOPE_HEAD_BYTES;
+
+	if (t->frame_count > 0) {
+		last = &t->frames[t->frame_count - 1];
+		end = (uint64_t)last->offset + last->stored_size;
+	}
+	return end == table_offset ? 0 : bad_table(err, "bytes beside frames");
 }
 
 static int
@@ -253,23 +267,27 @@ read_checked(struct pack_table *out, uint64_t size, struct backend *b,
 		return -1;
 	if ((stored = malloc(footer.stored_size + 1u)) == NULL)
 		return err_no_memory(err);
-	if (backend_get(b, key, footer.table_offset, stored,
-		footer.stored_size, err) == -1 ||
-	    pack_footer_hash(hash, head, stored, end, footer.stored_size,
-		err) == -1)
+	if (backend_get(b, key, footer.table_offset, stored, footer.stored_size,
+		err) == -1 ||
+	    pack_footer_hash(
+		hash, head, stored, end, footer.stored_size, err) == -1)
 		goto out;
 	if (memcmp(hash, end + sizeof(end) - DIGEST_BYTES, DIGEST_BYTES) != 0)
 		err_set(err, ERR_CORRUPT, "the checksum of its table is wrong");
 	else if (envelope_head_get(&parsed, head, OBJECT_PACK, id, err) == 0)
 		rc = open_table(out, &footer, stored, err);
+	if (rc == 0 && check_end(out, footer.table_offset, err) == -1) {
+		pack_table_fini(out);
+		rc = -1;
+	}
 out:
 	free(stored);
 	return rc;
 }
 
 int
-pack_read_table(struct pack_table *out, uint64_t *pack_size,
-    struct backend *b, const uint8_t id[OBJECT_ID_BYTES], struct err *err)
+pack_read_table(struct pack_table *out, uint64_t *pack_size, struct backend *b,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 

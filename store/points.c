@@ -16,8 +16,8 @@ point_key(char key[OBJECT_KEY_SIZE], uint8_t id[OBJECT_ID_BYTES],
     const char *text, struct err *err)
 {
 	if (!hexid_valid(text) || hex_decode(id, OBJECT_ID_BYTES, text) == -1)
-		return err_set(err, ERR_ARG, "'%.40s' is no id of a point",
-		    text);
+		return err_set(
+		    err, ERR_ARG, "'%.40s' is no id of a point", text);
 	object_key(key, OBJECT_MANIFEST, id);
 	return 0;
 }
@@ -89,8 +89,8 @@ out:
 }
 
 int
-store_manifest_read(struct manifest **out, struct store *s, const char *id,
-    struct err *err)
+store_manifest_read(
+    struct manifest **out, struct store *s, const char *id, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE], *text;
 	uint8_t binary[OBJECT_ID_BYTES];

@@ -56,8 +56,7 @@ store_reader_close(struct store_reader *r)
 }
 
 int
-store_reader_data_bytes(struct store_reader *r, uint64_t *out,
-    struct err *err)
+store_reader_data_bytes(struct store_reader *r, uint64_t *out, struct err *err)
 {
 	const uint8_t(*entries)[DIGEST_BYTES];
 	uint64_t first, total = 0;
@@ -69,8 +68,8 @@ store_reader_data_bytes(struct store_reader *r, uint64_t *out,
 	while ((rc = map_cursor_next(&c, &first, &entries, &count, err)) == 1) {
 		for (i = 0; i < count; i++) {
 			if (!digest_is_zero(entries[i]))
-				total += reader_block_size(r,
-				    (first + i) * STORE_BLOCK_BYTES);
+				total += reader_block_size(
+				    r, (first + i) * STORE_BLOCK_BYTES);
 		}
 	}
 	*out = total;
@@ -80,9 +79,9 @@ store_reader_data_bytes(struct store_reader *r, uint64_t *out,
 size_t
 reader_block_size(const struct store_reader *r, uint64_t offset)
 {
-	return r->size_bytes - offset < STORE_BLOCK_BYTES ?
-	    (size_t)(r->size_bytes - offset) :
-	    STORE_BLOCK_BYTES;
+	return r->size_bytes - offset < STORE_BLOCK_BYTES
+		   ? (size_t)(r->size_bytes - offset)
+		   : STORE_BLOCK_BYTES;
 }
 
 static int
@@ -182,8 +181,8 @@ fill_window(struct store_reader *r, struct err *err)
 	if (window_reserve(w, want, err) == -1 ||
 	    collect_blocks(r, err) == -1 || find_places(r, &missing, err) == -1)
 		return -1;
-	if (missing > 0 &&
-	    (reader_resync(r, err) == -1 || find_places(r, &missing, err) == -1))
+	if (missing > 0 && (reader_resync(r, err) == -1 ||
+			       find_places(r, &missing, err) == -1))
 		return -1;
 	if (w->count > 1)
 		qsort(w->block, w->count, sizeof(*w->block), compare_blocks);
@@ -205,7 +204,8 @@ next_frame(struct store_reader *r, struct read_block *out, struct err *err)
 			return -1;
 	}
 	first = &w->block[w->next];
-	while (w->next < w->count && n < (int)READ_BLOCKS_MAX &&
+	while (
+	    w->next < w->count && n < (int)READ_BLOCKS_MAX &&
 	    w->block[w->next].place.frame_offset == first->place.frame_offset &&
 	    memcmp(w->block[w->next].place.pack, first->place.pack,
 		OBJECT_ID_BYTES) == 0)
@@ -275,7 +275,7 @@ store_reader_stream(struct store_reader *r, unsigned int threads,
 	r->arg = arg;
 	/* This thread is one of them; fewer than asked for will do. */
 	while (started + 1 < threads &&
-	    pthread_create(&extra[started], NULL, read_loop, r) == 0)
+	       pthread_create(&extra[started], NULL, read_loop, r) == 0)
 		started++;
 	read_loop(r);
 	while (started > 0)

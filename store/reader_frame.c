@@ -7,8 +7,8 @@
 #include "store/reader_internal.h"
 
 int
-read_worker_new(struct read_worker **out, struct store_reader *r,
-    struct err *err)
+read_worker_new(
+    struct read_worker **out, struct store_reader *r, struct err *err)
 {
 	struct read_worker *w = calloc(1, sizeof(*w));
 
@@ -54,8 +54,7 @@ reader_resync(struct store_reader *r, struct err *err)
 
 /* Is what the block's place says in raw the block? */
 static int
-check_block(struct read_worker *w, const struct read_block *b,
-    struct err *err)
+check_block(struct read_worker *w, const struct read_block *b, struct err *err)
 {
 	if (b->place.size != STORE_BLOCK_BYTES)
 		return err_set(err, ERR_CORRUPT, "no pack holds the block");
@@ -72,8 +71,8 @@ try_again(struct read_worker *w, struct read_block *b, struct err *err)
 
 	if (reader_resync(w->reader, err) == -1)
 		return -1;
-	rc = localindex_find(w->reader->store->index, BLOB_DATA, b->hash,
-	    &b->place, err);
+	rc = localindex_find(
+	    w->reader->store->index, BLOB_DATA, b->hash, &b->place, err);
 	if (rc == -1)
 		return -1;
 	if (rc == 0) {
@@ -92,7 +91,8 @@ damaged(struct read_worker *w, const struct read_block *b, struct err *err)
 	err_prefix(err, "disk range %" PRIu64 " to %" PRIu64, b->offset,
 	    b->offset + reader_block_size(w->reader, b->offset) - 1);
 	if (err->hint[0] == '\0')
-		err_hint(err, "run 'holdstill verify' to see what else is hurt");
+		err_hint(
+		    err, "run 'holdstill verify' to see what else is hurt");
 	return -1;
 }
 
@@ -109,14 +109,13 @@ give_single(struct read_worker *w, struct read_block *b, struct err *err)
 
 /* Blocks from first on that are neighbours on the disk: how many. */
 static unsigned int
-run_length(const struct read_worker *w, unsigned int first,
-    unsigned int count)
+run_length(const struct read_worker *w, unsigned int first, unsigned int count)
 {
 	unsigned int n = 1;
 
 	while (first + n < count && n < STORE_CHUNK_BLOCKS &&
-	    w->blocks[first + n].offset ==
-		w->blocks[first].offset + (uint64_t)n * STORE_BLOCK_BYTES)
+	       w->blocks[first + n].offset ==
+		   w->blocks[first].offset + (uint64_t)n * STORE_BLOCK_BYTES)
 		n++;
 	return n;
 }
@@ -142,16 +141,16 @@ run_bytes(struct read_worker *w, unsigned int first, unsigned int n)
 }
 
 static int
-give_run(struct read_worker *w, unsigned int first, unsigned int n,
-    struct err *err)
+give_run(
+    struct read_worker *w, unsigned int first, unsigned int n, struct err *err)
 {
 	struct store_reader *r = w->reader;
 	const struct read_block *last = &w->blocks[first + n - 1];
 	size_t size = (size_t)(n - 1) * STORE_BLOCK_BYTES +
-	    reader_block_size(r, last->offset);
+		      reader_block_size(r, last->offset);
 
-	return r->fn(r->arg, w->blocks[first].offset, run_bytes(w, first, n),
-	    size, err);
+	return r->fn(
+	    r->arg, w->blocks[first].offset, run_bytes(w, first, n), size, err);
 }
 
 /* The whole frame, each block of it checked before any is given out. */

@@ -45,8 +45,8 @@ make_buffers(struct store_session *s, struct err *err)
 	s->map_raw = malloc(2 * MAP_FRAME_PIECES * MAP_PIECE_BYTES);
 	if (s->claims == NULL || s->map_codec == NULL || s->map_raw == NULL)
 		return err_no_memory(err);
-	return uploader_new(&s->uploader, s->store, s->claims, upload_failed,
-	    s, err);
+	return uploader_new(
+	    &s->uploader, s->store, s->claims, upload_failed, s, err);
 }
 
 static int
@@ -59,14 +59,14 @@ start_threads(struct store_session *s, unsigned int threads, struct err *err)
 	if (threads > SESSION_THREADS_MAX)
 		threads = SESSION_THREADS_MAX;
 	while (code == 0 && s->worker_count < threads) {
-		code = pthread_create(&s->workers[s->worker_count], NULL,
-		    session_worker, s);
+		code = pthread_create(
+		    &s->workers[s->worker_count], NULL, session_worker, s);
 		if (code == 0)
 			s->worker_count++;
 	}
 	if (code == 0)
-		code = pthread_create(&s->committer, NULL, session_committer,
-		    s);
+		code =
+		    pthread_create(&s->committer, NULL, session_committer, s);
 	if (code != 0)
 		return err_errno(err, code, "cannot start a thread");
 	s->committer_started = true;
@@ -180,8 +180,8 @@ caller_holds_oldest(const struct store_session *s)
 }
 
 int
-store_chunk_get(struct store_chunk **out, struct store_disk *disk,
-    struct err *err)
+store_chunk_get(
+    struct store_chunk **out, struct store_disk *disk, struct err *err)
 {
 	struct store_session *s = disk->session;
 	struct job *job;
@@ -192,7 +192,8 @@ store_chunk_get(struct store_chunk **out, struct store_disk *disk,
 	while (!s->failed && job->state != JOB_FREE && !caller_holds_oldest(s))
 		pthread_cond_wait(&s->room, &s->lock);
 	if ((rc = check_failed(s, err)) == 0 && job->state != JOB_FREE)
-		rc = err_set(err, ERR_BUSY, "all buffers wait for a chunk "
+		rc = err_set(err, ERR_BUSY,
+		    "all buffers wait for a chunk "
 		    "that is not yet submitted");
 	if (rc == 0) {
 		job->state = JOB_FILLING;
@@ -206,8 +207,8 @@ store_chunk_get(struct store_chunk **out, struct store_disk *disk,
 }
 
 static int
-check_chunk(const struct store_disk *disk, const struct store_chunk *c,
-    struct err *err)
+check_chunk(
+    const struct store_disk *disk, const struct store_chunk *c, struct err *err)
 {
 	unsigned int i;
 
@@ -216,7 +217,8 @@ check_chunk(const struct store_disk *disk, const struct store_chunk *c,
 	for (i = 0; i < c->count; i++) {
 		if (c->offset[i] % STORE_BLOCK_BYTES != 0 ||
 		    c->offset[i] >= disk->size_bytes)
-			return err_set(err, ERR_BUG, "a chunk's offset is "
+			return err_set(err, ERR_BUG,
+			    "a chunk's offset is "
 			    "wrong");
 	}
 	if (c->zero_bytes > 0 &&
@@ -225,14 +227,15 @@ check_chunk(const struct store_disk *disk, const struct store_chunk *c,
 		c->zero_bytes > disk->size_bytes - c->zero_offset ||
 		(c->zero_bytes % STORE_BLOCK_BYTES != 0 &&
 		    c->zero_offset + c->zero_bytes != disk->size_bytes)))
-		return err_set(err, ERR_BUG, "a chunk's range of zeros is "
+		return err_set(err, ERR_BUG,
+		    "a chunk's range of zeros is "
 		    "wrong");
 	return 0;
 }
 
 int
-store_chunk_submit(struct store_disk *disk, struct store_chunk *chunk,
-    struct err *err)
+store_chunk_submit(
+    struct store_disk *disk, struct store_chunk *chunk, struct err *err)
 {
 	struct store_session *s = disk->session;
 	struct job *job = (struct job *)chunk;
@@ -258,7 +261,7 @@ wait_committed(struct store_session *s, struct err *err)
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->failed && s->next_commit < s->next_get &&
-	    !caller_holds_oldest(s))
+	       !caller_holds_oldest(s))
 		pthread_cond_wait(&s->room, &s->lock);
 	rc = check_failed(s, err);
 	if (rc == 0 && s->next_commit < s->next_get)
@@ -276,8 +279,8 @@ disk_free(struct store_disk *disk)
 }
 
 int
-store_disk_end(struct store_disk *disk, struct manifest_disk *out,
-    struct err *err)
+store_disk_end(
+    struct store_disk *disk, struct manifest_disk *out, struct err *err)
 {
 	struct store_session *s = disk->session;
 
@@ -310,8 +313,8 @@ store_disk_abort(struct store_disk *disk)
 }
 
 void
-store_session_progress(struct store_session *session,
-    struct store_progress *out)
+store_session_progress(
+    struct store_session *session, struct store_progress *out)
 {
 	pthread_mutex_lock(&session->lock);
 	*out = session->progress;
@@ -319,13 +322,14 @@ store_session_progress(struct store_session *session,
 }
 
 int
-store_session_commit(struct store_session *session, struct manifest *m,
-    struct err *err)
+store_session_commit(
+    struct store_session *session, struct manifest *m, struct err *err)
 {
 	int rc;
 
 	if (session->disk != NULL || session->committed)
-		return err_set(err, ERR_BUG, "a session is committed at a "
+		return err_set(err, ERR_BUG,
+		    "a session is committed at a "
 		    "wrong moment");
 	pthread_mutex_lock(&session->lock);
 	rc = check_failed(session, err);

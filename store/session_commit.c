@@ -6,10 +6,9 @@
 
 /* The pack that is being filled, a new one if need be. */
 static int
-add_frame(struct store_session *s, struct pack **pack,
-    enum frame_coding coding, const void *stored, size_t stored_size,
-    size_t raw_size, const struct pack_blob *blobs, unsigned int count,
-    struct err *err)
+add_frame(struct store_session *s, struct pack **pack, enum frame_coding coding,
+    const void *stored, size_t stored_size, size_t raw_size,
+    const struct pack_blob *blobs, unsigned int count, struct err *err)
 {
 	struct pack *full;
 
@@ -37,8 +36,8 @@ flush_map_frame(struct store_session *s, struct err *err)
 	if (count == 0)
 		return 0;
 	s->map_count = 0;
-	coding = frame_compress(s->map_codec, out, &stored, s->map_raw,
-	    raw_size);
+	coding =
+	    frame_compress(s->map_codec, out, &stored, s->map_raw, raw_size);
 	return add_frame(s, &s->map_pack, coding,
 	    coding == FRAME_RAW ? s->map_raw : out, stored, raw_size,
 	    s->map_blobs, count, err);
@@ -101,8 +100,8 @@ set_entries(struct store_disk *disk, const struct job *job, struct err *err)
 }
 
 int
-session_commit_job(struct store_session *session, struct job *job,
-    struct err *err)
+session_commit_job(
+    struct store_session *session, struct job *job, struct err *err)
 {
 	struct store_disk *disk = session->disk;
 

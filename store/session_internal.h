@@ -23,13 +23,13 @@
 
 enum job_state { JOB_FREE, JOB_FILLING, JOB_QUEUED, JOB_WORKING, JOB_DONE };
 
-struct job { /* A chunk on its way. */
+struct job {                      /* A chunk on its way. */
 	struct store_chunk chunk; /* First: the caller's pointer is ours. */
-	enum job_state state;	  /* Guarded by the session's lock. */
-	uint8_t *frame;		  /* FRAME_RAW_MAX bytes. */
+	enum job_state state;     /* Guarded by the session's lock. */
+	uint8_t *frame;           /* FRAME_RAW_MAX bytes. */
 	/* Filled by a worker, read by the committer: */
 	uint8_t hash[STORE_CHUNK_BLOCKS][DIGEST_BYTES]; /* Zero hash: zeros. */
-	struct pack_blob blobs[STORE_CHUNK_BLOCKS];	/* The new ones. */
+	struct pack_blob blobs[STORE_CHUNK_BLOCKS];     /* The new ones. */
 	unsigned int blob_count;
 	enum frame_coding coding;
 	size_t stored_size, raw_size; /* Of the frame; 0: nothing new. */

@@ -20,9 +20,8 @@ block_is_zero(const uint8_t *block)
 	uint64_t first;
 
 	memcpy(&first, block, sizeof(first));
-	return first == 0 &&
-	    memcmp(block, block + sizeof(first),
-		STORE_BLOCK_BYTES - sizeof(first)) == 0;
+	return first == 0 && memcmp(block, block + sizeof(first),
+				 STORE_BLOCK_BYTES - sizeof(first)) == 0;
 }
 
 static int
@@ -43,8 +42,8 @@ hash_blocks(struct worker *w, struct job *job, struct err *err)
 
 /* Bit i of *unknown: block i is in no indexed pack. */
 static int
-find_unknown(struct worker *w, struct job *job, uint32_t *unknown,
-    struct err *err)
+find_unknown(
+    struct worker *w, struct job *job, uint32_t *unknown, struct err *err)
 {
 	struct localindex_view v;
 	struct blob_place place;
@@ -59,8 +58,8 @@ find_unknown(struct worker *w, struct job *job, uint32_t *unknown,
 		if (digest_is_zero(job->hash[i]))
 			continue;
 		trusted = false;
-		rc = localindex_view_find(&v, BLOB_DATA, job->hash[i], &place,
-		    &trusted, err);
+		rc = localindex_view_find(
+		    &v, BLOB_DATA, job->hash[i], &place, &trusted, err);
 		if (rc == 0 || (rc == 1 && !trusted))
 			*unknown |= UINT32_C(1) << i;
 	}
@@ -70,8 +69,7 @@ find_unknown(struct worker *w, struct job *job, uint32_t *unknown,
 
 /* Moves the blocks that are this job's to write to the front. */
 static int
-gather_new(struct worker *w, struct job *job, uint32_t unknown,
-    struct err *err)
+gather_new(struct worker *w, struct job *job, uint32_t unknown, struct err *err)
 {
 	uint8_t *data = job->chunk.data;
 	unsigned int i, n = 0;
@@ -80,8 +78,8 @@ gather_new(struct worker *w, struct job *job, uint32_t unknown,
 	for (i = 0; i < job->chunk.count; i++) {
 		if ((unknown >> i & 1) == 0)
 			continue;
-		rc = claims_take(w->session->claims, BLOB_DATA, job->hash[i],
-		    err);
+		rc = claims_take(
+		    w->session->claims, BLOB_DATA, job->hash[i], err);
 		if (rc == -1)
 			return -1;
 		if (rc == 0)

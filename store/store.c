@@ -28,7 +28,8 @@ check_empty(struct backend *b, struct err *err)
 	uint64_t size;
 
 	if (backend_stat(b, "config", &size, err) == 0)
-		return err_set(err, ERR_EXISTS, "there is a repository "
+		return err_set(err, ERR_EXISTS,
+		    "there is a repository "
 		    "already");
 	if (err->class != ERR_NOT_FOUND)
 		return -1;
@@ -82,7 +83,8 @@ check_config(const json_t *json, const char *hex, struct err *err)
 	if (strcmp(format, FORMAT_NAME) != 0 || strcmp(id, hex) != 0) {
 		err_set(err, ERR_CORRUPT, "it contradicts itself");
 	} else if (version != 1 || block_bytes != STORE_BLOCK_BYTES) {
-		err_set(err, ERR_UNSUPPORTED, "format version %llu with blocks "
+		err_set(err, ERR_UNSUPPORTED,
+		    "format version %llu with blocks "
 		    "of %llu bytes is not known here",
 		    (unsigned long long)version,
 		    (unsigned long long)block_bytes);
@@ -111,7 +113,7 @@ read_config(struct store *s, struct err *err)
 			return -1;
 		err_set(err, ERR_NOT_FOUND, "this is no holdstill repository");
 		return err_hint(err, "make one with 'holdstill init --repo "
-		    "URL'");
+				     "URL'");
 	}
 	hex_encode(s->id, id, sizeof(id));
 	if (json_parse(&json, text, size, err) == 0)

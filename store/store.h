@@ -70,12 +70,12 @@ void store_lock_release(struct store_lock *lock); /* NULL is allowed. */
 typedef int store_point_fn(void *arg, const char *id);
 
 /* Visits the id of each point, any order; non-zero from fn ends it, with 0. */
-int store_points(struct store *s, store_point_fn *fn, void *arg,
-    struct err *err);
+int store_points(
+    struct store *s, store_point_fn *fn, void *arg, struct err *err);
 
 /* Reads and checks a manifest.  ERR_NOT_FOUND, ERR_CORRUPT.  Caller owns. */
-int store_manifest_read(struct manifest **out, struct store *s, const char *id,
-    struct err *err);
+int store_manifest_read(
+    struct manifest **out, struct store *s, const char *id, struct err *err);
 
 /* Removes the manifest: the point is gone, its blocks stay until prune. */
 int store_point_forget(struct store *s, const char *id, struct err *err);
@@ -139,15 +139,15 @@ struct store_chunk {
  * failure: all STORE_CHUNKS buffers are taken and the oldest is still the
  * caller's own to submit, so that a wait would never end.
  */
-int store_chunk_get(struct store_chunk **out, struct store_disk *disk,
-    struct err *err);
-int store_chunk_submit(struct store_disk *disk, struct store_chunk *chunk,
-    struct err *err);
+int store_chunk_get(
+    struct store_chunk **out, struct store_disk *disk, struct err *err);
+int store_chunk_submit(
+    struct store_disk *disk, struct store_chunk *chunk, struct err *err);
 
 /* Waits until all is written, closes the map, fills root, new_bytes and
  * stored_bytes of *out (nothing else).  Frees disk in every case. */
-int store_disk_end(struct store_disk *disk, struct manifest_disk *out,
-    struct err *err);
+int store_disk_end(
+    struct store_disk *disk, struct manifest_disk *out, struct err *err);
 /* Gives up on a disk; its session can then only be ended.  NULL allowed. */
 void store_disk_abort(struct store_disk *disk);
 
@@ -157,15 +157,15 @@ struct store_progress {
 	uint64_t new_bytes;
 	uint64_t stored_bytes;
 };
-void store_session_progress(struct store_session *session,
-    struct store_progress *out);
+void store_session_progress(
+    struct store_session *session, struct store_progress *out);
 
 /*
  * Makes the packs, then the index, then the manifest durable (R1) and gives
  * the manifest its id if it has none.  0: the point exists.  -1: it does not.
  */
-int store_session_commit(struct store_session *session, struct manifest *m,
-    struct err *err);
+int store_session_commit(
+    struct store_session *session, struct manifest *m, struct err *err);
 
 /* ---- reading a disk of a point ---- */
 
@@ -181,8 +181,8 @@ void store_reader_close(struct store_reader *r); /* NULL is allowed. */
  * offset is block-aligned; buf is borrowed for the call.  Non-zero ends the
  * read; fn must then have filled err.
  */
-typedef int store_data_fn(void *arg, uint64_t offset, const void *buf,
-    size_t size, struct err *err);
+typedef int store_data_fn(
+    void *arg, uint64_t offset, const void *buf, size_t size, struct err *err);
 
 /*
  * Streams the whole disk through fn, reading and decompressing in parallel
@@ -195,16 +195,16 @@ int store_reader_stream(struct store_reader *r, unsigned int threads,
     store_data_fn *fn, void *arg, struct err *err);
 
 /* Bytes of data blocks (not zeros) in the map. */
-int store_reader_data_bytes(struct store_reader *r, uint64_t *out,
-    struct err *err);
+int store_reader_data_bytes(
+    struct store_reader *r, uint64_t *out, struct err *err);
 
 /* ---- care ---- */
 
 struct store_damage {
-	const char *object;   /* Key of the damaged or missing object. */
-	const char *what;     /* One line. */
-	const char *point;    /* Id of a point that it hurts, or "". */
-	const char *disk;     /* Its disk, or "". */
+	const char *object; /* Key of the damaged or missing object. */
+	const char *what;   /* One line. */
+	const char *point;  /* Id of a point that it hurts, or "". */
+	const char *disk;   /* Its disk, or "". */
 };
 /* Called for each damaged object and each point it hurts. */
 typedef void store_damage_fn(void *arg, const struct store_damage *damage);

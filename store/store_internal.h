@@ -27,8 +27,8 @@ enum sync_mode {
  * objects and pack tables that are damaged are left out with a note; verify
  * names them.
  */
-int store_sync(struct store *s, enum sync_mode mode, bool rebuild,
-    struct err *err);
+int store_sync(
+    struct store *s, enum sync_mode mode, bool rebuild, struct err *err);
 
 /* Reads frames; belongs to one thread at a time. */
 struct frame_reader;
@@ -39,9 +39,9 @@ void frame_reader_free(struct frame_reader *r); /* NULL is allowed. */
 int frame_reader_fetch(struct frame_reader *r, uint8_t *out,
     const struct blob_place *place, struct err *err);
 /* ERR_CORRUPT if the blob's bytes are not those of its name. */
-int frame_reader_check(struct frame_reader *r, const uint8_t *blob,
-    size_t size, const uint8_t hash[DIGEST_BYTES],
-    const struct blob_place *place, struct err *err);
+int frame_reader_check(struct frame_reader *r, const uint8_t *blob, size_t size,
+    const uint8_t hash[DIGEST_BYTES], const struct blob_place *place,
+    struct err *err);
 
 /* Of these a newer look at the repository may make good. */
 bool store_worth_resync(const struct err *err);

@@ -43,7 +43,7 @@ drop_stale(struct sync *y, bool rebuild, struct err *err)
 	    localindex_packs(&packs, y->store->index, false, err) == -1)
 		return -1;
 	stale = rebuild || !idset_within(&y->known, &y->indexes) ||
-	    !idset_within(&packs, &y->packs);
+		!idset_within(&packs, &y->packs);
 	idset_fini(&packs);
 	if (!stale)
 		return 0;
@@ -140,8 +140,8 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 	size_t i;
 
 	idset_fini(&y->known);
-	if (localindex_packs(&y->known, y->store->index, mode == SYNC_ADOPT,
-		err) == -1)
+	if (localindex_packs(
+		&y->known, y->store->index, mode == SYNC_ADOPT, err) == -1)
 		return -1;
 	if ((y->set = calloc(1, sizeof(*y->set))) == NULL)
 		return err_no_memory(err);
@@ -157,8 +157,7 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 }
 
 int
-store_sync(struct store *s, enum sync_mode mode, bool rebuild,
-    struct err *err)
+store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
 {
 	struct sync y = { .store = s };
 	int rc = -1;

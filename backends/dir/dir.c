@@ -28,7 +28,7 @@ dir_error(struct err *err, int errnum, const char *what, const char *path)
 	err_errno(err, errnum, "cannot %s '%s'", what, path);
 	if (err->class == ERR_NO_SPACE)
 		err_hint(err, "free space on the repository's file system, or "
-		    "forget points and run 'holdstill prune'");
+			      "forget points and run 'holdstill prune'");
 	return -1;
 }
 
@@ -65,8 +65,8 @@ check_root(const char *root, enum backend_open_mode mode, struct err *err)
 		return dir_check_foreign(root, err);
 	}
 	if (stat(root, &st) == -1)
-		return err_errno(err, errno, "cannot open repository '%s'",
-		    root);
+		return err_errno(
+		    err, errno, "cannot open repository '%s'", root);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ERR_NOT_FOUND, "'%s' is no folder", root);
 	return 0;
@@ -138,7 +138,7 @@ sync_folders(const struct dir_backend *d, const char *path, bool to_root,
 	if (folder == NULL)
 		return err_no_memory(err);
 	while (rc == 0 && strlen(folder) > strlen(d->root) &&
-	    (slash = strrchr(folder, '/')) != NULL) {
+	       (slash = strrchr(folder, '/')) != NULL) {
 		*slash = '\0';
 		rc = io_sync_dir(folder, err);
 		if (!to_root)
@@ -164,8 +164,8 @@ rename_new(const char *from, const char *to)
 }
 
 static int
-place(struct dir_backend *d, const char *tmp, const char *path,
-    const char *key, struct err *err)
+place(struct dir_backend *d, const char *tmp, const char *path, const char *key,
+    struct err *err)
 {
 	char *folder;
 	int rc = rename_new(tmp, path);
@@ -182,8 +182,10 @@ place(struct dir_backend *d, const char *tmp, const char *path,
 	}
 	if (rc == -1) {
 		if (errno == EEXIST)
-			return err_set(err, ERR_EXISTS, "object '%s' exists "
-			    "already", key);
+			return err_set(err, ERR_EXISTS,
+			    "object '%s' exists "
+			    "already",
+			    key);
 		return dir_error(err, errno, "write object", path);
 	}
 	/* To the root: another put may have made a folder a moment ago. */
@@ -242,8 +244,8 @@ static int
 no_object(struct err *err, int errnum, const char *key)
 {
 	if (errnum == ENOENT || errnum == ENOTDIR || errnum == EISDIR)
-		return err_set(err, ERR_NOT_FOUND, "object '%s' does not exist",
-		    key);
+		return err_set(
+		    err, ERR_NOT_FOUND, "object '%s' does not exist", key);
 	return err_errno(err, errnum, "cannot read object '%s'", key);
 }
 
@@ -275,8 +277,8 @@ dir_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 }
 
 static int
-dir_stat(struct backend *b, const char *key, uint64_t *out_size,
-    struct err *err)
+dir_stat(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err)
 {
 	char *path = io_path(dir_of(b)->root, key);
 	struct stat st;

@@ -123,8 +123,8 @@ walk_folder(struct walk *w, const char *folder, struct err *err)
 	if (names_read(&names, path, err) == -1)
 		goto out;
 	for (i = 0, rc = 0; i < names.count && rc == 0 && !w->stopped; i++) {
-		key = folder[0] == '\0' ? strdup(names.name[i]) :
-					  io_path(folder, names.name[i]);
+		key = folder[0] == '\0' ? strdup(names.name[i])
+					: io_path(folder, names.name[i]);
 		if (key == NULL)
 			rc = err_no_memory(err);
 		else if (backend_key_valid(key))
@@ -138,8 +138,8 @@ out:
 }
 
 int
-dir_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
-    void *arg, struct err *err)
+dir_list(struct backend *b, const char *prefix, backend_visit_fn *fn, void *arg,
+    struct err *err)
 {
 	struct walk w = {
 		.root = ((struct dir_backend *)b)->root,
@@ -169,8 +169,10 @@ dir_check_foreign(const char *root, struct err *err)
 		if (!backend_key_valid(names.name[i]) &&
 		    strcmp(names.name[i], "tmp") != 0 &&
 		    strcmp(names.name[i], "lost+found") != 0)
-			rc = err_set(err, ERR_EXISTS, "folder '%s' holds other "
-			    "files, for example '%s'", root, names.name[i]);
+			rc = err_set(err, ERR_EXISTS,
+			    "folder '%s' holds other "
+			    "files, for example '%s'",
+			    root, names.name[i]);
 	}
 	names_fini(&names);
 	return rc;

@@ -52,7 +52,7 @@ left_behind(const char *path, const char *name)
 		break;
 	}
 	return stat(path, &st) == 0 &&
-	    st.st_mtime + FOREIGN_AGE_SECONDS < time(NULL);
+	       st.st_mtime + FOREIGN_AGE_SECONDS < time(NULL);
 }
 
 void

@@ -66,9 +66,9 @@ mem_open(struct backend **out, const char *url, enum backend_open_mode mode,
 	struct mem_store *s;
 
 	if ((s = find_store(name, mode == BACKEND_CREATE)) == NULL) {
-		return mode == BACKEND_CREATE ?
-		    err_no_memory(err) :
-		    err_set(err, ERR_NOT_FOUND, "'%s' does not exist", url);
+		return mode == BACKEND_CREATE ? err_no_memory(err)
+					      : err_set(err, ERR_NOT_FOUND,
+						    "'%s' does not exist", url);
 	}
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		return err_no_memory(err);
@@ -146,8 +146,8 @@ mem_put(struct backend *b, const char *key, const void *buf, size_t size,
 	pthread_mutex_lock(&s->lock);
 	link = find_link(s, key);
 	if (*link != NULL && strcmp((*link)->key, key) == 0) {
-		rc = err_set(err, ERR_EXISTS, "object '%s' exists already",
-		    key);
+		rc =
+		    err_set(err, ERR_EXISTS, "object '%s' exists already", key);
 	} else {
 		o->next = *link;
 		*link = o;
@@ -168,8 +168,8 @@ mem_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 
 	pthread_mutex_lock(&s->lock);
 	if ((o = find_object(s, key)) == NULL)
-		rc = err_set(err, ERR_NOT_FOUND, "object '%s' does not exist",
-		    key);
+		rc = err_set(
+		    err, ERR_NOT_FOUND, "object '%s' does not exist", key);
 	else if (offset > o->size || size > o->size - offset)
 		rc = err_set(err, ERR_CORRUPT, "object '%s' is too short", key);
 	else if (size > 0)
@@ -179,8 +179,8 @@ mem_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 }
 
 static int
-mem_stat(struct backend *b, const char *key, uint64_t *out_size,
-    struct err *err)
+mem_stat(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err)
 {
 	struct mem_store *s = store_of(b);
 	struct object *o;
@@ -188,8 +188,8 @@ mem_stat(struct backend *b, const char *key, uint64_t *out_size,
 
 	pthread_mutex_lock(&s->lock);
 	if ((o = find_object(s, key)) == NULL)
-		rc = err_set(err, ERR_NOT_FOUND, "object '%s' does not exist",
-		    key);
+		rc = err_set(
+		    err, ERR_NOT_FOUND, "object '%s' does not exist", key);
 	else
 		*out_size = o->size;
 	pthread_mutex_unlock(&s->lock);
@@ -236,8 +236,8 @@ next_object(struct mem_store *s, const char *prefix,
 }
 
 static int
-mem_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
-    void *arg, struct err *err)
+mem_list(struct backend *b, const char *prefix, backend_visit_fn *fn, void *arg,
+    struct err *err)
 {
 	char key[BACKEND_KEY_MAX + 1] = "";
 	uint64_t size;

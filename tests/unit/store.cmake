@@ -2,3 +2,4 @@
 add_library(hs_store_rig STATIC ${CMAKE_CURRENT_LIST_DIR}/store_rig.c)
 target_link_libraries(hs_store_rig PUBLIC hs_store PkgConfig::CMOCKA)
 hs_unit_test(test_session hs_store_rig)
+hs_unit_test(test_care hs_store_rig)

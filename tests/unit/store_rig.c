@@ -52,7 +52,11 @@ rig_init(struct rig *rig, const char *kind)
 	memset(rig, 0, sizeof(*rig));
 	log_set_level(LOG_ERROR);
 	wrap_fault_init(&rig->fault);
-	strcpy(rig->root, "/tmp/holdstill-test-XXXXXX");
+	/* In memory where the test does not ask for a real disk. */
+	snprintf(rig->root, sizeof(rig->root), "%s/holdstill-test-XXXXXX",
+	    strcmp(kind, "mem") == 0 && access("/dev/shm", W_OK) == 0
+		? "/dev/shm"
+		: "/tmp");
 	assert_non_null(mkdtemp(rig->root));
 	snprintf(rig->cache, sizeof(rig->cache), "%.200s/cache", rig->root);
 	if (strcmp(kind, "mem") == 0)
@@ -86,7 +90,7 @@ void
 image_init(struct image *im, uint64_t size)
 {
 	uint64_t padded = (size + STORE_BLOCK_BYTES - 1) / STORE_BLOCK_BYTES *
-	    STORE_BLOCK_BYTES;
+			  STORE_BLOCK_BYTES;
 
 	im->size = size;
 	im->bytes = calloc(1, padded + 1);
@@ -107,8 +111,8 @@ image_copy(struct image *out, const struct image *im)
 }
 
 void
-image_fill(struct image *im, uint64_t offset, uint64_t size,
-    unsigned int seed, bool compressible)
+image_fill(struct image *im, uint64_t offset, uint64_t size, unsigned int seed,
+    bool compressible)
 {
 	uint64_t i, v = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 
@@ -117,7 +121,7 @@ image_fill(struct image *im, uint64_t offset, uint64_t size,
 		v ^= v >> 7;
 		v ^= v << 17;
 		im->bytes[i] =
-		    compressible ? (uint8_t)"abcd"[v >> 20 & 3] : (uint8_t)v;
+		    compressible ? (uint8_t) "abcd"[v >> 20 & 3] : (uint8_t)v;
 	}
 }
 
@@ -144,8 +148,8 @@ feed_room(struct feeder *f)
 		f->chunk->zero_bytes > 0) &&
 	    feed_flush(f) == -1)
 		return -1;
-	return f->chunk != NULL ? 0 :
-				  store_chunk_get(&f->chunk, f->disk, f->err);
+	return f->chunk != NULL ? 0
+				: store_chunk_get(&f->chunk, f->disk, f->err);
 }
 
 static bool
@@ -185,9 +189,9 @@ differs(const struct image *im, const struct image *base, uint64_t at)
 	if (base == NULL)
 		return true;
 	if (end > base->size || end > im->size)
-		return at >= base->size ?
-		    !all_zero(im->bytes + at, STORE_BLOCK_BYTES) :
-		    true;
+		return at >= base->size
+			   ? !all_zero(im->bytes + at, STORE_BLOCK_BYTES)
+			   : true;
 	return memcmp(im->bytes + at, base->bytes + at, STORE_BLOCK_BYTES) != 0;
 }
 
@@ -263,6 +267,20 @@ out:
 	return rc;
 }
 
+uint64_t
+rig_verify(struct store *s, struct store_verify_result *result)
+{
+	struct store_verify_options options = { .threads = 2 };
+	struct store_verify_result own;
+	struct err err = ERR_INIT;
+
+	if (result == NULL)
+		result = &own;
+	if (store_verify(s, &options, NULL, NULL, result, &err) == -1)
+		fail_msg("verify: %s", err.text);
+	return result->damaged_objects + result->damaged_points;
+}
+
 struct sink {
 	struct image *im;
 	pthread_mutex_t lock;
@@ -270,8 +288,7 @@ struct sink {
 };
 
 static int
-take(void *arg, uint64_t offset, const void *buf, size_t size,
-    struct err *err)
+take(void *arg, uint64_t offset, const void *buf, size_t size, struct err *err)
 {
 	struct sink *k = arg;
 	uint64_t at;
@@ -308,9 +325,9 @@ rig_read(struct store *s, const struct manifest *m, struct image *out,
 		assert_true(k.seen[i] <= 1);
 		if (k.seen[i])
 			counted += out->size - i * STORE_BLOCK_BYTES <
-				STORE_BLOCK_BYTES ?
-			    out->size - i * STORE_BLOCK_BYTES :
-			    STORE_BLOCK_BYTES;
+					   STORE_BLOCK_BYTES
+				       ? out->size - i * STORE_BLOCK_BYTES
+				       : STORE_BLOCK_BYTES;
 	}
 	if (rc == 0)
 		assert_int_equal(counted, data);

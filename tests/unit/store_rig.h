@@ -12,7 +12,7 @@
 struct rig {
 	char url[256];
 	char cache[256]; /* A folder, removed with the rig. */
-	char root[256];	 /* Holds repository and cache. */
+	char root[256];  /* Holds repository and cache. */
 	struct wrap_fault fault;
 	struct store *store;
 };
@@ -54,7 +54,8 @@ int rig_read(struct store *s, const struct manifest *m, struct image *out,
 void rig_expect(
     struct store *s, const struct manifest *m, const struct image *im);
 
-/* Calls verify: number of damaged objects; fails the test if it cannot. */
+/* Damaged objects and points that verify finds; fails the test if it cannot.
+ * result may be NULL. */
 uint64_t rig_verify(struct store *s, struct store_verify_result *result);
 
 /* All keys with a prefix. */

@@ -164,8 +164,8 @@ test_session_scattered_changes_cost_little(void **state)
 	rig_keys(&rig, before, "");
 	image_copy(&changed, &im);
 	for (i = 0; i < 100; i++)
-		image_fill(&changed, (i * 81 + 5) * BLOCK + 4096, 4096, i,
-		    false);
+		image_fill(
+		    &changed, (i * 81 + 5) * BLOCK + 4096, 4096, i, false);
 	n = backup(&changed, m, &im);
 	rig_keys(&rig, after, "");
 	assert_int_equal(n->disks[0].new_bytes, 100 * BLOCK);
@@ -247,8 +247,9 @@ test_session_cache_is_rebuilt_when_garbled(void **state)
 static void
 test_session_interrupted_blocks_are_known_afterwards(void **state)
 {
-	struct wrap_fault_plan plan = { .ops = WRAP_FAULT_PUT, .fail_at = 2,
-		.class = ERR_IO };
+	struct wrap_fault_plan plan = {
+		.ops = WRAP_FAULT_PUT, .fail_at = 2, .class = ERR_IO
+	};
 	struct err err = ERR_INIT;
 	struct manifest *m = NULL;
 	struct image im;
@@ -302,8 +303,8 @@ test_session_two_at_once(void **state)
 	for (i = 0; i < 2; i++) {
 		image_init(&r[i].im, 40 * MIB);
 		image_fill(&r[i].im, 0, 20 * MIB, 5, false);
-		image_fill(&r[i].im, 20 * MIB, 20 * MIB, 6 + (unsigned int)i,
-		    false);
+		image_fill(
+		    &r[i].im, 20 * MIB, 20 * MIB, 6 + (unsigned int)i, false);
 		r[i].m = NULL;
 		r[i].cache = i == 0 ? rig.cache : other;
 		assert_int_equal(pthread_create(&t[i], NULL, race, &r[i]), 0);
@@ -336,8 +337,8 @@ test_session_chunks_may_come_out_of_order(void **state)
 	image_fill(&im, 0, d.size_bytes, 4, false);
 	assert_int_equal(
 	    store_session_begin(&session, rig.store, &options, &err), 0);
-	assert_int_equal(store_disk_begin(&disk, session, d.size_bytes, NULL, 0,
-	    &err), 0);
+	assert_int_equal(
+	    store_disk_begin(&disk, session, d.size_bytes, NULL, 0, &err), 0);
 	for (i = 0; i < 8; i++) {
 		assert_int_equal(store_chunk_get(&held[i], disk, &err), 0);
 		held[i]->offset[0] = (uint64_t)i * 8 * BLOCK;
@@ -359,7 +360,7 @@ test_session_chunks_may_come_out_of_order(void **state)
 	image_fini(&im);
 }
 
-#define ON(kind, test)                                                         \
+#define ON(kind, test) \
 	cmocka_unit_test_setup_teardown(test, setup_##kind, teardown)
 
 int

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Used blobs of wasteful packs, copied into new packs and checked. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "store/prune.h"
+
+struct copier {
+	struct prune *prune;
+	struct frame_reader *frames;
+	struct frame_codec *codec;
+	uint8_t *raw, *out;              /* FRAME_RAW_MAX bytes each. */
+	struct pack *pack[BLOB_MAP + 1]; /* Being filled, one a type. */
+};
+
+int
+prune_flush_index(struct prune *p, struct err *err)
+{
+	uint8_t id[OBJECT_ID_BYTES];
+	int rc = 0;
+
+	if (p->set->count > 0)
+		rc = index_put(p->store->backend, p->set, id, err);
+	index_set_fini(p->set);
+	return rc;
+}
+
+int
+prune_gather(struct prune *p, const uint8_t id[OBJECT_ID_BYTES], uint64_t size,
+    struct pack_table *table, struct err *err)
+{
+	index_set_add(p->set, id, size, table);
+	return index_set_full(p->set) ? prune_flush_index(p, err) : 0;
+}
+
+static int
+put_pack(struct copier *c, enum blob_type type, struct err *err)
+{
+	struct pack *pack = c->pack[type];
+	char key[OBJECT_KEY_SIZE];
+	int rc = -1;
+
+	if (pack == NULL)
+		return 0;
+	c->pack[type] = NULL;
+	if (pack_finish(pack, err) == 0 &&
+	    backend_put(c->prune->store->backend,
+		object_key(key, OBJECT_PACK, pack->id), pack->data, pack->size,
+		err) == 0)
+		rc = prune_gather(
+		    c->prune, pack->id, pack->size, &pack->table, err);
+	pack_free(pack);
+	return rc;
+}
+
+/* Checks the used blobs of a frame and moves them to its front. */
+static uint32_t
+pick_used(struct copier *c, size_t pack, const struct pack_table *t,
+    const struct pack_frame *f, struct pack_blob *picked, struct err *err)
+{
+	struct blob_place place = { .frame_offset = f->offset };
+	const struct pack_blob *b;
+	uint32_t i, n = 0, at = 0;
+
+	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
+	for (i = 0; i < f->blob_count; i++) {
+		b = &t->blobs[f->first_blob + i];
+		if (!marks_has(&c->prune->marks, pack, f->first_blob + i))
+			continue;
+		if (frame_reader_check(c->frames, c->raw + b->offset, b->size,
+			b->hash, &place, err) == -1)
+			return 0;
+		memmove(c->raw + at, c->raw + b->offset, b->size);
+		picked[n] = *b;
+		picked[n++].offset = at;
+		at += b->size;
+	}
+	return n;
+}
+
+static int
+store_picked(struct copier *c, const struct pack_blob *picked, uint32_t count,
+    struct err *err)
+{
+	const struct pack_blob *last = &picked[count - 1];
+	size_t raw = (size_t)last->offset + last->size, stored = raw;
+	enum blob_type type = picked[0].type;
+	enum frame_coding coding;
+
+	coding = frame_compress(c->codec, c->out, &stored, c->raw, raw);
+	if (c->pack[type] == NULL && pack_new(&c->pack[type], err) == -1)
+		return -1;
+	if (pack_add_frame(c->pack[type], coding,
+		coding == FRAME_RAW ? c->raw : c->out, stored, raw, picked,
+		count, err) == -1)
+		return -1;
+	return pack_full(c->pack[type]) ? put_pack(c, type, err) : 0;
+}
+
+static int
+copy_frame(struct copier *c, size_t pack, const struct pack_table *t,
+    const struct pack_frame *f, struct err *err)
+{
+	struct blob_place place = { .frame_offset = f->offset,
+		.stored_size = f->stored_size,
+		.raw_size = f->raw_size,
+		.coding = f->coding };
+	struct pack_blob *picked;
+	uint32_t i, n;
+	int rc = -1;
+
+	for (i = 0; i < f->blob_count; i++) {
+		if (marks_has(&c->prune->marks, pack, f->first_blob + i))
+			break;
+	}
+	if (i == f->blob_count)
+		return 0;
+	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
+	if ((picked = calloc(f->blob_count, sizeof(*picked))) == NULL)
+		return err_no_memory(err);
+	if (frame_reader_fetch(c->frames, c->raw, &place, err) == 0 &&
+	    (n = pick_used(c, pack, t, f, picked, err)) > 0)
+		rc = store_picked(c, picked, n, err);
+	free(picked);
+	return rc;
+}
+
+static int
+copy_pack(struct copier *c, size_t pack, struct err *err)
+{
+	struct pack_table t;
+	uint64_t size;
+	uint32_t i;
+	int rc = 0;
+
+	if (pack_read_table(&t, &size, c->prune->store->backend,
+		c->prune->packs.ids[pack], err) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < t.frame_count; i++)
+		rc = copy_frame(c, pack, &t, &t.frames[i], err);
+	pack_table_fini(&t);
+	return rc;
+}
+
+static int
+copy_all(struct copier *c, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < c->prune->packs.count; i++) {
+		if (c->prune->pack[i].action == PRUNE_REWRITE &&
+		    copy_pack(c, i, err) == -1)
+			return -1;
+	}
+	if (put_pack(c, BLOB_DATA, err) == -1)
+		return -1;
+	return put_pack(c, BLOB_MAP, err);
+}
+
+int
+prune_rewrite(struct prune *p, struct err *err)
+{
+	struct copier c = { .prune = p };
+	int rc = -1;
+
+	c.codec = frame_codec_new();
+	c.raw = malloc(FRAME_RAW_MAX);
+	c.out = malloc(FRAME_RAW_MAX);
+	if (c.codec == NULL || c.raw == NULL || c.out == NULL)
+		err_no_memory(err);
+	else if (frame_reader_new(&c.frames, p->store, err) == 0)
+		rc = copy_all(&c, err);
+	frame_reader_free(c.frames);
+	frame_codec_free(c.codec);
+	pack_free(c.pack[BLOB_DATA]);
+	pack_free(c.pack[BLOB_MAP]);
+	free(c.raw);
+	free(c.out);
+	return rc;
+}

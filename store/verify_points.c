@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which points a damaged or missing object hurts. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/verify_internal.h"
+
+#define TOLD_MAX 32u
+
+/* One disk of one point; objects that were told of for it. */
+struct teller {
+	struct verify *verify;
+	const char *point;
+	const char *disk;
+	uint8_t told[TOLD_MAX][OBJECT_ID_BYTES];
+	unsigned int told_count;
+	bool hurt;
+};
+
+typedef int point_fn(
+    struct verify *v, const char *id, struct manifest *m, struct err *err);
+
+/* Reads each manifest; one that is damaged is told of as object and point. */
+static int
+each_point(struct verify *v, bool tell, point_fn *fn, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE], id[HEXID_SIZE];
+	struct store_damage damage = { .object = key, .disk = "" };
+	struct manifest *m;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < v->points.count; i++) {
+		hex_encode(id, v->points.ids[i], OBJECT_ID_BYTES);
+		if (store_manifest_read(&m, v->store, id, err) == 0) {
+			rc = fn(v, id, m, err);
+			manifest_free(m);
+			continue;
+		}
+		if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
+			return -1;
+		object_key(key, OBJECT_MANIFEST, v->points.ids[i]);
+		damage.what = err->text;
+		damage.point = id;
+		if (tell) {
+			v->result->damaged_objects++;
+			v->result->damaged_points++;
+			if (v->fn != NULL)
+				v->fn(v->arg, &damage);
+		}
+		err_clear(err);
+	}
+	return rc;
+}
+
+static int
+note_hurt(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
+    const struct blob_place *place, const struct err *why, struct err *err)
+{
+	(void)type;
+	(void)hash;
+	(void)err;
+	if (place == NULL || why != NULL)
+		((struct verify *)arg)->hurt = true;
+	return 0;
+}
+
+static int
+mark_point(
+    struct verify *v, const char *id, struct manifest *m, struct err *err)
+{
+	struct walk w = {
+		.store = v->store, .marks = &v->marks, .fn = note_hurt, .arg = v
+	};
+	size_t i;
+
+	(void)id;
+	v->result->points_checked++;
+	v->result->objects_checked++;
+	for (i = 0; i < m->disk_count; i++) {
+		if (walk_disk(&w, &m->disks[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+verify_mark_points(struct verify *v, struct err *err)
+{
+	return each_point(v, true, mark_point, err);
+}
+
+static void
+tell(struct teller *t, const uint8_t *pack, const char *what)
+{
+	static const uint8_t unknown[OBJECT_ID_BYTES];
+	const uint8_t *id = pack == NULL ? unknown : pack;
+	struct store_damage damage = { .point = t->point, .disk = t->disk };
+	char key[OBJECT_KEY_SIZE];
+	unsigned int i;
+
+	t->hurt = true;
+	for (i = 0; i < t->told_count; i++) {
+		if (memcmp(t->told[i], id, OBJECT_ID_BYTES) == 0)
+			return;
+	}
+	if (t->told_count == TOLD_MAX)
+		return;
+	memcpy(t->told[t->told_count++], id, OBJECT_ID_BYTES);
+	damage.object =
+	    pack == NULL ? "packs/" : object_key(key, OBJECT_PACK, pack);
+	damage.what = what;
+	if (t->verify->fn != NULL)
+		t->verify->fn(t->verify->arg, &damage);
+}
+
+static void
+tell_missing(struct teller *t, enum blob_type type, const uint8_t *hash)
+{
+	const struct verify *v = t->verify;
+	size_t i;
+
+	for (i = 0; i < v->lost_count; i++) {
+		if (v->lost[i].type == type &&
+		    memcmp(v->lost[i].hash, hash, DIGEST_BYTES) == 0) {
+			tell(t, v->lost[i].pack, "the pack is missing");
+			return;
+		}
+	}
+	tell(t, NULL, "no readable pack holds a block of the disk");
+}
+
+static bool
+is_bad(const struct verify *v, const struct blob_place *place)
+{
+	size_t i;
+
+	for (i = 0; i < v->bad_count; i++) {
+		if (memcmp(v->bad[i].pack, place->pack, OBJECT_ID_BYTES) == 0 &&
+		    (v->bad[i].frame_offset == 0 ||
+			v->bad[i].frame_offset == place->frame_offset))
+			return true;
+	}
+	return false;
+}
+
+static int
+tell_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
+    const struct blob_place *place, const struct err *why, struct err *err)
+{
+	struct teller *t = arg;
+
+	(void)err;
+	if (place == NULL)
+		tell_missing(t, type, hash);
+	else if (why != NULL)
+		tell(t, place->pack, why->text);
+	else if (is_bad(t->verify, place))
+		tell(t, place->pack,
+		    type == BLOB_MAP ? "a piece of the disk's map is damaged"
+				     : "blocks of the disk are damaged");
+	return 0;
+}
+
+static int
+tell_point(
+    struct verify *v, const char *id, struct manifest *m, struct err *err)
+{
+	struct teller t = { .verify = v, .point = id };
+	struct walk w = { .store = v->store, .fn = tell_blob, .arg = &t };
+	size_t i;
+
+	for (i = 0; i < m->disk_count; i++) {
+		t.disk = m->disks[i].target;
+		t.told_count = 0;
+		if (walk_disk(&w, &m->disks[i], err) == -1)
+			return -1;
+	}
+	v->result->damaged_points += t.hurt;
+	return 0;
+}
+
+int
+verify_tell_points(struct verify *v, struct err *err)
+{
+	return each_point(v, false, tell_point, err);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every blob of a disk. */
+#include "store/walk.h"
+
+#include <string.h>
+
+#include "common/err.h"
+
+/* 1: new to the marks, or there are none. */
+static int
+is_new(struct walk *w, const struct blob_place *place, struct err *err)
+{
+	int rc;
+
+	if (w->marks == NULL)
+		return 1;
+	rc = marks_set(w->marks, place, err);
+	return rc == -1 ? -1 : !rc;
+}
+
+static int
+enter(void *arg, const uint8_t hash[DIGEST_BYTES], unsigned int level,
+    uint64_t first_block, struct err *err)
+{
+	struct walk *w = arg;
+	int rc;
+
+	(void)level;
+	(void)first_block;
+	memcpy(w->piece, hash, DIGEST_BYTES);
+	w->piece_lost = true;
+	rc = localindex_find(
+	    w->store->index, BLOB_MAP, hash, &w->piece_place, err);
+	if (rc != 1)
+		return rc == -1 ? -1 : 1; /* The read says what is wrong. */
+	w->piece_lost = false;
+	rc = is_new(w, &w->piece_place, err);
+	if (rc != 1)
+		return rc;
+	if (w->fn(w->arg, BLOB_MAP, hash, &w->piece_place, NULL, err) == -1)
+		return -1;
+	return 1;
+}
+
+static int
+check_entry(struct walk *w, struct localindex_view *v, const uint8_t *hash,
+    struct err *err)
+{
+	struct blob_place place;
+	int rc = localindex_view_find(v, BLOB_DATA, hash, &place, NULL, err);
+
+	if (rc == -1)
+		return -1;
+	if (rc == 1 && place.size != STORE_BLOCK_BYTES)
+		rc = 0;
+	if (rc == 0)
+		return w->fn(w->arg, BLOB_DATA, hash, NULL, NULL, err);
+	if ((rc = is_new(w, &place, err)) != 1)
+		return rc;
+	return w->fn(w->arg, BLOB_DATA, hash, &place, NULL, err);
+}
+
+static int
+check_leaf(struct walk *w, const uint8_t (*entries)[DIGEST_BYTES],
+    unsigned int count, struct err *err)
+{
+	struct localindex_view v;
+	unsigned int i;
+	int rc = 0;
+
+	if (localindex_view_begin(&v, w->store->index, err) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < count; i++) {
+		if (!digest_is_zero(entries[i]))
+			rc = check_entry(w, &v, entries[i], err);
+	}
+	localindex_view_end(&v);
+	return rc;
+}
+
+/* A piece that cannot be read is told to the caller, who may go on. */
+static int
+tell_piece(struct walk *w, struct err *err)
+{
+	struct err why = *err;
+
+	if (!store_worth_resync(&why))
+		return -1;
+	err_clear(err);
+	return w->fn(w->arg, BLOB_MAP, w->piece,
+	    w->piece_lost ? NULL : &w->piece_place, &why, err);
+}
+
+static int
+walk_pieces(struct walk *w, struct piece_reader *pieces,
+    const struct manifest_disk *disk, struct err *err)
+{
+	const uint8_t(*entries)[DIGEST_BYTES];
+	struct map_cursor c;
+	unsigned int count;
+	uint64_t first;
+	int rc;
+
+	map_cursor_init(&c, pieces, disk->root, disk->size_bytes);
+	c.enter = enter;
+	c.arg = w;
+	while ((rc = map_cursor_next(&c, &first, &entries, &count, err)) != 0) {
+		if (rc == -1 ? tell_piece(w, err) == -1
+			     : check_leaf(w, entries, count, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+walk_disk(struct walk *w, const struct manifest_disk *disk, struct err *err)
+{
+	struct piece_reader *pieces;
+	int rc;
+
+	if (piece_reader_new(&pieces, w->store, err) == -1)
+		return -1;
+	piece_reader_trust_index(pieces);
+	rc = walk_pieces(w, pieces, disk, err);
+	piece_reader_free(pieces);
+	return rc;
+}
