@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,7 +27,9 @@ struct buffer {
 
 struct channel {
 	pthread_mutex_t lock;
-	unsigned int references; /* libvirt's two callbacks. */
+	/* One for each of libvirt's two callbacks and one for whoever is
+	 * inside, who may have to let go of the others. */
+	atomic_uint references;
 	virStreamPtr stream;
 	int fd; /* Our end of the socket pair. */
 	int watch;
@@ -57,13 +60,23 @@ static void
 drop_reference(void *arg)
 {
 	struct channel *c = arg;
-	bool last;
 
-	pthread_mutex_lock(&c->lock);
-	last = --c->references == 0;
-	pthread_mutex_unlock(&c->lock);
-	if (last)
+	if (atomic_fetch_sub(&c->references, 1) == 1)
 		channel_free(c);
+}
+
+static void
+enter(struct channel *c)
+{
+	atomic_fetch_add(&c->references, 1);
+	pthread_mutex_lock(&c->lock);
+}
+
+static void
+leave(struct channel *c)
+{
+	pthread_mutex_unlock(&c->lock);
+	drop_reference(c);
 }
 
 /* What either end is to be watched for now. */
@@ -88,7 +101,9 @@ static void
 channel_close(struct channel *c)
 {
 	c->closed = true;
+	/* The remote driver never calls a stream's own free function. */
 	virStreamEventRemoveCallback(c->stream);
+	drop_reference(c);
 	virEventRemoveHandle(c->watch);
 	/* At once: the other side waits for end of file, not for libvirt. */
 	shutdown(c->fd, SHUT_RDWR);
@@ -168,7 +183,7 @@ on_fd(int watch, int fd, int events, void *arg)
 
 	(void)watch;
 	(void)fd;
-	pthread_mutex_lock(&c->lock);
+	enter(c);
 	if (!c->closed) {
 		if ((events & VIR_EVENT_HANDLE_WRITABLE) &&
 		    !is_empty(&c->from_guest))
@@ -178,7 +193,7 @@ on_fd(int watch, int fd, int events, void *arg)
 			read_fd(c);
 		settle(c);
 	}
-	pthread_mutex_unlock(&c->lock);
+	leave(c);
 }
 
 static void
@@ -187,7 +202,7 @@ on_stream(virStreamPtr stream, int events, void *arg)
 	struct channel *c = arg;
 
 	(void)stream;
-	pthread_mutex_lock(&c->lock);
+	enter(c);
 	if (!c->closed) {
 		if ((events & VIR_STREAM_EVENT_WRITABLE) &&
 		    !is_empty(&c->to_guest))
@@ -197,7 +212,7 @@ on_stream(virStreamPtr stream, int events, void *arg)
 			read_stream(c);
 		settle(c);
 	}
-	pthread_mutex_unlock(&c->lock);
+	leave(c);
 }
 
 static const xmlNode *
@@ -254,36 +269,33 @@ channel_new(struct domain *d, int fd)
 	return c;
 }
 
-/* Hands the channel to the event thread; until both callbacks are in place
- * the lock keeps it from being used. */
+/*
+ * Hands the channel to the event thread, also when that fails; until both
+ * callbacks are in place the lock keeps it from being used.
+ */
 static int
 channel_start(struct channel *c, struct err *err)
 {
 	int rc = -1;
-	bool orphan = false;
 
-	pthread_mutex_lock(&c->lock);
+	enter(c);
 	c->watch = virEventAddHandle(c->fd, 0, on_fd, c, drop_reference);
 	if (c->watch < 0) {
 		domain_err(err, "cannot watch the channel");
-		orphan = true;
 		goto out;
 	}
-	c->references = 2;
-	if (virStreamEventAddCallback(c->stream, 0, on_stream, c,
-		drop_reference) < 0) {
+	atomic_fetch_add(&c->references, 1);
+	if (virStreamEventAddCallback(c->stream, 0, on_stream, c, NULL) < 0) {
 		domain_err(err, "cannot watch the channel");
 		c->closed = true;
-		c->references = 1;
 		virEventRemoveHandle(c->watch);
 		goto out;
 	}
+	atomic_fetch_add(&c->references, 1);
 	update_watches(c);
 	rc = 0;
 out:
-	pthread_mutex_unlock(&c->lock);
-	if (orphan)
-		channel_free(c);
+	leave(c);
 	return rc;
 }
 
