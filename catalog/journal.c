@@ -154,7 +154,7 @@ leftovers_add(struct leftovers *list, sqlite3_stmt *row, struct err *err)
 	struct journal_effect *grown, *effect;
 	int kind = sqlite3_column_int(row, 2);
 
-	if (kind < JOURNAL_FREEZE || kind > JOURNAL_FILE)
+	if (kind < JOURNAL_FREEZE || kind > JOURNAL_DIR)
 		return err_set(
 		    err, ERR_CORRUPT, "effect journal: unknown kind %d", kind);
 	if (list->count == list->room) {

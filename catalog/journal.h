@@ -18,14 +18,12 @@
 struct err;
 struct journal;
 
+/* The numbers are stored; a new kind goes to the end. */
 enum journal_kind {
-	JOURNAL_FREEZE,	    /* subject: session; the lease ends it anyway. */
-	JOURNAL_JOB,	    /* subject: socket path of the backup job. */
-	JOURNAL_CHECKPOINT, /* subject: checkpoint name; provisional. */
-	JOURNAL_SCRATCH,    /* subject: path of a file. */
-	JOURNAL_DIR,	    /* subject: path of a folder of ours. */
-	JOURNAL_DOMAIN,	    /* subject: UUID of a domain being defined. */
-	JOURNAL_FILE,	    /* subject: path of an unfinished restore. */
+	JOURNAL_FREEZE = 1,	/* subject: who froze; see manifest.h. */
+	JOURNAL_JOB = 2,	/* subject: socket path of the backup job. */
+	JOURNAL_CHECKPOINT = 3, /* subject: checkpoint name; provisional. */
+	JOURNAL_DIR = 4,	/* subject: path of a run's scratch folder. */
 };
 
 struct journal_effect {

@@ -95,7 +95,7 @@ localindex_view_find(struct localindex_view *v, enum blob_type type,
     const uint8_t hash[DIGEST_BYTES], struct blob_place *out, bool *trusted,
     struct err *err)
 {
-	uint8_t bytes[KEY_BYTES];
+	uint8_t bytes[KEY_BYTES] = { 0 };
 	MDB_val key = val(bytes, sizeof(bytes)), value;
 	int code;
 

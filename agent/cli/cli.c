@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, help, errors and exit codes. */
+#include "agent/cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/options.h"
+#include "agent/cli/progress.h"
+#include "agent/cli/suggest.h"
+#include "agent/config/config.h"
+#include "common/cancel.h"
+#include "common/err.h"
+#include "common/json/json.h"
+#include "common/log.h"
+
+#define DEFAULT_REPOSITORY "/var/lib/holdstill/repo"
+#define DEFAULT_STATE_DIR "/var/lib/holdstill"
+
+/* In the order in which a newcomer meets them. */
+static const struct cli_command *const commands[] = {
+	&cmd_init,
+	&cmd_backup,
+	&cmd_list,
+	&cmd_show,
+	&cmd_restore,
+	&cmd_verify,
+	&cmd_forget,
+	&cmd_prune,
+	&cmd_run,
+	&cmd_guest,
+	&cmd_catalog,
+	&cmd_recover,
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void
+print_usage(void)
+{
+	size_t i;
+
+	printf("usage: holdstill [OPTIONS] COMMAND ...\n\n"
+	       "Live backup of libvirt/QEMU guests: hold still, picture, go "
+	       "on.\n\nCommands:\n");
+	for (i = 0; i < COMMAND_COUNT; i++)
+		printf("  %-10s  %s\n", commands[i]->name,
+		    commands[i]->summary);
+	options_print_global();
+	printf("\n'holdstill COMMAND --help' tells about one command, "
+	       "holdstill(8) about all.\n");
+}
+
+static const struct cli_command *
+find_command(struct cli *cli, const char *name, struct err *err)
+{
+	const char *names[COMMAND_COUNT], *nearest;
+	size_t i;
+
+	for (i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+		names[i] = commands[i]->name;
+	}
+	cli_usage(cli, err, "unknown command '%s'", name);
+	nearest = suggest_nearest(name, names, COMMAND_COUNT);
+	if (nearest != NULL)
+		err_hint(err, "did you mean '%s'?", nearest);
+	else
+		err_hint(err, "'holdstill --help' lists the commands");
+	return NULL;
+}
+
+int
+cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cli->usage_error = true;
+	return err_set(err, ERR_ARG, "%s", text);
+}
+
+int
+cli_expect(struct cli *cli, const struct cli_command *command,
+    const struct cli_arguments *arguments, int min, int max, struct err *err)
+{
+	if (arguments->count >= min && (max < 0 || arguments->count <= max))
+		return 0;
+	if (arguments->count < min)
+		cli_usage(cli, err, "'%s' lacks an argument", command->name);
+	else
+		cli_usage(cli, err, "'%s' has an argument too many: '%s'",
+		    command->name, arguments->word[max]);
+	return err_hint(err, "usage: holdstill %s %s", command->name,
+	    command->arguments);
+}
+
+int
+cli_number(unsigned int *out, const char *option, const char *value,
+    unsigned int min, unsigned int max, struct err *err)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || value[0] == '-' ||
+	    number < min || number > max)
+		return err_set(err, ERR_ARG,
+		    "'--%s' takes a number from %u to %u, not '%s'", option,
+		    min, max, value);
+	*out = (unsigned int)number;
+	return 0;
+}
+
+/* ---- where things are ---- */
+
+static const char *
+first_of(const char *a, const char *b, const char *c, const char *d)
+{
+	if (a != NULL && a[0] != '\0')
+		return a;
+	if (b != NULL && b[0] != '\0')
+		return b;
+	return c != NULL && c[0] != '\0' ? c : d;
+}
+
+static int
+set_up(struct cli *cli, struct err *err)
+{
+	const struct config *config;
+	struct job_context *ctx = &cli->ctx;
+
+	if (config_load(&cli->config, cli->config_path, err) == -1)
+		return -1;
+	config = cli->config;
+	ctx->repository_url = first_of(cli->repository,
+	    getenv("HOLDSTILL_REPO"),
+	    config->repository != NULL ? config->repository->url : NULL,
+	    DEFAULT_REPOSITORY);
+	ctx->connect_uri = first_of(cli->connect,
+	    getenv("LIBVIRT_DEFAULT_URI"), config->connect, NULL);
+	ctx->state_dir = first_of(cli->state_dir,
+	    getenv("HOLDSTILL_STATE_DIR"), config->state_dir,
+	    DEFAULT_STATE_DIR);
+	return progress_new(&cli->progress, &ctx->events,
+	    cli->quiet || cli->json, cli->no_progress, err);
+}
+
+int
+cli_begin(struct cli *cli, const struct cli_command *command, int argc,
+    char **argv, cli_set_fn *set, void *state, struct cli_arguments *out,
+    struct err *err)
+{
+	int rc = options_read(cli, command, argc, argv, set, state, out, err);
+
+	if (rc != 0) {
+		if (rc == -1 && err->hint[0] == '\0')
+			err_hint(err, "'holdstill %s --help' tells more",
+			    command->name);
+		return rc;
+	}
+	if (set_up(cli, err) == -1) {
+		/* A configuration that is wrong is wrong usage. */
+		cli->usage_error = true;
+		free(out->word);
+		out->word = NULL;
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- what is said ---- */
+
+void
+cli_print_error(const struct err *err)
+{
+	log_line(LOG_ERROR, "%s", err->text);
+	if (err->hint[0] != '\0')
+		log_line(LOG_ERROR, "hint: %s", err->hint);
+}
+
+int
+cli_print_json(struct json_t *json, struct err *err)
+{
+	char *text = json == NULL ? NULL : json_text(json, true);
+	int rc = 0;
+
+	json_decref(json);
+	if (text == NULL)
+		return err_no_memory(err);
+	if (puts(text) == EOF || fflush(stdout) == EOF)
+		rc = err_errno(err, errno, "cannot write standard output");
+	free(text);
+	return rc;
+}
+
+struct json_t *
+cli_error_json(const struct err *err)
+{
+	return json_pack("{s:s, s:s, s:s}", "class",
+	    err_class_name(err->class), "text", err->text, "hint", err->hint);
+}
+
+int
+cli_exit_code(const struct cli *cli, const struct err *err)
+{
+	if (cli->usage_error)
+		return CLI_USAGE;
+	return err->class == ERR_BUSY ? CLI_BUSY : CLI_FAILED;
+}
+
+static int
+report_failure(struct cli *cli, const struct err *err)
+{
+	struct err printing = ERR_INIT;
+
+	cli_print_error(err);
+	if (cli->json)
+		cli_print_json(
+		    json_pack("{s:o}", "error", cli_error_json(err)),
+		    &printing);
+	return cli_exit_code(cli, err);
+}
+
+static int
+run_command(struct cli *cli, int argc, char **argv, struct err *err)
+{
+	const struct cli_command *command;
+	int first = 0;
+
+	switch (options_read_global(cli, argc, argv, &first, err)) {
+	case -1:
+		return -1;
+	case 1:
+		print_usage();
+		return CLI_DONE;
+	case 2:
+		printf("holdstill %s\n", HOLDSTILL_VERSION);
+		return CLI_DONE;
+	}
+	if (first >= argc) {
+		cli_usage(cli, err, "no command given");
+		return err_hint(err, "'holdstill --help' lists the commands");
+	}
+	if ((command = find_command(cli, argv[first], err)) == NULL)
+		return -1;
+	return command->run(cli, command, argc - first, argv + first, err);
+}
+
+int
+cli_main(int argc, char **argv)
+{
+	struct cli cli = { 0 };
+	struct err err = ERR_INIT;
+	int rc = -1;
+
+	if (cancel_init(&err) == 0)
+		rc = run_command(&cli, argc, argv, &err);
+	progress_free(cli.progress);
+	if (rc == -1)
+		rc = report_failure(&cli, &err);
+	job_context_fini(&cli.ctx);
+	config_free(cli.config);
+	return rc;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line: global options, the table of commands, help, and how an
+ * error becomes a line and an exit code.  One small file per command stands
+ * beside this one, cmd_*.c.
+ */
+#ifndef HOLDSTILL_AGENT_CLI_CLI_H
+#define HOLDSTILL_AGENT_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/job/context.h"
+
+struct config;
+struct err;
+struct json_t;
+struct progress;
+
+/* Scripts rely on these; holdstill(8) lists them. */
+enum cli_exit {
+	CLI_DONE = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_DEMOTED = 3,
+	CLI_BUSY = 4,
+};
+
+struct cli {
+	const char *repository; /* As given; NULL: not given. */
+	const char *connect;
+	const char *config_path;
+	const char *state_dir;
+	bool json, quiet, no_progress;
+
+	bool usage_error; /* The failure at hand is the user's typing. */
+	struct config *config;
+	struct job_context ctx;
+	struct progress *progress;
+};
+
+struct cli_option {
+	const char *name; /* Without the dashes; NULL ends a table. */
+	int key;	  /* What set() is called with. */
+	const char *value; /* The value's name for help; NULL: a flag. */
+	bool value_optional; /* The next word is it, unless it is an option. */
+	const char *help;
+};
+
+struct cli_command {
+	const char *name;
+	const char *arguments; /* For the usage line. */
+	const char *summary;
+	const char *example; /* One or more lines, each with two blanks. */
+	const struct cli_option *options; /* May be NULL. */
+	/* argv[0] is the command's name.  An exit code, or -1 with err. */
+	int (*run)(struct cli *cli, const struct cli_command *self, int argc,
+	    char **argv, struct err *err);
+};
+
+/* Takes one option of a command. */
+typedef int cli_set_fn(void *state, int key, const char *value,
+    struct err *err);
+
+struct cli_arguments {
+	char **word; /* Points into argv, in order. */
+	int count;
+};
+
+/*
+ * Reads a command's options (global ones as well) and arguments, then the
+ * configuration, and sets up the context.  0: go on; 1: help was asked for
+ * and printed; -1: a mistake of the user's (exit code 2).
+ */
+int cli_begin(struct cli *cli, const struct cli_command *command, int argc,
+    char **argv, cli_set_fn *set, void *state, struct cli_arguments *out,
+    struct err *err);
+
+/* Fails as wrong usage; returns -1. */
+int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Checks how many arguments there are (max -1: any number). */
+int cli_expect(struct cli *cli, const struct cli_command *command,
+    const struct cli_arguments *arguments, int min, int max,
+    struct err *err);
+
+/* Reads a whole number from min to max. */
+int cli_number(unsigned int *out, const char *option, const char *value,
+    unsigned int min, unsigned int max, struct err *err);
+
+/* "holdstill: TEXT" and, on a line of its own, the hint. */
+void cli_print_error(const struct err *err);
+
+/* One JSON document on standard output; takes the reference. */
+int cli_print_json(struct json_t *json, struct err *err);
+
+/* {"class","text","hint"}; NULL without memory. */
+struct json_t *cli_error_json(const struct err *err);
+
+/* The exit code of a failure. */
+int cli_exit_code(const struct cli *cli, const struct err *err);
+
+int cli_main(int argc, char **argv);
+
+/* ---- the commands ---- */
+
+extern const struct cli_command cmd_backup;
+extern const struct cli_command cmd_catalog;
+extern const struct cli_command cmd_forget;
+extern const struct cli_command cmd_guest;
+extern const struct cli_command cmd_init;
+extern const struct cli_command cmd_list;
+extern const struct cli_command cmd_prune;
+extern const struct cli_command cmd_recover;
+extern const struct cli_command cmd_restore;
+extern const struct cli_command cmd_run;
+extern const struct cli_command cmd_show;
+extern const struct cli_command cmd_verify;
+
+#endif

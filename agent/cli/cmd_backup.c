@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holdstill backup: makes a point of each domain. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli.h"
+#include "agent/cli/report.h"
+#include "agent/domain/domain.h"
+#include "agent/job/backup.h"
+#include "agent/quiesce/quiesce.h"
+#include "common/err.h"
+#include "common/json/json.h"
+#include "common/log.h"
+
+#define EXCLUDES_MAX 64
+
+enum {
+	KEY_ALL = 256,
+	KEY_EXCLUDE_DISK,
+	KEY_FULL,
+	KEY_LEASE,
+	KEY_PREFER,
+	KEY_REQUIRE,
+	KEY_SCRATCH_DIR,
+};
+
+static const struct cli_option options[] = {
+	{ "all", KEY_ALL, NULL, false, "every running domain" },
+	{ "full", KEY_FULL, NULL, false,
+	    "read whole disks, whatever is tracked" },
+	{ "require", KEY_REQUIRE, "LEVEL", false,
+	    "fail below application, filesystem or crash" },
+	{ "prefer", KEY_PREFER, "LEVEL", false,
+	    "aim at LEVEL; say so (exit 3) below it" },
+	{ "lease", KEY_LEASE, "SECONDS", false,
+	    "the guest thaws itself after this (10)" },
+	{ "exclude-disk", KEY_EXCLUDE_DISK, "DISK", false,
+	    "leave a disk out; may be repeated" },
+	{ "scratch-dir", KEY_SCRATCH_DIR, "DIR", false,
+	    "where QEMU keeps what the guest overwrites" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
+struct request {
+	struct backup_options backup;
+	const char *excludes[EXCLUDES_MAX];
+	const char *scratch_dir;
+	bool all;
+};
+
+/* What came of all domains. */
+struct outcome {
+	struct cli *cli;
+	json_t *points, *errors; /* With --json only. */
+	bool failed, busy, demoted;
+};
+
+static int
+set_level(enum manifest_consistency *out, const char *option,
+    const char *value, struct err *err)
+{
+	if (manifest_consistency_parse(out, value) == 0)
+		return 0;
+	return err_set(err, ERR_ARG, "'--%s' takes application, filesystem or "
+	    "crash, not '%s'", option, value);
+}
+
+static int
+set(void *state, int key, const char *value, struct err *err)
+{
+	struct request *request = state;
+	struct backup_options *backup = &request->backup;
+	unsigned int seconds;
+
+	switch (key) {
+	case KEY_ALL:
+		request->all = true;
+		return 0;
+	case KEY_FULL:
+		backup->full = true;
+		return 0;
+	case KEY_SCRATCH_DIR:
+		request->scratch_dir = value;
+		return 0;
+	case KEY_REQUIRE:
+		return set_level(&backup->require, "require", value, err);
+	case KEY_PREFER:
+		backup->has_prefer = true;
+		return set_level(&backup->prefer, "prefer", value, err);
+	case KEY_LEASE:
+		if (cli_number(&seconds, "lease", value, 1,
+			QUIESCE_LEASE_MAX_MS / 1000, err) == -1)
+			return -1;
+		backup->lease_ms = seconds * 1000;
+		return 0;
+	case KEY_EXCLUDE_DISK:
+		if (backup->exclude_count == EXCLUDES_MAX)
+			return err_set(err, ERR_ARG,
+			    "'--exclude-disk' is given more than %d times",
+			    EXCLUDES_MAX);
+		request->excludes[backup->exclude_count++] = value;
+		return 0;
+	}
+	return err_set(err, ERR_BUG, "unhandled option");
+}
+
+/* ---- one domain ---- */
+
+static void
+add_error(struct outcome *outcome, const char *domain, const struct err *err)
+{
+	json_t *json = cli_error_json(err);
+
+	json_object_set_new(json, "domain", json_string(domain));
+	json_array_append_new(outcome->errors, json);
+}
+
+static void
+note_failure(struct outcome *outcome, const char *domain,
+    const struct err *failure)
+{
+	cli_print_error(failure);
+	if (failure->class == ERR_BUSY)
+		outcome->busy = true;
+	else
+		outcome->failed = true;
+	if (outcome->cli->json)
+		add_error(outcome, domain, failure);
+}
+
+static void
+note_success(struct outcome *outcome, struct backup_result *result)
+{
+	struct cli *cli = outcome->cli;
+
+	if (result->demoted) {
+		outcome->demoted = true;
+		log_line(LOG_WARNING, "%s: %s", result->manifest->domain,
+		    result->note);
+	}
+	if (cli->json)
+		json_array_append_new(outcome->points,
+		    manifest_to_json(result->manifest, false));
+	else if (!cli->quiet)
+		report_backup(result);
+	manifest_free(result->manifest);
+}
+
+/* Non-zero: do not go on with further domains. */
+static int
+backup_one(struct outcome *outcome, const struct request *request,
+    const char *domain)
+{
+	struct backup_result result;
+	struct err err = ERR_INIT;
+
+	if (job_backup(&outcome->cli->ctx, domain, &request->backup, &result,
+		&err) == 0) {
+		note_success(outcome, &result);
+		return 0;
+	}
+	note_failure(outcome, domain, &err);
+	return err.class == ERR_CANCELLED;
+}
+
+/* ---- all of them ---- */
+
+struct names {
+	char **name;
+	size_t count;
+};
+
+static int
+add_running(void *arg, const char *name, bool active)
+{
+	struct names *names = arg;
+	char **grown;
+
+	if (!active)
+		return 0;
+	grown = reallocarray(names->name, names->count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return 1;
+	names->name = grown;
+	if ((grown[names->count] = strdup(name)) == NULL)
+		return 1;
+	names->count++;
+	return 0;
+}
+
+static int
+backup_all(struct outcome *outcome, const struct request *request,
+    struct err *err)
+{
+	struct job_context *ctx = &outcome->cli->ctx;
+	struct names names = { 0 };
+	size_t i;
+	int rc;
+
+	rc = job_connect(ctx, err);
+	if (rc == 0)
+		rc = domain_each(ctx->connection, add_running, &names, err);
+	if (rc == 0 && names.count == 0)
+		rc = err_set(err, ERR_NOT_FOUND, "no domain runs");
+	for (i = 0; rc == 0 && i < names.count; i++)
+		if (backup_one(outcome, request, names.name[i]) != 0)
+			break;
+	for (i = 0; i < names.count; i++)
+		free(names.name[i]);
+	free(names.name);
+	return rc;
+}
+
+static int
+finish(struct outcome *outcome, struct err *err)
+{
+	if (outcome->cli->json &&
+	    cli_print_json(json_pack("{s:O, s:O}", "points", outcome->points,
+			       "errors", outcome->errors),
+		err) == -1)
+		return -1;
+	if (outcome->failed)
+		return CLI_FAILED;
+	if (outcome->busy)
+		return CLI_BUSY;
+	return outcome->demoted ? CLI_DEMOTED : CLI_DONE;
+}
+
+static int
+backup_requested(struct cli *cli, const struct request *request,
+    const struct cli_arguments *arguments, struct err *err)
+{
+	struct outcome outcome = { .cli = cli };
+	int i, rc = 0;
+
+	outcome.points = json_array();
+	outcome.errors = json_array();
+	/* A repository that is missing is one failure, not one a domain. */
+	if (job_open_catalog(&cli->ctx, err) == -1)
+		rc = -1;
+	else if (request->all)
+		rc = backup_all(&outcome, request, err);
+	else
+		for (i = 0; i < arguments->count; i++)
+			if (backup_one(&outcome, request,
+				arguments->word[i]) != 0)
+				break;
+	if (rc == 0)
+		rc = finish(&outcome, err);
+	json_decref(outcome.points);
+	json_decref(outcome.errors);
+	return rc;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
+    struct err *err)
+{
+	struct request request = { .backup = {
+		.require = MANIFEST_CRASH,
+		.lease_ms = QUIESCE_LEASE_DEFAULT_MS,
+		.job = "",
+	} };
+	struct cli_arguments arguments;
+	int rc = cli_begin(cli, self, argc, argv, set, &request, &arguments,
+	    err);
+
+	if (rc != 0)
+		return rc == 1 ? CLI_DONE : -1;
+	request.backup.exclude_disks = request.excludes;
+	cli->ctx.scratch_dir = request.scratch_dir;
+	rc = cli_expect(cli, self, &arguments, request.all ? 0 : 1,
+	    request.all ? 0 : -1, err);
+	if (rc == 0)
+		rc = backup_requested(cli, &request, &arguments, err);
+	free(arguments.word);
+	return rc;
+}
+
+const struct cli_command cmd_backup = {
+	.name = "backup",
+	.arguments = "DOMAIN... | --all",
+	.summary = "Make a point of running domains",
+	.example = "  holdstill backup web1\n"
+		   "  holdstill backup --all --require filesystem\n",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holdstill guest: talks to the helper in a domain. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli.h"
+#include "agent/domain/domain.h"
+#include "agent/quiesce/quiesce.h"
+#include "common/cancel.h"
+#include "common/err.h"
+#include "common/hexid.h"
+#include "common/json/json.h"
+#include "store/manifest.h"
+
+#define HOLD_DEFAULT_MS 100
+
+enum { KEY_HOLD = 256 };
+
+static const struct cli_option options[] = {
+	{ "hold", KEY_HOLD, "MS", false,
+	    "freeze-test: stay frozen so long (100)" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
+static int
+set(void *state, int key, const char *value, struct err *err)
+{
+	(void)key;
+	return cli_number(state, "hold", value, 0, QUIESCE_LEASE_MAX_MS / 2,
+	    err);
+}
+
+static json_t *
+filesystems_json(const struct manifest_filesystem *fs, size_t count)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:s, s:s, s:s}", "mount_point",
+			fs[i].mount_point, "type", fs[i].type, "disk",
+			fs[i].disk, "state", fs[i].state, "reason",
+			fs[i].reason));
+	return list;
+}
+
+static void
+print_filesystems(const struct manifest_filesystem *fs, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		printf("  %-24s %-6s %-6s %s%s%s\n", fs[i].mount_point,
+		    fs[i].type, fs[i].disk, fs[i].state,
+		    fs[i].reason[0] != '\0' ? ": " : "", fs[i].reason);
+}
+
+static int
+status(struct cli *cli, struct domain *domain, struct err *err)
+{
+	struct quiesce_status s;
+	int rc = 0;
+
+	if (quiesce_status(&s, domain, err) == -1)
+		return -1;
+	if (cli->json) {
+		rc = cli_print_json(
+		    json_pack("{s:{s:s, s:s, s:s, s:I, s:o}}", "guest",
+			"domain", domain_name(domain), "version", s.version,
+			"state", s.state, "lease_left_ms",
+			(json_int_t)s.lease_left_ms, "filesystems",
+			filesystems_json(s.filesystems, s.filesystem_count)),
+		    err);
+	} else {
+		printf("%s: helper %s, %s; would freeze:\n",
+		    domain_name(domain), s.version, s.state);
+		print_filesystems(s.filesystems, s.filesystem_count);
+	}
+	quiesce_status_fini(&s);
+	return rc;
+}
+
+/* ---- freeze-test ---- */
+
+static void
+describe_test(struct cli *cli, struct domain *domain,
+    const struct quiesce *q, const struct manifest_freeze *freeze,
+    enum manifest_consistency level)
+{
+	struct err err = ERR_INIT;
+
+	if (cli->json) {
+		cli_print_json(
+		    json_pack("{s:{s:s, s:s, s:s, s:s, s:b, s:I, s:o}}",
+			"freeze_test", "domain", domain_name(domain),
+			"consistency", manifest_consistency_name(level),
+			"consistency_reason", quiesce_reason(q), "source",
+			manifest_quiesce_name(freeze->source), "proved",
+			freeze->proved, "held_ms",
+			(json_int_t)freeze->held_ms, "filesystems",
+			filesystems_json(freeze->filesystems,
+			    freeze->filesystem_count)),
+		    &err);
+		return;
+	}
+	printf("%s: %s, held for %lld ms by %s, %s%s%s\n",
+	    domain_name(domain), manifest_consistency_name(level),
+	    (long long)freeze->held_ms, manifest_quiesce_name(freeze->source),
+	    freeze->proved ? "proved" : "not proved",
+	    quiesce_reason(q)[0] != '\0' ? ": " : "", quiesce_reason(q));
+	print_filesystems(freeze->filesystems, freeze->filesystem_count);
+}
+
+static void
+hold(unsigned int hold_ms)
+{
+	struct pollfd watch = { .fd = cancel_fd(), .events = POLLIN };
+
+	poll(&watch, 1, (int)hold_ms);
+}
+
+static int
+freeze_test(struct cli *cli, struct domain *domain, unsigned int hold_ms,
+    struct err *err)
+{
+	char session[HEXID_SIZE];
+	const struct quiesce_options quiesce_options = {
+		.session = session,
+		.lease_ms = hold_ms + QUIESCE_LEASE_DEFAULT_MS,
+		.prefer = MANIFEST_APPLICATION,
+	};
+	enum manifest_consistency level = MANIFEST_CRASH;
+	struct manifest_freeze freeze = { 0 };
+	struct quiesce *q = NULL;
+	int rc = -1;
+
+	if (hexid_new(session, err) == -1 ||
+	    quiesce_begin(&q, domain, &quiesce_options, err) == -1)
+		return -1;
+	if (quiesce_freeze(q, err) == 0) {
+		hold(hold_ms);
+		quiesce_thaw(q, &freeze, &level);
+		describe_test(cli, domain, q, &freeze, level);
+		rc = level > MANIFEST_CRASH ? CLI_DONE : CLI_FAILED;
+	}
+	manifest_freeze_fini(&freeze);
+	quiesce_end(q);
+	return rc;
+}
+
+static int
+talk(struct cli *cli, const char *verb, const char *name,
+    unsigned int hold_ms, struct err *err)
+{
+	struct domain *domain = NULL;
+	int rc = -1;
+
+	if (strcmp(verb, "status") != 0 && strcmp(verb, "freeze-test") != 0)
+		return cli_usage(cli, err,
+		    "'guest' takes status or freeze-test, not '%s'", verb);
+	if (job_connect(&cli->ctx, err) == -1 ||
+	    domain_open(&domain, cli->ctx.connection, name, err) == -1)
+		return -1;
+	if (strcmp(verb, "status") == 0)
+		rc = status(cli, domain, err);
+	else
+		rc = freeze_test(cli, domain, hold_ms, err);
+	domain_close(domain);
+	return rc;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
+    struct err *err)
+{
+	struct cli_arguments arguments;
+	unsigned int hold_ms = HOLD_DEFAULT_MS;
+	int rc = cli_begin(cli, self, argc, argv, set, &hold_ms, &arguments,
+	    err);
+
+	if (rc != 0)
+		return rc == 1 ? CLI_DONE : -1;
+	rc = cli_expect(cli, self, &arguments, 2, 2, err);
+	if (rc == 0)
+		rc = talk(cli, arguments.word[0], arguments.word[1], hold_ms,
+		    err);
+	free(arguments.word);
+	return rc;
+}
+
+const struct cli_command cmd_guest = {
+	.name = "guest",
+	.arguments = "status DOMAIN | freeze-test DOMAIN [--hold MS]",
+	.summary = "Ask the helper in a domain, or try a freeze",
+	.example = "  holdstill guest status web1\n"
+		   "  holdstill guest freeze-test web1 --hold 500\n",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holdstill list: the points of the repository. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/cli/cli.h"
+#include "agent/cli/report.h"
+#include "catalog/catalog.h"
+#include "common/err.h"
+#include "common/json/json.h"
+#include "store/manifest.h"
+#include "store/store.h"
+
+struct listing {
+	json_t *points; /* NULL: a table. */
+	size_t count;
+};
+
+static int
+visit(void *arg, const struct manifest *m)
+{
+	struct listing *listing = arg;
+
+	if (listing->points != NULL) {
+		json_array_append_new(listing->points,
+		    manifest_to_json(m, false));
+	} else {
+		if (listing->count == 0)
+			report_list_heading();
+		report_list_row(m);
+	}
+	listing->count++;
+	return 0;
+}
+
+static int
+list(struct cli *cli, const char *domain, struct err *err)
+{
+	struct listing listing = { .points = NULL };
+	int rc;
+
+	if (job_open_catalog(&cli->ctx, err) == -1)
+		return -1;
+	if (cli->json)
+		listing.points = json_array();
+	rc = catalog_points(cli->ctx.catalog, store_id(cli->ctx.store), domain,
+	    visit, &listing, err);
+	if (rc == 0 && cli->json)
+		return cli_print_json(
+		    json_pack("{s:o}", "points", listing.points), err);
+	json_decref(listing.points);
+	if (rc == 0 && listing.count == 0 && !cli->quiet)
+		fprintf(stderr, "no points%s%s\n",
+		    domain != NULL ? " of domain " : " yet",
+		    domain != NULL ? domain : "");
+	return rc;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
+    struct err *err)
+{
+	struct cli_arguments arguments;
+	int rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
+
+	if (rc != 0)
+		return rc == 1 ? CLI_DONE : -1;
+	rc = cli_expect(cli, self, &arguments, 0, 1, err);
+	if (rc == 0)
+		rc = list(cli, arguments.word[0], err);
+	free(arguments.word);
+	return rc;
+}
+
+const struct cli_command cmd_list = {
+	.name = "list",
+	.arguments = "[DOMAIN]",
+	.summary = "List the points",
+	.example = "  holdstill list\n  holdstill list web1 --json\n",
+	.run = run,
+};

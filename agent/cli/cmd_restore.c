@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holdstill restore: a point back into files, devices, a domain. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli.h"
+#include "agent/cli/format.h"
+#include "agent/job/restore_point.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/json/json.h"
+#include "store/manifest.h"
+
+#define TARGETS_MAX MANIFEST_DISKS_MAX
+
+enum {
+	KEY_DEFINE = 256,
+	KEY_DISK,
+	KEY_FORMAT,
+	KEY_OVERWRITE,
+	KEY_SAME_IDENTITY,
+	KEY_START,
+	KEY_TO,
+};
+
+static const struct cli_option options[] = {
+	{ "to", KEY_TO, "DIR", false, "all disks and the definition into DIR" },
+	{ "format", KEY_FORMAT, "qcow2|raw", false, "of the files (qcow2)" },
+	{ "define", KEY_DEFINE, "NAME", true,
+	    "make a domain of them, behind POINT" },
+	{ "start", KEY_START, NULL, false, "and start it" },
+	{ "same-identity", KEY_SAME_IDENTITY, NULL, false,
+	    "keep UUID and MAC addresses" },
+	{ "disk", KEY_DISK, "DISK=TARGET", false,
+	    "one disk to a file, device or nbd+unix URL" },
+	{ "overwrite", KEY_OVERWRITE, NULL, false,
+	    "write over what is there" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
+struct request {
+	struct restore_point_options restore;
+	struct restore_point_target targets[TARGETS_MAX];
+	char *disk_names[TARGETS_MAX]; /* Owned. */
+};
+
+static int
+add_target(struct request *request, const char *value, struct err *err)
+{
+	const char *equals = strchr(value, '=');
+	size_t i = request->restore.target_count;
+
+	if (equals == NULL || equals == value || equals[1] == '\0')
+		return err_set(err, ERR_ARG,
+		    "'--disk' takes DISK=TARGET, as in vda=/srv/vda.raw, not "
+		    "'%s'", value);
+	if (i == TARGETS_MAX)
+		return err_set(err, ERR_ARG, "'--disk' is given too often");
+	request->disk_names[i] = strndup(value, (size_t)(equals - value));
+	if (request->disk_names[i] == NULL)
+		return err_no_memory(err);
+	request->targets[i].disk = request->disk_names[i];
+	request->targets[i].target = equals + 1;
+	request->restore.target_count++;
+	return 0;
+}
+
+static int
+set(void *state, int key, const char *value, struct err *err)
+{
+	struct request *request = state;
+	struct restore_point_options *restore = &request->restore;
+
+	switch (key) {
+	case KEY_TO:
+		restore->dir = value;
+		return 0;
+	case KEY_FORMAT:
+		if (restore_format_parse(&restore->format, value) == 0)
+			return 0;
+		return err_set(err, ERR_ARG,
+		    "'--format' takes qcow2 or raw, not '%s'", value);
+	case KEY_DEFINE:
+		restore->define = true;
+		restore->name = value;
+		return 0;
+	case KEY_START:
+		restore->start = true;
+		return 0;
+	case KEY_SAME_IDENTITY:
+		restore->same_identity = true;
+		return 0;
+	case KEY_OVERWRITE:
+		restore->overwrite = true;
+		return 0;
+	case KEY_DISK:
+		return add_target(request, value, err);
+	}
+	return err_set(err, ERR_BUG, "unhandled option");
+}
+
+static int
+check(struct cli *cli, const struct restore_point_options *restore,
+    struct err *err)
+{
+	if ((restore->dir != NULL) == (restore->target_count > 0))
+		return cli_usage(cli, err,
+		    "say where to: either --to DIR or --disk DISK=TARGET");
+	if (restore->define && restore->dir == NULL)
+		return cli_usage(cli, err, "'--define' goes with '--to DIR'");
+	if (restore->start && !restore->define)
+		return cli_usage(cli, err, "'--start' goes with '--define'");
+	return 0;
+}
+
+static json_t *
+result_json(const struct restore_point_result *result)
+{
+	json_t *disks = json_array();
+	const struct manifest *m = result->manifest;
+	size_t i;
+
+	for (i = 0; i < m->disk_count; i++)
+		if (result->paths[i] != NULL)
+			json_array_append_new(disks,
+			    json_pack("{s:s, s:s, s:I}", "target",
+				m->disks[i].target, "path", result->paths[i],
+				"size_bytes",
+				(json_int_t)m->disks[i].size_bytes));
+	return json_pack("{s:{s:s, s:s, s:o, s:s?, s:s?, s:I}}", "restore",
+	    "id", m->id, "domain", m->domain, "disks", disks, "definition",
+	    result->definition_path, "defined", result->defined_name,
+	    "duration_ms", (json_int_t)result->duration_ms);
+}
+
+static void
+print_result(const struct restore_point_result *result)
+{
+	char time[CLOCK_RFC3339_SIZE], took[FORMAT_SIZE];
+	const struct manifest *m = result->manifest;
+	size_t i;
+
+	printf("%s as of %s, point %.8s, in %s\n", m->domain,
+	    clock_format_rfc3339(time, m->time_ms), m->id,
+	    format_duration(took, result->duration_ms));
+	for (i = 0; i < m->disk_count; i++)
+		if (result->paths[i] != NULL)
+			printf("  %-6s %s\n", m->disks[i].target,
+			    result->paths[i]);
+	if (result->definition_path != NULL)
+		printf("  %-6s %s\n", "domain", result->definition_path);
+	if (result->defined_name != NULL)
+		printf("  defined as '%s'\n", result->defined_name);
+}
+
+static int
+restore(struct cli *cli, const struct restore_point_options *restore_options,
+    struct err *err)
+{
+	struct restore_point_result result;
+	int rc = 0;
+
+	if (job_restore(&cli->ctx, restore_options, &result, err) == -1)
+		return -1;
+	if (cli->json)
+		rc = cli_print_json(result_json(&result), err);
+	else if (!cli->quiet)
+		print_result(&result);
+	restore_point_result_fini(&result);
+	return rc;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
+    struct err *err)
+{
+	struct request request = { .restore = { .format = RESTORE_QCOW2 } };
+	struct cli_arguments arguments;
+	size_t i;
+	int rc = cli_begin(cli, self, argc, argv, set, &request, &arguments,
+	    err);
+
+	if (rc == 0) {
+		request.restore.targets = request.targets;
+		rc = cli_expect(cli, self, &arguments, 1, 1, err);
+		if (rc == 0)
+			rc = check(cli, &request.restore, err);
+		if (rc == 0) {
+			request.restore.point = arguments.word[0];
+			rc = restore(cli, &request.restore, err);
+		}
+		free(arguments.word);
+	} else if (rc == 1) {
+		rc = CLI_DONE;
+	}
+	for (i = 0; i < request.restore.target_count; i++)
+		free(request.disk_names[i]);
+	return rc;
+}
+
+const struct cli_command cmd_restore = {
+	.name = "restore",
+	.arguments = "POINT --to DIR | POINT --disk DISK=TARGET...",
+	.summary = "Restore a point",
+	.example =
+	    "  holdstill restore web1@latest --to /srv/restored\n"
+	    "  holdstill restore web1@-1 --to /srv/r --define web1-test --start\n"
+	    "  holdstill restore web1@2026-11-21T05:21:37Z --disk "
+	    "vda=/dev/vg/web1 --overwrite\n",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holdstill run: a configured job; what cron calls. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli.h"
+#include "agent/cli/progress.h"
+#include "agent/cli/report.h"
+#include "agent/config/config.h"
+#include "agent/job/backup.h"
+#include "agent/job/run.h"
+#include "common/err.h"
+#include "common/json/json.h"
+#include "common/log.h"
+
+struct telling {
+	struct cli *cli;
+	json_t *points, *errors;
+};
+
+/* Quiet when well, one line when not; -v tells more. */
+static void
+domain_over(void *arg, const char *domain, const struct backup_result *result,
+    const struct err *failure)
+{
+	struct telling *telling = arg;
+	json_t *json;
+
+	if (failure != NULL) {
+		log_line(LOG_ERROR, "domain '%s': %s%s%s%s", domain,
+		    failure->text, failure->hint[0] != '\0' ? " (" : "",
+		    failure->hint, failure->hint[0] != '\0' ? ")" : "");
+		json = cli_error_json(failure);
+		json_object_set_new(json, "domain", json_string(domain));
+		json_array_append_new(telling->errors, json);
+		return;
+	}
+	if (result->demoted)
+		log_line(LOG_ERROR, "domain '%s': done, but %s", domain,
+		    result->note);
+	json_array_append_new(telling->points,
+	    manifest_to_json(result->manifest, false));
+}
+
+static int
+exit_code(const struct run_result *result)
+{
+	if (result->failed > 0)
+		return CLI_FAILED;
+	if (result->busy > 0)
+		return CLI_BUSY;
+	return result->demoted > 0 ? CLI_DEMOTED : CLI_DONE;
+}
+
+static int
+run_job(struct cli *cli, const char *name, struct err *err)
+{
+	struct telling telling = { .cli = cli };
+	const struct config_job *job;
+	struct run_result result;
+	int rc;
+
+	if (config_find_job(&job, cli->config, name, err) == -1) {
+		cli->usage_error = true;
+		return -1;
+	}
+	if (cli->repository == NULL)
+		cli->ctx.repository_url = job->repository->url;
+	telling.points = json_array();
+	telling.errors = json_array();
+	rc = job_run(&cli->ctx, job, domain_over, &telling, &result, err);
+	if (rc == -1)
+		err_prefix(err, "job '%s'", name);
+	if (rc == 0 && cli->json)
+		rc = cli_print_json(
+		    json_pack("{s:O, s:O}", "points", telling.points, "errors",
+			telling.errors),
+		    err);
+	json_decref(telling.points);
+	json_decref(telling.errors);
+	return rc == -1 ? -1 : exit_code(&result);
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
+    struct err *err)
+{
+	struct cli_arguments arguments;
+	int rc;
+
+	rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
+	if (rc != 0)
+		return rc == 1 ? CLI_DONE : -1;
+	rc = cli_expect(cli, self, &arguments, 1, 1, err);
+	if (rc == 0) {
+		/* Steps are for people who watch. */
+		if (log_get_level() < LOG_INFO)
+			cli->ctx.events = (struct job_events){ 0 };
+		rc = run_job(cli, arguments.word[0], err);
+	}
+	free(arguments.word);
+	return rc;
+}
+
+const struct cli_command cmd_run = {
+	.name = "run",
+	.arguments = "JOB",
+	.summary = "Run a job of the configuration; what cron calls",
+	.example = "  holdstill run nightly\n",
+	.run = run,
+};

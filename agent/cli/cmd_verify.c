@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* holdstill verify: reads back and checks. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/cli/cli.h"
+#include "agent/cli/format.h"
+#include "agent/job/care.h"
+#include "common/err.h"
+#include "common/json/json.h"
+
+enum { KEY_SAMPLE = 256 };
+
+static const struct cli_option options[] = {
+	{ "sample", KEY_SAMPLE, "PERCENT", false,
+	    "read only so many of the packs" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
+static int
+set(void *state, int key, const char *value, struct err *err)
+{
+	(void)key;
+	return cli_number(state, "sample", value, 1, 100, err);
+}
+
+struct damages {
+	json_t *json; /* NULL: lines. */
+};
+
+static void
+report(void *arg, const struct store_damage *damage)
+{
+	struct damages *damages = arg;
+
+	if (damages->json != NULL) {
+		json_array_append_new(damages->json,
+		    json_pack("{s:s, s:s, s:s, s:s}", "object",
+			damage->object, "what", damage->what, "point",
+			damage->point, "disk", damage->disk));
+		return;
+	}
+	printf("damaged: %s: %s", damage->object, damage->what);
+	if (damage->point[0] != '\0')
+		printf("; hurts point %.8s%s%s", damage->point,
+		    damage->disk[0] != '\0' ? " disk " : "", damage->disk);
+	putchar('\n');
+}
+
+static void
+print_summary(const struct store_verify_result *result)
+{
+	char size[FORMAT_SIZE];
+
+	printf("checked %llu objects (%s) and %llu points: ",
+	    (unsigned long long)result->objects_checked,
+	    format_bytes(size, result->bytes_checked),
+	    (unsigned long long)result->points_checked);
+	if (result->damaged_objects == 0)
+		printf("no damage\n");
+	else
+		printf("%llu damaged objects hurt %llu points\n",
+		    (unsigned long long)result->damaged_objects,
+		    (unsigned long long)result->damaged_points);
+}
+
+static int
+verify(struct cli *cli, const struct cli_arguments *arguments,
+    unsigned int sample_percent, struct err *err)
+{
+	struct damages damages = { .json = cli->json ? json_array() : NULL };
+	struct store_verify_result result;
+	int rc;
+
+	rc = job_verify(&cli->ctx, arguments->word, (size_t)arguments->count,
+	    sample_percent, report, &damages, &result, err);
+	if (rc == 0 && cli->json)
+		rc = cli_print_json(
+		    json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:O}}", "verify",
+			"objects_checked", (json_int_t)result.objects_checked,
+			"bytes_checked", (json_int_t)result.bytes_checked,
+			"points_checked", (json_int_t)result.points_checked,
+			"damaged_objects", (json_int_t)result.damaged_objects,
+			"damaged_points", (json_int_t)result.damaged_points,
+			"damages", damages.json),
+		    err);
+	else if (rc == 0 && !cli->quiet)
+		print_summary(&result);
+	json_decref(damages.json);
+	if (rc == -1)
+		return -1;
+	return result.damaged_objects + result.damaged_points > 0 ?
+	    CLI_FAILED :
+	    CLI_DONE;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
+    struct err *err)
+{
+	struct cli_arguments arguments;
+	unsigned int sample_percent = 100;
+	int rc = cli_begin(cli, self, argc, argv, set, &sample_percent,
+	    &arguments, err);
+
+	if (rc != 0)
+		return rc == 1 ? CLI_DONE : -1;
+	rc = verify(cli, &arguments, sample_percent, err);
+	free(arguments.word);
+	return rc;
+}
+
+const struct cli_command cmd_verify = {
+	.name = "verify",
+	.arguments = "[POINT...]",
+	.summary = "Read back and check the repository or some points",
+	.example = "  holdstill verify\n  holdstill verify web1@latest\n"
+		   "  holdstill verify --sample 10\n",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Points as people read them, shared by the commands that show them. */
+#ifndef HOLDSTILL_AGENT_CLI_REPORT_H
+#define HOLDSTILL_AGENT_CLI_REPORT_H
+
+struct backup_result;
+struct manifest;
+
+/* A few lines about a point that was just made. */
+void report_backup(const struct backup_result *result);
+
+/* The heading and one row of `list`. */
+void report_list_heading(void);
+void report_list_row(const struct manifest *m);
+
+/* One point whole. */
+void report_point(const struct manifest *m);
+
+#endif

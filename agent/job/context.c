@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a job works with, opened when it is needed. */
+#include "agent/job/context.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/domain/domain.h"
+#include "backends/backend.h"
+#include "catalog/catalog.h"
+#include "catalog/journal.h"
+#include "common/err.h"
+#include "common/io.h"
+#include "store/store.h"
+
+/* libvirt's QEMU user must be able to pass through to the scratch folder;
+ * the files in it are for root alone. */
+#define STATE_DIR_MODE 0711
+
+static int
+make_state_dir(const struct job_context *ctx, struct err *err)
+{
+	return io_make_dirs(ctx->state_dir, STATE_DIR_MODE, err);
+}
+
+int
+job_open_store(struct job_context *ctx, struct err *err)
+{
+	struct backend *backend = NULL;
+
+	if (ctx->store != NULL)
+		return 0;
+	if (make_state_dir(ctx, err) == -1 ||
+	    backend_open(&backend, ctx->repository_url, BACKEND_OPEN, err) ==
+		-1)
+		goto fail;
+	if (store_open(&ctx->store, backend, ctx->state_dir, err) == -1)
+		goto fail;
+	return 0;
+fail:
+	backend_close(backend);
+	if (err->class == ERR_NOT_FOUND && err->hint[0] == '\0')
+		err_hint(err, "make one with 'holdstill init --repo %s'",
+		    ctx->repository_url);
+	return err_prefix(err, "repository '%s'", ctx->repository_url);
+}
+
+int
+job_open_catalog(struct job_context *ctx, struct err *err)
+{
+	struct catalog_sync_result synced;
+
+	if (job_open_store(ctx, err) == -1)
+		return -1;
+	if (ctx->catalog == NULL &&
+	    catalog_open(&ctx->catalog, ctx->state_dir, err) == -1)
+		return -1;
+	if (ctx->catalog_synced)
+		return 0;
+	if (catalog_sync(ctx->catalog, ctx->store, &synced, err) == -1)
+		return -1;
+	ctx->catalog_synced = true;
+	return 0;
+}
+
+int
+job_open_journal(struct job_context *ctx, struct err *err)
+{
+	if (ctx->journal != NULL)
+		return 0;
+	if (make_state_dir(ctx, err) == -1)
+		return -1;
+	return journal_open(&ctx->journal, ctx->state_dir, err);
+}
+
+int
+job_connect(struct job_context *ctx, struct err *err)
+{
+	if (ctx->connection != NULL)
+		return 0;
+	return domain_connect(&ctx->connection, ctx->connect_uri, err);
+}
+
+void
+job_close_store(struct job_context *ctx)
+{
+	store_close(ctx->store);
+	ctx->store = NULL;
+	ctx->catalog_synced = false;
+}
+
+void
+job_context_fini(struct job_context *ctx)
+{
+	domain_disconnect(ctx->connection);
+	ctx->connection = NULL;
+	journal_close(ctx->journal);
+	ctx->journal = NULL;
+	catalog_close(ctx->catalog);
+	ctx->catalog = NULL;
+	job_close_store(ctx);
+}
+
+void
+job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	if (ctx->events.step == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ctx->events.step(ctx->events.arg, domain, text);
+}
+
+int
+job_find_point(struct manifest **out, struct job_context *ctx,
+    const char *point, struct err *err)
+{
+	char id[HEXID_SIZE];
+
+	if (job_open_catalog(ctx, err) == -1 ||
+	    catalog_resolve(id, ctx->catalog, store_id(ctx->store), point,
+		err) == -1)
+		return -1;
+	return store_manifest_read(out, ctx->store, id, err);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a job works with: repository, catalog, journal, libvirt.  Each is
+ * opened when it is first asked for, so that a restore on a bare host needs
+ * the repository only.
+ *
+ * One thread.
+ */
+#ifndef HOLDSTILL_AGENT_JOB_CONTEXT_H
+#define HOLDSTILL_AGENT_JOB_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct backend;
+struct catalog;
+struct domain_connection;
+struct err;
+struct journal;
+struct manifest;
+struct store;
+
+/* What a job tells while it works; every member may be NULL. */
+struct job_events {
+	void *arg;
+	/* A step has begun, in words. */
+	void (*step)(void *arg, const char *domain, const char *what);
+	/* Bytes of one disk and of the whole. */
+	void (*progress)(void *arg, const char *disk, uint64_t disk_done,
+	    uint64_t disk_total, uint64_t all_done, uint64_t all_total);
+	/* The progress of this piece of work is over. */
+	void (*progress_end)(void *arg);
+};
+
+struct job_context {
+	/* Borrowed, set by the caller. */
+	const char *repository_url;
+	const char *connect_uri; /* NULL: libvirt's default system URI. */
+	const char *state_dir;
+	const char *scratch_dir; /* NULL: STATE_DIR/scratch. */
+	struct job_events events;
+
+	/* Opened by the functions below. */
+	struct store *store;
+	struct catalog *catalog;
+	struct journal *journal;
+	struct domain_connection *connection;
+	bool catalog_synced;
+};
+
+/* Each opens its part once; 0 if it is open already. */
+int job_open_store(struct job_context *ctx, struct err *err);
+/* Also the store; synced with it once. */
+int job_open_catalog(struct job_context *ctx, struct err *err);
+int job_open_journal(struct job_context *ctx, struct err *err);
+int job_connect(struct job_context *ctx, struct err *err);
+
+/* Closes the store alone, before it is opened for another repository. */
+void job_close_store(struct job_context *ctx);
+
+/* Closes all that was opened. */
+void job_context_fini(struct job_context *ctx);
+
+/* Says that a step begins. */
+void job_step(struct job_context *ctx, const char *domain, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
+
+/* Resolves a POINT and reads its manifest; the caller owns *out. */
+int job_find_point(struct manifest **out, struct job_context *ctx,
+    const char *point, struct err *err);
+
+#endif

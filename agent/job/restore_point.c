@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A point back: disks, definition, domain. */
+#include "agent/job/restore_point.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/domain/domain.h"
+#include "agent/job/context.h"
+#include "common/cancel.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/io.h"
+#include "store/manifest.h"
+#include "store/store.h"
+
+struct restoring {
+	struct job_context *ctx;
+	const struct restore_point_options *options;
+	struct restore_point_result *result;
+	struct manifest *manifest;
+	const struct manifest_disk *disk; /* The one under way. */
+	uint64_t all_done, all_total;
+};
+
+static int
+tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
+{
+	struct restoring *r = arg;
+	const struct job_events *events = &r->ctx->events;
+
+	if (events->progress != NULL)
+		events->progress(events->arg, r->disk->target, done_bytes,
+		    total_bytes, r->all_done + done_bytes, r->all_total);
+	return cancel_check(err);
+}
+
+static int
+restore_one(struct restoring *r, size_t index, const char *target,
+    struct err *err)
+{
+	const struct manifest_disk *disk = &r->manifest->disks[index];
+	const struct restore_options options = {
+		.target = target,
+		.format = r->options->format,
+		.overwrite = r->options->overwrite,
+		.tick = tick,
+		.arg = r,
+	};
+
+	r->disk = disk;
+	if (restore_disk(r->ctx->store, disk, &options, err) == -1)
+		return err_prefix(err, "disk '%s'", disk->target);
+	r->all_done += disk->size_bytes;
+	r->result->paths[index] = strdup(target);
+	return r->result->paths[index] == NULL ? err_no_memory(err) : 0;
+}
+
+/* ---- into a folder ---- */
+
+/* Manifests are hostile input: a target becomes a file name. */
+static int
+check_target_name(const char *target, struct err *err)
+{
+	if (target[0] == '\0' || target[0] == '.' ||
+	    strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			   "0123456789_-.") != strlen(target))
+		return err_set(err, ERR_CORRUPT,
+		    "the manifest names a disk '%.32s'", target);
+	return 0;
+}
+
+static int
+make_absolute_dir(char **out, const char *dir, struct err *err)
+{
+	if (io_make_dirs(dir, 0755, err) == -1)
+		return -1;
+	if ((*out = realpath(dir, NULL)) == NULL)
+		return err_errno(err, errno, "cannot resolve '%s'", dir);
+	return 0;
+}
+
+static int
+disk_path(char **out, const struct restoring *r, const char *dir,
+    const char *target, struct err *err)
+{
+	if (check_target_name(target, err) == -1)
+		return -1;
+	if (asprintf(out, "%s/%s.%s", dir, target,
+		restore_format_name(r->options->format)) == -1)
+		return err_no_memory(err);
+	return 0;
+}
+
+/* Refused before gigabytes are written, not after. */
+static int
+check_no_file(const struct restoring *r, const char *path, struct err *err)
+{
+	if (r->options->overwrite || access(path, F_OK) != 0)
+		return 0;
+	err_set(err, ERR_EXISTS, "'%s' exists", path);
+	return err_hint(err, "restore into an empty folder, or give "
+	    "--overwrite");
+}
+
+static int
+restore_all(struct restoring *r, const char *dir, struct err *err)
+{
+	size_t i, pass;
+	char *path = NULL;
+	int rc = 0;
+
+	for (pass = 0; rc == 0 && pass < 2; pass++)
+		for (i = 0; rc == 0 && i < r->manifest->disk_count; i++) {
+			rc = disk_path(&path, r, dir,
+			    r->manifest->disks[i].target, err);
+			if (rc == 0 && pass == 0)
+				rc = check_no_file(r, path, err);
+			else if (rc == 0)
+				rc = restore_one(r, i, path, err);
+			free(path);
+			path = NULL;
+		}
+	return rc;
+}
+
+/* ---- definition ---- */
+
+static int
+rewrite(char **out, const struct restoring *r, struct err *err)
+{
+	const struct manifest *m = r->manifest;
+	struct definition_disk *disks = calloc(m->disk_count, sizeof(*disks));
+	struct definition_options options = {
+		.name = r->options->name,
+		.same_identity = r->options->same_identity,
+		.disks = disks,
+		.disk_count = m->disk_count,
+	};
+	size_t i;
+	int rc;
+
+	if (disks == NULL)
+		return err_no_memory(err);
+	for (i = 0; i < m->disk_count; i++) {
+		disks[i].target = m->disks[i].target;
+		disks[i].path = r->result->paths[i];
+		disks[i].format = restore_format_name(r->options->format);
+	}
+	rc = definition_rewrite(out, m->definition_xml, &options, err);
+	free(disks);
+	return rc;
+}
+
+static int
+write_definition(struct restoring *r, const char *dir, const char *xml,
+    struct err *err)
+{
+	if ((r->result->definition_path = io_path(dir, "domain.xml")) == NULL)
+		return err_no_memory(err);
+	return io_replace_file(r->result->definition_path, xml, strlen(xml),
+	    0600, err);
+}
+
+static const char *
+new_name(const struct restoring *r)
+{
+	return r->options->name != NULL ? r->options->name :
+					  r->manifest->domain;
+}
+
+/* A name that is taken is found before the disks are written. */
+static int
+check_name_free(struct restoring *r, struct err *err)
+{
+	struct domain *taken = NULL;
+
+	if (job_connect(r->ctx, err) == -1)
+		return -1;
+	if (domain_open(&taken, r->ctx->connection, new_name(r), err) == -1)
+		return err->class == ERR_NOT_FOUND ? 0 : -1;
+	domain_close(taken);
+	err_set(err, ERR_EXISTS, "domain '%s' exists", new_name(r));
+	return err_hint(err, "give the restored one another name: "
+	    "--define NAME");
+}
+
+static int
+restore_to_dir(struct restoring *r, struct err *err)
+{
+	char *dir = NULL, *xml = NULL;
+	int rc = -1;
+
+	if (r->options->define && check_name_free(r, err) == -1)
+		return -1;
+	if (make_absolute_dir(&dir, r->options->dir, err) == -1 ||
+	    restore_all(r, dir, err) == -1 || rewrite(&xml, r, err) == -1 ||
+	    write_definition(r, dir, xml, err) == -1)
+		goto out;
+	if (r->options->define) {
+		job_step(r->ctx, r->manifest->domain, "defining '%s'",
+		    new_name(r));
+		if (domain_define(r->ctx->connection, xml, r->options->start,
+			err) == -1)
+			goto out;
+		r->result->defined_name = strdup(new_name(r));
+		if (r->result->defined_name == NULL) {
+			err_no_memory(err);
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	free(xml);
+	free(dir);
+	return rc;
+}
+
+/* ---- to targets ---- */
+
+static int
+find_disk(const struct restoring *r, const char *target, size_t *out,
+    struct err *err)
+{
+	char known[256] = "";
+	size_t i, used = 0;
+
+	for (i = 0; i < r->manifest->disk_count; i++) {
+		if (strcmp(r->manifest->disks[i].target, target) == 0) {
+			*out = i;
+			return 0;
+		}
+		if (used < sizeof(known))
+			used += (size_t)snprintf(known + used,
+			    sizeof(known) - used, " %s",
+			    r->manifest->disks[i].target);
+	}
+	err_set(err, ERR_NOT_FOUND, "the point has no disk '%s'", target);
+	return err_hint(err, "it has:%s", known);
+}
+
+static int
+restore_to_targets(struct restoring *r, struct err *err)
+{
+	const struct restore_point_target *target;
+	size_t i, index = 0;
+
+	for (i = 0; i < r->options->target_count; i++)
+		if (find_disk(r, r->options->targets[i].disk, &index, err) ==
+		    -1)
+			return -1;
+	for (i = 0; i < r->options->target_count; i++) {
+		target = &r->options->targets[i];
+		if (find_disk(r, target->disk, &index, err) == -1 ||
+		    restore_one(r, index, target->target, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+sum_sizes(struct restoring *r)
+{
+	size_t i, index;
+	struct err err = ERR_INIT;
+
+	if (r->options->dir != NULL) {
+		for (i = 0; i < r->manifest->disk_count; i++)
+			r->all_total += r->manifest->disks[i].size_bytes;
+		return;
+	}
+	for (i = 0; i < r->options->target_count; i++)
+		if (find_disk(r, r->options->targets[i].disk, &index, &err) ==
+		    0)
+			r->all_total += r->manifest->disks[index].size_bytes;
+}
+
+int
+job_restore(struct job_context *ctx,
+    const struct restore_point_options *options,
+    struct restore_point_result *out, struct err *err)
+{
+	struct restoring r = { .ctx = ctx, .options = options, .result = out };
+	int64_t started_ms = clock_monotonic_ms();
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (job_find_point(&r.manifest, ctx, options->point, err) == -1)
+		return -1;
+	out->paths = calloc(r.manifest->disk_count + 1, sizeof(*out->paths));
+	if (out->paths == NULL) {
+		manifest_free(r.manifest);
+		return err_no_memory(err);
+	}
+	out->manifest = r.manifest;
+	sum_sizes(&r);
+	job_step(ctx, r.manifest->domain, "restoring");
+	rc = options->dir != NULL ? restore_to_dir(&r, err) :
+				    restore_to_targets(&r, err);
+	if (ctx->events.progress_end != NULL)
+		ctx->events.progress_end(ctx->events.arg);
+	out->duration_ms = clock_monotonic_ms() - started_ms;
+	if (rc == -1)
+		restore_point_result_fini(out);
+	return rc;
+}
+
+void
+restore_point_result_fini(struct restore_point_result *result)
+{
+	size_t i;
+
+	for (i = 0; result->manifest != NULL && i < result->manifest->disk_count;
+	     i++)
+		free(result->paths[i]);
+	free(result->paths);
+	free(result->definition_path);
+	free(result->defined_name);
+	manifest_free(result->manifest);
+	memset(result, 0, sizeof(*result));
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A point back: its disks into a folder or to targets, its definition beside
+ * them, and a domain of both if asked.  Needs the repository only, and
+ * libvirt only to define.
+ */
+#ifndef HOLDSTILL_AGENT_JOB_RESTORE_POINT_H
+#define HOLDSTILL_AGENT_JOB_RESTORE_POINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/restore/restore.h"
+
+struct err;
+struct job_context;
+struct manifest;
+
+struct restore_point_target {
+	const char *disk; /* "vda" */
+	const char *target;
+};
+
+struct restore_point_options {
+	const char *point;
+	const char *dir; /* All disks into it; NULL: the targets below. */
+	const struct restore_point_target *targets;
+	size_t target_count;
+	enum restore_format format;
+	bool overwrite;
+	bool define;
+	const char *name; /* Of the defined domain; NULL: as it was. */
+	bool same_identity;
+	bool start;
+};
+
+struct restore_point_result {
+	struct manifest *manifest; /* The caller frees it; NULL on failure. */
+	char **paths; /* Where each disk of the manifest went; NULL: nowhere. */
+	char *definition_path; /* Or NULL. */
+	char *defined_name;    /* Or NULL. */
+	int64_t duration_ms;
+};
+
+int job_restore(struct job_context *ctx,
+    const struct restore_point_options *options,
+    struct restore_point_result *out, struct err *err);
+void restore_point_result_fini(struct restore_point_result *result);
+
+#endif

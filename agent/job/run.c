@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A configured job over its domains. */
+#include "agent/job/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/config/config.h"
+#include "agent/domain/domain.h"
+#include "agent/job/backup.h"
+#include "agent/job/care.h"
+#include "agent/job/context.h"
+#include "agent/job/forget.h"
+#include "agent/job/lock.h"
+#include "agent/job/retention.h"
+#include "common/cancel.h"
+#include "common/err.h"
+
+/* ---- which domains ---- */
+
+struct names {
+	const struct config_job *job;
+	char **name;
+	size_t count;
+	bool out_of_memory;
+};
+
+static int
+add_name(struct names *names, const char *name)
+{
+	char **grown;
+
+	grown = reallocarray(names->name, names->count + 1, sizeof(*grown));
+	if (grown == NULL) {
+		names->out_of_memory = true;
+		return 1;
+	}
+	names->name = grown;
+	if ((grown[names->count] = strdup(name)) == NULL) {
+		names->out_of_memory = true;
+		return 1;
+	}
+	names->count++;
+	return 0;
+}
+
+static bool
+has_name(const struct names *names, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++)
+		if (strcmp(names->name[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* A glob means the machines that run; a name means that one, running or
+ * not, so that a machine that is off is told. */
+static int
+visit_domain(void *arg, const char *name, bool active)
+{
+	struct names *names = arg;
+
+	if (!active || !config_job_wants(names->job, name))
+		return 0;
+	return add_name(names, name);
+}
+
+static int
+find_domains(struct names *names, struct job_context *ctx, struct err *err)
+{
+	const struct config_job *job = names->job;
+	size_t i;
+
+	if (job_connect(ctx, err) == -1 ||
+	    domain_each(ctx->connection, visit_domain, names, err) == -1)
+		return -1;
+	for (i = 0; i < job->domains.count; i++)
+		if (!config_is_glob(job->domains.word[i]) &&
+		    !has_name(names, job->domains.word[i]))
+			add_name(names, job->domains.word[i]);
+	if (names->out_of_memory)
+		return err_no_memory(err);
+	if (names->count == 0)
+		return err_set(err, ERR_NOT_FOUND,
+		    "no running domain fits job '%s'", job->name);
+	return 0;
+}
+
+static void
+free_names(struct names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->count; i++)
+		free(names->name[i]);
+	free(names->name);
+}
+
+/* ---- what to do with each ---- */
+
+static void
+policy_of(struct retention_policy *out, const struct config_job *job)
+{
+	out->keep[RETENTION_LAST] = job->keep_last;
+	out->keep[RETENTION_HOURLY] = job->keep_hourly;
+	out->keep[RETENTION_DAILY] = job->keep_daily;
+	out->keep[RETENTION_WEEKLY] = job->keep_weekly;
+	out->keep[RETENTION_MONTHLY] = job->keep_monthly;
+	out->keep[RETENTION_YEARLY] = job->keep_yearly;
+}
+
+static void
+ignore_decision(void *arg, const struct manifest *m, unsigned int kept_by)
+{
+	(void)arg;
+	(void)m;
+	(void)kept_by;
+}
+
+static int
+apply_retention(struct job_context *ctx, const struct config_job *job,
+    const char *domain, struct err *err)
+{
+	struct retention_policy policy;
+
+	policy_of(&policy, job);
+	if (retention_is_empty(&policy))
+		return 0;
+	if (job_forget_policy(ctx, domain, &policy, false, ignore_decision,
+		NULL, err) == -1)
+		return err_prefix(err, "retention of '%s'", domain);
+	return 0;
+}
+
+static int
+backup_domain(struct job_context *ctx, const struct config_job *job,
+    const char *domain, struct backup_result *result, struct err *err)
+{
+	const struct backup_options options = {
+		.require = job->has_require ? job->require : MANIFEST_CRASH,
+		.has_prefer = job->has_prefer,
+		.prefer = job->prefer,
+		.lease_ms = job->lease_seconds * 1000,
+		.exclude_disks = (const char *const *)job->exclude_disks.word,
+		.exclude_count = job->exclude_disks.count,
+		.job = job->name,
+	};
+
+	return job_backup(ctx, domain, &options, result, err);
+}
+
+/* One domain: a failure is counted and told, never fatal for the others,
+ * and a domain that failed keeps all its points. */
+static int
+run_domain(struct job_context *ctx, const struct config_job *job,
+    const char *domain, run_fn *fn, void *arg, struct run_result *out,
+    struct err *err)
+{
+	struct backup_result result;
+	struct err failure = ERR_INIT;
+
+	if (backup_domain(ctx, job, domain, &result, &failure) == -1) {
+		if (failure.class == ERR_CANCELLED) {
+			*err = failure;
+			return -1;
+		}
+		if (failure.class == ERR_BUSY)
+			out->busy++;
+		else
+			out->failed++;
+		fn(arg, domain, NULL, &failure);
+		return 0;
+	}
+	out->done++;
+	out->demoted += result.demoted;
+	fn(arg, domain, &result, NULL);
+	manifest_free(result.manifest);
+	return apply_retention(ctx, job, domain, err);
+}
+
+/* ---- the whole ---- */
+
+struct damage_text {
+	char first[256];
+};
+
+static void
+remember_damage(void *arg, const struct store_damage *damage)
+{
+	struct damage_text *text = arg;
+
+	if (text->first[0] == '\0')
+		snprintf(text->first, sizeof(text->first), "%s: %s",
+		    damage->object, damage->what);
+}
+
+static int
+run_verify(struct job_context *ctx, const struct config_job *job,
+    struct err *err)
+{
+	struct damage_text text = { "" };
+	struct store_verify_result result;
+
+	if (job->verify_percent == 0)
+		return 0;
+	if (job_verify(ctx, NULL, 0, job->verify_percent, remember_damage,
+		&text, &result, err) == -1)
+		return err_prefix(err, "verify");
+	if (result.damaged_objects == 0)
+		return 0;
+	err_set(err, ERR_CORRUPT, "verify found %llu damaged objects: %s",
+	    (unsigned long long)result.damaged_objects, text.first);
+	return err_hint(err, "run 'holdstill verify' to see all of it");
+}
+
+int
+job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
+    void *arg, struct run_result *out, struct err *err)
+{
+	struct names names = { .job = job };
+	struct job_lock *lock = NULL;
+	int rc = -1;
+	size_t i;
+
+	memset(out, 0, sizeof(*out));
+	if (job_open_catalog(ctx, err) == -1 ||
+	    job_lock_take(&lock, ctx->state_dir, "job", job->name, err) == -1 ||
+	    find_domains(&names, ctx, err) == -1)
+		goto out;
+	rc = 0;
+	for (i = 0; rc == 0 && i < names.count; i++)
+		rc = run_domain(ctx, job, names.name[i], fn, arg, out, err);
+	if (rc == 0 && out->done > 0)
+		rc = run_verify(ctx, job, err);
+out:
+	free_names(&names);
+	job_lock_release(lock);
+	return rc;
+}
