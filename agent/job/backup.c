@@ -2,6 +2,7 @@
 /* The story of one backup. */
 #include "agent/job/backup.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,20 +211,24 @@ run(struct backup *b, const char *name, struct err *err)
 	return 0;
 }
 
+static void append_note(struct backup_result *out, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 static void
-append_note(struct backup_result *out, const char *fmt, const char *subject,
-    const char *reason)
+append_note(struct backup_result *out, const char *fmt, ...)
 {
 	size_t used = strlen(out->note);
-	char *end = out->note + used;
-	size_t room = sizeof(out->note) - used;
-	int n = 0;
+	va_list ap;
 
 	out->demoted = true;
 	if (used > 0)
-		n = snprintf(end, room, "; ");
-	if ((size_t)n < room)
-		snprintf(end + n, room - (size_t)n, fmt, subject, reason);
+		used += (size_t)snprintf(out->note + used,
+		    sizeof(out->note) - used, "; ");
+	if (used >= sizeof(out->note))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(out->note + used, sizeof(out->note) - used, fmt, ap);
+	va_end(ap);
 }
 
 /* Below what was preferred, or a disk read whole that need not have been? */
