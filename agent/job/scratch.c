@@ -169,7 +169,7 @@ int
 scratch_check(struct scratch *s, struct err *err)
 {
 	int64_t now_ms = clock_monotonic_ms();
-	uint64_t left, used = 0;
+	uint64_t left = 0, used = 0;
 
 	if (now_ms - s->looked_ms < LOOK_INTERVAL_MS)
 		return 0;
