@@ -56,10 +56,6 @@ char *domain_xml_text(const xmlNode *node);
 /* The document as text, in malloc'd memory. */
 int domain_xml_dump(char **out, xmlDoc *doc, struct err *err);
 
-/* The size of a disk as QEMU shows it to the guest. */
-int domain_disk_size(uint64_t *out, struct domain *d, const char *target,
-    struct err *err);
-
 /* The disk of that name, or NULL. */
 const struct domain_disk *domain_disk_find(const struct domain_disk *disks,
     size_t count, const char *target);
