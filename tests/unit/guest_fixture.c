@@ -83,10 +83,14 @@ clean(const struct guest_fixture *f)
 {
 	struct err err = ERR_INIT;
 
-	/* Thawed first: what a failed test froze would outlive its mount. */
-	shell("for m in $(awk -v d=%s/ 'index($5, d) == 1 { print $5 }' "
-	      "/proc/self/mountinfo | tac); do fsfreeze -u $m; umount $m; "
-	      "done 2>/dev/null",
+	/*
+	 * Thawed before, and holders of loop files first: what a failed test
+	 * froze would outlive its mount, and hang what lies on it.
+	 */
+	shell("m=$(awk -v d=%s/ 'index($5, d) == 1 { print $5 }' "
+	      "/proc/self/mountinfo); { for i in $m; do fsfreeze -u $i; "
+	      "done; for i in $(echo \"$m\" | tac); do umount $i; done; } "
+	      "2>/dev/null",
 	    f->dir);
 	return io_remove_tree(f->dir, &err) == 0;
 }
