@@ -63,8 +63,9 @@ struct backup {
  * domain part. */
 int backup_plan(struct backup *b, struct err *err);
 
-/* Makes every planned disk a full, for the reason. */
-void backup_plan_all_full(struct backup *b, const char *reason);
+/* Makes every planned disk a full, for the reason; demoted: though changes
+ * were to be expected. */
+void backup_plan_all_full(struct backup *b, bool demoted, const char *reason);
 
 /* Scratch files, guest prepared, then freeze, job and checkpoint, thaw.
  * Fills manifest's freeze, consistency and time. */

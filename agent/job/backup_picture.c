@@ -187,7 +187,7 @@ backup_picture(struct backup *b, struct err *err)
 			*err = unusable;
 			return -1;
 		}
-		backup_plan_all_full(b, unusable.text);
+		backup_plan_all_full(b, true, unusable.text);
 		if (cancel_check(err) == -1 || take_picture(b, err) == -1)
 			return -1;
 	}

@@ -92,6 +92,14 @@ choose_disks(struct backup *b, struct err *err)
 	return 0;
 }
 
+static void
+make_full(struct backup_disk *disk, bool demoted, const char *reason)
+{
+	disk->base = NULL;
+	disk->demoted = demoted;
+	snprintf(disk->reason, sizeof(disk->reason), "%s", reason);
+}
+
 /* ---- the point to build on ---- */
 
 struct newest {
@@ -125,7 +133,7 @@ find_base(struct backup *b, struct err *err)
 		domain_name(b->domain), remember_newest, &newest, err) == -1)
 		return -1;
 	if (newest.id[0] == '\0') {
-		backup_plan_all_full(b, "first backup of this domain");
+		backup_plan_all_full(b, false, "first backup of this domain");
 		return 0;
 	}
 	memcpy(b->manifest->parent, newest.id, sizeof(newest.id));
@@ -134,21 +142,17 @@ find_base(struct backup *b, struct err *err)
 		return 0;
 	snprintf(reason, sizeof(reason), "the last point cannot be read: %.180s",
 	    unread.text);
-	backup_plan_all_full(b, reason);
+	backup_plan_all_full(b, true, reason);
 	return 0;
 }
 
 void
-backup_plan_all_full(struct backup *b, const char *reason)
+backup_plan_all_full(struct backup *b, bool demoted, const char *reason)
 {
 	size_t i;
 
-	for (i = 0; i < b->disk_count; i++) {
-		b->disks[i].demoted = b->disks[i].base != NULL;
-		b->disks[i].base = NULL;
-		snprintf(b->disks[i].reason, sizeof(b->disks[i].reason), "%s",
-		    reason);
-	}
+	for (i = 0; i < b->disk_count; i++)
+		make_full(&b->disks[i], demoted, reason);
 }
 
 /* ---- each disk's source ---- */
@@ -157,14 +161,6 @@ static bool
 can_have_checkpoint(const struct domain_disk *disk)
 {
 	return strcmp(disk->format, "qcow2") == 0;
-}
-
-static void
-make_full(struct backup_disk *disk, bool demoted, const char *reason)
-{
-	disk->base = NULL;
-	disk->demoted = demoted;
-	snprintf(disk->reason, sizeof(disk->reason), "%s", reason);
 }
 
 /* What the manifest and the domain say of it, before QEMU is asked. */
