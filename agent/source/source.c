@@ -217,6 +217,22 @@ free_slot(struct copy *c)
 	return NULL;
 }
 
+/* A read that takes long holds up all behind it: others may have overtaken
+ * it until every buffer of the store waits for its chunk. */
+static int
+get_chunk(struct copy *c, struct slot *slot)
+{
+	while (store_chunk_get(&slot->chunk, c->disk, &c->err) == -1) {
+		slot->chunk = NULL;
+		if (c->err.class != ERR_BUSY || nbd_link_in_flight(c->link) == 0)
+			return -1;
+		err_clear(&c->err);
+		if (wait_for_reads(c) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 open_chunk(struct copy *c)
 {
@@ -225,7 +241,7 @@ open_chunk(struct copy *c)
 	while ((slot = free_slot(c)) == NULL)
 		if (wait_for_reads(c) == -1)
 			return -1;
-	if (store_chunk_get(&slot->chunk, c->disk, &c->err) == -1)
+	if (get_chunk(c, slot) == -1)
 		return -1;
 	slot->copy = c;
 	slot->pending = 0;
