@@ -30,20 +30,31 @@
 #	                      then read by qemu-img from the job's own NBD export
 #	                      and CMD goes on. Needs writers in the guest.
 #	rig_reference_live NAME OUTDIR PROGRAM...
-#	                      the same for short backups: PROGRAM, to be called
-#	                      with -v, is stopped when it says that it streams,
-#	                      which is after the thaw. RIG_STOPPED_MS is how long.
+#	                      the same for short backups: PROGRAM is stopped when
+#	                      it says that it streams, which is after the thaw.
+#	                      Not for --json and -q, with which it says nothing.
+#	                      RIG_STOPPED_MS is for how long.
 #	rig_job_runs NAME     a backup job runs on the domain
 
 _rig_format() {
 	qemu-img info -U --output=json "$1" | jq -r .format
 }
 
+_rig_size() {
+	qemu-img info -U --output=json "$1" | jq '.["virtual-size"]'
+}
+
+# Strict mode (-s) would compare what is allocated as well.
 rig_disk_compare() {
 	local format_a format_b
 
-	format_a=$(_rig_format "$1") && format_b=$(_rig_format "$2") &&
-	    qemu-img compare -U -s -f "$format_a" -F "$format_b" "$1" "$2"
+	format_a=$(_rig_format "$1") && format_b=$(_rig_format "$2") ||
+	    return 1
+	if [ "$(_rig_size "$1")" != "$(_rig_size "$2")" ]; then
+		rig_say "sizes of $1 and $2 differ"
+		return 1
+	fi
+	qemu-img compare -U -f "$format_a" -F "$format_b" "$1" "$2"
 }
 
 rig_disk_sum() {
