@@ -21,8 +21,8 @@ set_timeout(struct domain *d, unsigned int timeout_ms)
 static void
 reset_timeout(struct domain *d)
 {
-	virDomainAgentSetResponseTimeout(d->dom,
-	    VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_DEFAULT, 0);
+	virDomainAgentSetResponseTimeout(
+	    d->dom, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_DEFAULT, 0);
 }
 
 /* 0 and the parameters (virTypedParamsFree), or -1 with libvirt's error. */
@@ -32,8 +32,8 @@ ask_os(struct domain *d, virTypedParameterPtr *params, int *count)
 	int rc;
 
 	set_timeout(d, ASK_TIMEOUT_MS);
-	rc = virDomainGetGuestInfo(d->dom, VIR_DOMAIN_GUEST_INFO_OS, params,
-	    count, 0);
+	rc = virDomainGetGuestInfo(
+	    d->dom, VIR_DOMAIN_GUEST_INFO_OS, params, count, 0);
 	reset_timeout(d);
 	return rc;
 }
@@ -42,9 +42,9 @@ static bool
 means_no_answer(int code)
 {
 	return code == VIR_ERR_AGENT_UNRESPONSIVE ||
-	    code == VIR_ERR_AGENT_UNSYNCED ||
-	    code == VIR_ERR_OPERATION_INVALID ||
-	    code == VIR_ERR_OPERATION_TIMEOUT;
+	       code == VIR_ERR_AGENT_UNSYNCED ||
+	       code == VIR_ERR_OPERATION_INVALID ||
+	       code == VIR_ERR_OPERATION_TIMEOUT;
 }
 
 int
@@ -68,27 +68,26 @@ domain_agent_available(struct domain *d, bool *out, struct err *err)
 }
 
 int
-domain_agent_freeze(struct domain *d, unsigned int timeout_ms, int *out_count,
-    struct err *err)
+domain_agent_freeze(
+    struct domain *d, unsigned int timeout_ms, int *out_count, struct err *err)
 {
 	set_timeout(d, timeout_ms);
 	*out_count = virDomainFSFreeze(d->dom, NULL, 0, 0);
 	if (*out_count < 0)
-		domain_err(err, "the guest agent of '%s' cannot freeze",
-		    d->name);
+		domain_err(
+		    err, "the guest agent of '%s' cannot freeze", d->name);
 	reset_timeout(d);
 	return *out_count < 0 ? -1 : 0;
 }
 
 int
-domain_agent_thaw(struct domain *d, unsigned int timeout_ms, int *out_count,
-    struct err *err)
+domain_agent_thaw(
+    struct domain *d, unsigned int timeout_ms, int *out_count, struct err *err)
 {
 	set_timeout(d, timeout_ms);
 	*out_count = virDomainFSThaw(d->dom, NULL, 0, 0);
 	if (*out_count < 0)
-		domain_err(err, "the guest agent of '%s' cannot thaw",
-		    d->name);
+		domain_err(err, "the guest agent of '%s' cannot thaw", d->name);
 	reset_timeout(d);
 	return *out_count < 0 ? -1 : 0;
 }

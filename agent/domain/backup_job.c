@@ -67,8 +67,7 @@ write_disk(FILE *f, const struct domain_backup_disk *disk)
 }
 
 static int
-make_backup_xml(char **out, const struct domain_backup *backup,
-    struct err *err)
+make_backup_xml(char **out, const struct domain_backup *backup, struct err *err)
 {
 	size_t size, i;
 	FILE *f = open_memstream(out, &size);
@@ -100,12 +99,11 @@ make_checkpoint_xml(char **out, const struct domain_backup *backup,
 	write_escaped(f, backup->checkpoint);
 	fputs("</name><disks>", f);
 	for (i = 0; i < backup->disk_count; i++) {
-		disk = domain_disk_find(disks, count,
-		    backup->disks[i].target);
+		disk = domain_disk_find(disks, count, backup->disks[i].target);
 		fputs("<disk", f);
 		write_attr(f, "name", "", backup->disks[i].target);
-		write_attr(f, "checkpoint", "",
-		    disk->can_track ? "bitmap" : "no");
+		write_attr(
+		    f, "checkpoint", "", disk->can_track ? "bitmap" : "no");
 		fputs("/>", f);
 		tracked += disk->can_track;
 	}
@@ -142,25 +140,25 @@ scratch_size(const char *path)
  * that can crash libvirtd 9.0: never send such a request.
  */
 static int
-check_sizes(const struct domain_backup *backup,
-    const struct domain_disk *disks, size_t count, struct err *err)
+check_sizes(const struct domain_backup *backup, const struct domain_disk *disks,
+    size_t count, struct err *err)
 {
 	const struct domain_disk *disk;
 	uint64_t scratch;
 	size_t i;
 
 	for (i = 0; i < backup->disk_count; i++) {
-		disk = domain_disk_find(disks, count,
-		    backup->disks[i].target);
+		disk = domain_disk_find(disks, count, backup->disks[i].target);
 		if (disk == NULL)
-			return err_set(err, ERR_NOT_FOUND,
-			    "disk '%s' is gone", backup->disks[i].target);
+			return err_set(err, ERR_NOT_FOUND, "disk '%s' is gone",
+			    backup->disks[i].target);
 		scratch = scratch_size(backup->disks[i].scratch_path);
 		if (scratch != disk->size_bytes)
-			return err_set(err, ERR_BUSY, "disk '%s' has changed "
-			    "its size (%" PRIu64 " bytes, scratch file %"
-			    PRIu64 ")", disk->target, disk->size_bytes,
-			    scratch);
+			return err_set(err, ERR_BUSY,
+			    "disk '%s' has changed "
+			    "its size (%" PRIu64 " bytes, scratch file %" PRIu64
+			    ")",
+			    disk->target, disk->size_bytes, scratch);
 	}
 	return 0;
 }
@@ -180,8 +178,8 @@ check_idle(struct domain *d, struct err *err)
 }
 
 int
-domain_backup_begin(struct domain *d, const struct domain_backup *backup,
-    struct err *err)
+domain_backup_begin(
+    struct domain *d, const struct domain_backup *backup, struct err *err)
 {
 	char *backup_xml = NULL, *checkpoint_xml = NULL;
 	struct domain_disk *disks = NULL;
@@ -193,14 +191,12 @@ domain_backup_begin(struct domain *d, const struct domain_backup *backup,
 	    check_idle(d, err) == -1 ||
 	    make_backup_xml(&backup_xml, backup, err) == -1)
 		goto out;
-	if (backup->checkpoint != NULL &&
-	    make_checkpoint_xml(&checkpoint_xml, backup, disks, count, err) ==
-		-1)
+	if (backup->checkpoint != NULL && make_checkpoint_xml(&checkpoint_xml,
+					      backup, disks, count, err) == -1)
 		goto out;
 	if (virDomainBackupBegin(d->dom, backup_xml, checkpoint_xml,
 		VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) < 0) {
-		domain_err(err, "cannot begin the backup job of '%s'",
-		    d->name);
+		domain_err(err, "cannot begin the backup job of '%s'", d->name);
 		goto out;
 	}
 	rc = 0;
@@ -225,8 +221,8 @@ read_job(xmlDoc **out, struct domain *d, struct err *err)
 		if (code == VIR_ERR_NO_DOMAIN_BACKUP ||
 		    code == VIR_ERR_OPERATION_INVALID)
 			return 0;
-		return domain_err(err, "cannot ask for backups of '%s'",
-		    d->name);
+		return domain_err(
+		    err, "cannot ask for backups of '%s'", d->name);
 	}
 	rc = domain_xml_parse(out, xml, "domainbackup", err);
 	free(xml);
@@ -241,15 +237,15 @@ domain_backup_running(struct domain *d, bool *out, struct err *err)
 	if (read_job(&doc, d, err) == -1)
 		return -1;
 	*out = doc != NULL &&
-	    domain_xml_attr_is(xmlDocGetRootElement(doc), "mode", "pull");
+	       domain_xml_attr_is(xmlDocGetRootElement(doc), "mode", "pull");
 	if (doc != NULL)
 		xmlFreeDoc(doc);
 	return 0;
 }
 
 int
-domain_backup_serves(struct domain *d, const char *socket_path, bool *out,
-    struct err *err)
+domain_backup_serves(
+    struct domain *d, const char *socket_path, bool *out, struct err *err)
 {
 	const xmlNode *server;
 	xmlDoc *doc;
@@ -266,8 +262,8 @@ domain_backup_serves(struct domain *d, const char *socket_path, bool *out,
 }
 
 int
-domain_backup_scratch_used(struct domain *d, uint64_t *out_bytes,
-    struct err *err)
+domain_backup_scratch_used(
+    struct domain *d, uint64_t *out_bytes, struct err *err)
 {
 	virTypedParameterPtr params = NULL;
 	unsigned long long used = 0;
@@ -275,8 +271,8 @@ domain_backup_scratch_used(struct domain *d, uint64_t *out_bytes,
 
 	if (virDomainGetJobStats(d->dom, &type, &params, &count, 0) < 0)
 		return domain_err(err, "cannot read the job of '%s'", d->name);
-	virTypedParamsGetULLong(params, count, VIR_DOMAIN_JOB_DISK_TEMP_USED,
-	    &used);
+	virTypedParamsGetULLong(
+	    params, count, VIR_DOMAIN_JOB_DISK_TEMP_USED, &used);
 	virTypedParamsFree(params, count);
 	*out_bytes = used;
 	return 0;
@@ -313,7 +309,7 @@ domain_backup_end(struct domain *d, struct err *err)
 	/* It may end by itself meanwhile: no job is what was wanted. */
 	if (virDomainAbortJob(d->dom) < 0 &&
 	    domain_err_code() != VIR_ERR_OPERATION_INVALID)
-		return domain_err(err, "cannot end the backup job of '%s'",
-		    d->name);
+		return domain_err(
+		    err, "cannot end the backup job of '%s'", d->name);
 	return wait_ended(d, err);
 }

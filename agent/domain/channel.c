@@ -167,8 +167,8 @@ static void
 write_stream(struct channel *c)
 {
 	struct buffer *b = &c->to_guest;
-	int n = virStreamSend(c->stream, b->bytes + b->start,
-	    b->end - b->start);
+	int n =
+	    virStreamSend(c->stream, b->bytes + b->start, b->end - b->start);
 
 	if (n > 0)
 		b->start += (size_t)n;
@@ -220,10 +220,10 @@ find_channel(const xmlDoc *doc, const char *name)
 {
 	const xmlNode *devices, *node, *target;
 
-	devices = domain_xml_child(xmlDocGetRootElement((xmlDoc *)doc),
-	    "devices");
+	devices =
+	    domain_xml_child(xmlDocGetRootElement((xmlDoc *)doc), "devices");
 	for (node = domain_xml_child(devices, "channel"); node != NULL;
-	    node = domain_xml_next(node, "channel")) {
+	     node = domain_xml_next(node, "channel")) {
 		target = domain_xml_child(node, "target");
 		if (domain_xml_attr_is(target, "name", name))
 			return target;
@@ -232,8 +232,8 @@ find_channel(const xmlDoc *doc, const char *name)
 }
 
 int
-domain_channel_connected(struct domain *d, const char *name, bool *out,
-    struct err *err)
+domain_channel_connected(
+    struct domain *d, const char *name, bool *out, struct err *err)
 {
 	const xmlNode *target;
 	xmlDoc *doc = NULL;
@@ -300,8 +300,8 @@ out:
 }
 
 static int
-open_stream(struct channel *c, struct domain *d, const char *name,
-    struct err *err)
+open_stream(
+    struct channel *c, struct domain *d, const char *name, struct err *err)
 {
 	if (virDomainOpenChannel(d->dom, name, c->stream, 0) == 0)
 		return 0;
@@ -315,8 +315,8 @@ open_stream(struct channel *c, struct domain *d, const char *name,
 }
 
 int
-domain_channel_open(int *out_fd, struct domain *d, const char *name,
-    struct err *err)
+domain_channel_open(
+    int *out_fd, struct domain *d, const char *name, struct err *err)
 {
 	struct channel *c = NULL;
 	bool connected;
@@ -325,8 +325,10 @@ domain_channel_open(int *out_fd, struct domain *d, const char *name,
 	if (domain_channel_connected(d, name, &connected, err) == -1)
 		return -1;
 	if (!connected)
-		return err_set(err, ERR_NOT_FOUND, "nothing in guest '%s' "
-		    "listens on channel '%s'", d->name, name);
+		return err_set(err, ERR_NOT_FOUND,
+		    "nothing in guest '%s' "
+		    "listens on channel '%s'",
+		    d->name, name);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == -1)
 		return err_errno(err, errno, "cannot make a socket pair");
 	if ((c = channel_new(d, fds[1])) == NULL) {

@@ -24,16 +24,16 @@ is_ours(const char *name)
 }
 
 int
-domain_checkpoints(struct domain *d, domain_checkpoint_fn *fn, void *arg,
-    struct err *err)
+domain_checkpoints(
+    struct domain *d, domain_checkpoint_fn *fn, void *arg, struct err *err)
 {
 	virDomainCheckpointPtr *list = NULL;
 	int count, i, stop = 0;
 
 	count = virDomainListAllCheckpoints(d->dom, &list, 0);
 	if (count < 0)
-		return domain_err(err, "cannot list the checkpoints of '%s'",
-		    d->name);
+		return domain_err(
+		    err, "cannot list the checkpoints of '%s'", d->name);
 	for (i = 0; i < count; i++) {
 		const char *name = virDomainCheckpointGetName(list[i]);
 
@@ -51,8 +51,7 @@ lookup(virDomainCheckpointPtr *out, struct domain *d, const char *name,
     struct err *err)
 {
 	*out = virDomainCheckpointLookupByName(d->dom, name, 0);
-	if (*out == NULL &&
-	    domain_err_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT)
+	if (*out == NULL && domain_err_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT)
 		return domain_err(err, "cannot look up checkpoint '%s'", name);
 	return 0;
 }
@@ -65,7 +64,7 @@ find_disk(const xmlDoc *doc, const char *target)
 
 	disks = domain_xml_child(xmlDocGetRootElement((xmlDoc *)doc), "disks");
 	for (node = domain_xml_child(disks, "disk"); node != NULL;
-	    node = domain_xml_next(node, "disk"))
+	     node = domain_xml_next(node, "disk"))
 		if (domain_xml_attr_is(node, "name", target))
 			return node;
 	return NULL;
@@ -87,7 +86,8 @@ judge(const xmlDoc *doc, const char *checkpoint, const char *target,
 	else if (!xmlHasProp((xmlNode *)disk, BAD_CAST "size"))
 		snprintf(out_reason, reason_size,
 		    "the dirty bitmap of checkpoint '%s' is missing or not "
-		    "consistent", checkpoint);
+		    "consistent",
+		    checkpoint);
 }
 
 int
@@ -107,9 +107,9 @@ domain_checkpoint_usable(struct domain *d, const char *checkpoint,
 		    "checkpoint '%s' does not exist any more", checkpoint);
 		return 0;
 	}
-	xml = virDomainCheckpointGetXMLDesc(found,
-	    VIR_DOMAIN_CHECKPOINT_XML_SIZE |
-		VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);
+	xml = virDomainCheckpointGetXMLDesc(
+	    found, VIR_DOMAIN_CHECKPOINT_XML_SIZE |
+		       VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);
 	if (xml == NULL) {
 		domain_err(err, "cannot examine checkpoint '%s'", checkpoint);
 		goto out;
@@ -130,9 +130,9 @@ static bool
 name_is_plain(const char *name)
 {
 	return strlen(name) <= NAME_MAX_LENGTH &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz"
-			 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
-	    strlen(name);
+	       strspn(name,
+		   "abcdefghijklmnopqrstuvwxyz"
+		   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == strlen(name);
 }
 
 static void
@@ -141,8 +141,10 @@ write_redefinition(FILE *f, const char *name, const struct domain_disk *disks,
 {
 	size_t i;
 
-	fprintf(f, "<domaincheckpoint><name>%s</name>"
-	    "<creationTime>1</creationTime><disks>", name);
+	fprintf(f,
+	    "<domaincheckpoint><name>%s</name>"
+	    "<creationTime>1</creationTime><disks>",
+	    name);
 	for (i = 0; i < count; i++)
 		if (disks[i].is_disk && name_is_plain(disks[i].target))
 			fprintf(f, "<disk name='%s' checkpoint='%s'/>",
@@ -173,8 +175,8 @@ redefine(struct domain *d, const char *name, struct err *err)
 		err_no_memory(err);
 		goto out;
 	}
-	made = virDomainCheckpointCreateXML(d->dom, xml,
-	    VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE);
+	made = virDomainCheckpointCreateXML(
+	    d->dom, xml, VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE);
 	if (made == NULL)
 		domain_err(err, "cannot adopt bitmap '%s'", name);
 out:
@@ -188,8 +190,8 @@ static int
 remove_found(virDomainCheckpointPtr found, const char *name, struct err *err)
 {
 	if (virDomainCheckpointDelete(found, 0) == 0 ||
-	    virDomainCheckpointDelete(found,
-		VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0)
+	    virDomainCheckpointDelete(
+		found, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0)
 		return 0;
 	return domain_err(err, "cannot delete checkpoint '%s'", name);
 }
@@ -201,11 +203,13 @@ domain_checkpoint_delete(struct domain *d, const char *name, struct err *err)
 	int rc;
 
 	if (!is_ours(name) || !name_is_plain(name))
-		return err_set(err, ERR_BUG, "checkpoint '%s' is not ours",
-		    name);
+		return err_set(
+		    err, ERR_BUG, "checkpoint '%s' is not ours", name);
 	if (virDomainIsActive(d->dom) != 1) {
-		err_set(err, ERR_BUSY, "checkpoint '%s' stays: '%s' is off and "
-		    "its bitmaps are out of reach", name, d->name);
+		err_set(err, ERR_BUSY,
+		    "checkpoint '%s' stays: '%s' is off and "
+		    "its bitmaps are out of reach",
+		    name, d->name);
 		return err_hint(err, "start the domain, then run 'recover'");
 	}
 	if (lookup(&found, d, name, err) == -1)
@@ -257,8 +261,8 @@ sweep_scan(struct sweep *sweep, const char *json)
 static void
 sweep_disk(struct sweep *sweep, const char *path)
 {
-	const char *const argv[] = { "qemu-img", "info", "-U",
-		"--output=json", "--", path, NULL };
+	const char *const argv[] = { "qemu-img", "info", "-U", "--output=json",
+		"--", path, NULL };
 	struct err ignored = ERR_INIT;
 	char *json = NULL;
 
@@ -278,8 +282,8 @@ sweep_remove(struct domain *d, const char *name)
 	if (known != NULL)
 		virDomainCheckpointFree(known);
 	else if (domain_checkpoint_delete(d, name, &err) == -1)
-		log_line(LOG_INFO, "domain '%s': left-over bitmap: %s",
-		    d->name, err.text);
+		log_line(LOG_INFO, "domain '%s': left-over bitmap: %s", d->name,
+		    err.text);
 }
 
 void

@@ -127,8 +127,7 @@ domain_err(struct err *err, const char *fmt, ...)
 }
 
 int
-domain_connect(struct domain_connection **out, const char *uri,
-    struct err *err)
+domain_connect(struct domain_connection **out, const char *uri, struct err *err)
 {
 	struct domain_connection *c;
 
@@ -163,8 +162,8 @@ domain_disconnect(struct domain_connection *c)
 }
 
 int
-domain_each(struct domain_connection *c, domain_name_fn *fn, void *arg,
-    struct err *err)
+domain_each(
+    struct domain_connection *c, domain_name_fn *fn, void *arg, struct err *err)
 {
 	virDomainPtr *list = NULL;
 	int count, i, stop = 0;

@@ -97,18 +97,18 @@ empty_drive(xmlNode *node)
 }
 
 static int
-rewrite_disks(xmlNode *devices, const struct definition_options *options,
-    struct err *err)
+rewrite_disks(
+    xmlNode *devices, const struct definition_options *options, struct err *err)
 {
 	const struct definition_disk *to;
 	xmlNode *node, *next;
 	char *target;
 
 	for (node = domain_xml_child(devices, "disk"); node != NULL;
-	    node = next) {
+	     node = next) {
 		next = domain_xml_next(node, "disk");
-		target = domain_xml_attr(domain_xml_child(node, "target"),
-		    "dev");
+		target =
+		    domain_xml_attr(domain_xml_child(node, "target"), "dev");
 		if (target == NULL)
 			return err_no_memory(err);
 		to = find_new(options, target);
@@ -116,7 +116,7 @@ rewrite_disks(xmlNode *devices, const struct definition_options *options,
 		if (to != NULL)
 			point_disk(node, to);
 		else if (domain_xml_attr_is(node, "device", "cdrom") ||
-		    domain_xml_attr_is(node, "device", "floppy"))
+			 domain_xml_attr_is(node, "device", "floppy"))
 			empty_drive(node);
 		else
 			node_remove(node);
@@ -136,15 +136,15 @@ rewrite_chardevs(xmlNode *devices)
 	const char *kind;
 
 	for (node = domain_xml_child(devices, NULL); node != NULL;
-	    node = domain_xml_next(node, NULL)) {
+	     node = domain_xml_next(node, NULL)) {
 		kind = (const char *)node->name;
 		if (strcmp(kind, "channel") == 0) {
 			if (!domain_xml_attr_is(node, "type", "spicevmc") &&
 			    !domain_xml_attr_is(node, "type", "pty"))
 				set_attr(node, "type", "unix");
 		} else if (strcmp(kind, "serial") == 0 ||
-		    strcmp(kind, "console") == 0 ||
-		    strcmp(kind, "parallel") == 0) {
+			   strcmp(kind, "console") == 0 ||
+			   strcmp(kind, "parallel") == 0) {
 			set_attr(node, "type", "pty");
 			remove_attr(node, "tty");
 		} else {
@@ -162,10 +162,10 @@ rewrite_graphics(xmlNode *devices, bool same_identity)
 	xmlNode *node, *listen, *next;
 
 	for (node = domain_xml_child(devices, "graphics"); node != NULL;
-	    node = domain_xml_next(node, "graphics")) {
+	     node = domain_xml_next(node, "graphics")) {
 		remove_attr(node, "socket");
 		for (listen = domain_xml_child(node, "listen"); listen != NULL;
-		    listen = next) {
+		     listen = next) {
 			next = domain_xml_next(listen, "listen");
 			if (domain_xml_attr_is(listen, "type", "socket"))
 				node_remove(listen);
@@ -186,7 +186,7 @@ rewrite_interfaces(xmlNode *devices, bool same_identity)
 	xmlNode *node;
 
 	for (node = domain_xml_child(devices, "interface"); node != NULL;
-	    node = domain_xml_next(node, "interface")) {
+	     node = domain_xml_next(node, "interface")) {
 		if (same_identity)
 			continue;
 		remove_children(node, "mac");
@@ -218,10 +218,10 @@ remove_smbios_uuid(xmlNode *root)
 	xmlNode *sysinfo, *system, *entry, *next;
 
 	for (sysinfo = domain_xml_child(root, "sysinfo"); sysinfo != NULL;
-	    sysinfo = domain_xml_next(sysinfo, "sysinfo")) {
+	     sysinfo = domain_xml_next(sysinfo, "sysinfo")) {
 		system = domain_xml_child(sysinfo, "system");
 		for (entry = domain_xml_child(system, "entry"); entry != NULL;
-		    entry = next) {
+		     entry = next) {
 			next = domain_xml_next(entry, "entry");
 			if (domain_xml_attr_is(entry, "name", "uuid"))
 				node_remove(entry);
@@ -260,7 +260,7 @@ remove_labels(xmlNode *top)
 		remove_children(node, "seclabel");
 		if ((next = domain_xml_child(node, NULL)) == NULL)
 			while (node != top &&
-			    (next = domain_xml_next(node, NULL)) == NULL)
+			       (next = domain_xml_next(node, NULL)) == NULL)
 				node = node->parent;
 		if (node == top && next == NULL)
 			return;

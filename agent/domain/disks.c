@@ -23,8 +23,8 @@ field_name(char *out, size_t size, unsigned int number, const char *field)
 }
 
 static void
-take_sizes(struct domain_disk *disks, size_t count,
-    virDomainStatsRecordPtr record)
+take_sizes(
+    struct domain_disk *disks, size_t count, virDomainStatsRecordPtr record)
 {
 	unsigned int total = 0, n;
 	unsigned long long bytes;
@@ -32,16 +32,16 @@ take_sizes(struct domain_disk *disks, size_t count,
 	const char *target;
 	size_t i;
 
-	virTypedParamsGetUInt(record->params, record->nparams, "block.count",
-	    &total);
+	virTypedParamsGetUInt(
+	    record->params, record->nparams, "block.count", &total);
 	for (n = 0; n < total && n < DISKS_MAX; n++) {
 		field_name(field, sizeof(field), n, "name");
-		if (virTypedParamsGetString(record->params, record->nparams,
-			field, &target) != 1)
+		if (virTypedParamsGetString(
+			record->params, record->nparams, field, &target) != 1)
 			continue;
 		field_name(field, sizeof(field), n, "capacity");
-		if (virTypedParamsGetULLong(record->params, record->nparams,
-			field, &bytes) != 1)
+		if (virTypedParamsGetULLong(
+			record->params, record->nparams, field, &bytes) != 1)
 			continue;
 		for (i = 0; i < count; i++)
 			if (strcmp(disks[i].target, target) == 0)
@@ -61,16 +61,16 @@ read_sizes(struct domain *d, struct domain_disk *disks, size_t count)
 	virDomainBlockInfo info;
 	size_t i;
 
-	if (virDomainListGetStats(domains, VIR_DOMAIN_STATS_BLOCK, &records,
-		0) == 1)
+	if (virDomainListGetStats(
+		domains, VIR_DOMAIN_STATS_BLOCK, &records, 0) == 1)
 		take_sizes(disks, count, records[0]);
 	if (records != NULL)
 		virDomainStatsRecordListFree(records);
 	/* An empty tray has no size. */
 	for (i = 0; i < count; i++)
 		if (disks[i].is_disk && disks[i].size_bytes == 0 &&
-		    virDomainGetBlockInfo(d->dom, disks[i].target, &info,
-			0) == 0)
+		    virDomainGetBlockInfo(d->dom, disks[i].target, &info, 0) ==
+			0)
 			disks[i].size_bytes = info.capacity;
 }
 
@@ -82,21 +82,22 @@ fill(struct domain_disk *disk, const xmlNode *node)
 
 	disk->type = domain_xml_attr(node, "type");
 	disk->target = domain_xml_attr(domain_xml_child(node, "target"), "dev");
-	disk->format = domain_xml_attr(domain_xml_child(node, "driver"),
-	    "type");
+	disk->format =
+	    domain_xml_attr(domain_xml_child(node, "driver"), "type");
 	disk->serial = domain_xml_text(domain_xml_child(node, "serial"));
 	disk->writable = domain_xml_child(node, "readonly") == NULL;
 	disk->shareable = domain_xml_child(node, "shareable") != NULL ||
-	    domain_xml_child(node, "transient") != NULL;
+			  domain_xml_child(node, "transient") != NULL;
 	disk->is_disk = !domain_xml_attr_is(node, "device", "cdrom") &&
-	    !domain_xml_attr_is(node, "device", "floppy");
-	where = disk->type != NULL && strcmp(disk->type, "block") == 0
-	    ? "dev" : "file";
+			!domain_xml_attr_is(node, "device", "floppy");
+	where = disk->type != NULL && strcmp(disk->type, "block") == 0 ? "dev"
+								       : "file";
 	disk->path = domain_xml_attr(source, where);
 	return disk->type != NULL && disk->target != NULL &&
-		disk->format != NULL && disk->serial != NULL &&
-		disk->path != NULL
-	    ? 0 : -1;
+		       disk->format != NULL && disk->serial != NULL &&
+		       disk->path != NULL
+		   ? 0
+		   : -1;
 }
 
 /*
@@ -117,7 +118,7 @@ can_track(const struct domain_disk *disk)
 	if ((fd = open(disk->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
 		return true;
 	old = io_pread_full(fd, head, sizeof(head), 0) == sizeof(head) &&
-	    be32_get(head + 4) < 3;
+	      be32_get(head + 4) < 3;
 	close(fd);
 	return !old;
 }
@@ -130,10 +131,10 @@ read_all(struct domain_disk **out, size_t *out_count, const xmlDoc *doc,
 	struct domain_disk *disks;
 	size_t count = 0;
 
-	devices = domain_xml_child(xmlDocGetRootElement((xmlDoc *)doc),
-	    "devices");
+	devices =
+	    domain_xml_child(xmlDocGetRootElement((xmlDoc *)doc), "devices");
 	for (node = domain_xml_child(devices, "disk"); node != NULL;
-	    node = domain_xml_next(node, "disk"))
+	     node = domain_xml_next(node, "disk"))
 		count++;
 	if (count > DISKS_MAX)
 		return err_set(err, ERR_ARG, "the domain has %zu disks", count);
@@ -141,7 +142,7 @@ read_all(struct domain_disk **out, size_t *out_count, const xmlDoc *doc,
 		return err_no_memory(err);
 	count = 0;
 	for (node = domain_xml_child(devices, "disk"); node != NULL;
-	    node = domain_xml_next(node, "disk")) {
+	     node = domain_xml_next(node, "disk")) {
 		if (fill(&disks[count++], node) == -1) {
 			domain_disks_free(disks, count);
 			return err_no_memory(err);
@@ -153,8 +154,8 @@ read_all(struct domain_disk **out, size_t *out_count, const xmlDoc *doc,
 }
 
 int
-domain_disks_parse(struct domain_disk **out, size_t *out_count,
-    const char *xml, struct err *err)
+domain_disks_parse(struct domain_disk **out, size_t *out_count, const char *xml,
+    struct err *err)
 {
 	xmlDoc *doc = NULL;
 	int rc;
@@ -207,8 +208,8 @@ domain_disks_free(struct domain_disk *disks, size_t count)
 }
 
 const struct domain_disk *
-domain_disk_find(const struct domain_disk *disks, size_t count,
-    const char *target)
+domain_disk_find(
+    const struct domain_disk *disks, size_t count, const char *target)
 {
 	size_t i;
 

@@ -23,8 +23,8 @@ lookup(struct domain_connection *c, const char *name)
 }
 
 int
-domain_open(struct domain **out, struct domain_connection *c,
-    const char *name, struct err *err)
+domain_open(struct domain **out, struct domain_connection *c, const char *name,
+    struct err *err)
 {
 	struct domain *d = calloc(1, sizeof(*d));
 	int rc = -1;
@@ -86,8 +86,8 @@ domain_state(struct domain *d, enum domain_state *out, struct err *err)
 	int state, reason;
 
 	if (virDomainGetState(d->dom, &state, &reason, 0) < 0)
-		return domain_err(err, "cannot read the state of '%s'",
-		    d->name);
+		return domain_err(
+		    err, "cannot read the state of '%s'", d->name);
 	switch (state) {
 	case VIR_DOMAIN_RUNNING:
 	case VIR_DOMAIN_BLOCKED:
@@ -120,8 +120,8 @@ domain_definition(char **out, struct domain *d, struct err *err)
 {
 	*out = virDomainGetXMLDesc(d->dom, VIR_DOMAIN_XML_INACTIVE);
 	if (*out == NULL)
-		return domain_err(err, "cannot read the definition of '%s'",
-		    d->name);
+		return domain_err(
+		    err, "cannot read the definition of '%s'", d->name);
 	return 0;
 }
 
@@ -173,16 +173,15 @@ out:
 }
 
 int
-domain_define(struct domain_connection *c, const char *xml, bool start,
-    struct err *err)
+domain_define(
+    struct domain_connection *c, const char *xml, bool start, struct err *err)
 {
 	virDomainPtr dom;
 	int rc = 0;
 
 	if (check_free(c, xml, err) == -1)
 		return -1;
-	dom = virDomainDefineXMLFlags(c->conn, xml,
-	    VIR_DOMAIN_DEFINE_VALIDATE);
+	dom = virDomainDefineXMLFlags(c->conn, xml, VIR_DOMAIN_DEFINE_VALIDATE);
 	if (dom == NULL)
 		return domain_err(err, "cannot define the domain");
 	if (start && virDomainCreate(dom) < 0)

@@ -24,8 +24,8 @@ struct err;
 
 /* uri NULL: qemu:///system.  ERR_IO when libvirtd cannot be reached, with a
  * hint; it names the URI. */
-int domain_connect(struct domain_connection **out, const char *uri,
-    struct err *err);
+int domain_connect(
+    struct domain_connection **out, const char *uri, struct err *err);
 void domain_disconnect(struct domain_connection *c); /* NULL is allowed. */
 
 /* Visits the name of each domain, running or not; non-zero ends it. */
@@ -45,8 +45,8 @@ const char *domain_uuid(const struct domain *d);
 
 enum domain_state {
 	DOMAIN_RUNNING,
-	DOMAIN_PAUSED,	     /* By a person or a tool. */
-	DOMAIN_PAUSED_IO,    /* QEMU stopped it on an I/O error. */
+	DOMAIN_PAUSED,    /* By a person or a tool. */
+	DOMAIN_PAUSED_IO, /* QEMU stopped it on an I/O error. */
 	DOMAIN_OFF,
 	DOMAIN_STATE_OTHER, /* Starting, shutting down, crashed. */
 };
@@ -68,14 +68,14 @@ struct domain_disk {
 	char *type;   /* libvirt's: "file", "block", "network", "volume" */
 	char *serial; /* As set in the XML; "" if none. */
 	uint64_t size_bytes; /* As the guest sees it; 0 if it is not known. */
-	bool writable; /* false: read-only. */
-	bool is_disk;  /* false: cdrom, floppy. */
-	bool shareable; /* Others write to it too, or transient. */
+	bool writable;       /* false: read-only. */
+	bool is_disk;        /* false: cdrom, floppy. */
+	bool shareable;      /* Others write to it too, or transient. */
 	bool can_track; /* qcow2 (version 3), writable: can keep bitmaps. */
 };
 /* Caller frees with domain_disks_free. */
-int domain_disks(struct domain_disk **out, size_t *out_count,
-    struct domain *d, struct err *err);
+int domain_disks(struct domain_disk **out, size_t *out_count, struct domain *d,
+    struct err *err);
 /* The same from a text; sizes are 0 and can_track is false. */
 int domain_disks_parse(struct domain_disk **out, size_t *out_count,
     const char *xml, struct err *err);
@@ -85,8 +85,8 @@ void domain_disks_free(struct domain_disk *disks, size_t count);
 
 /* Visits the name of each checkpoint that bears our prefix. */
 typedef int domain_checkpoint_fn(void *arg, const char *name);
-int domain_checkpoints(struct domain *d, domain_checkpoint_fn *fn, void *arg,
-    struct err *err);
+int domain_checkpoints(
+    struct domain *d, domain_checkpoint_fn *fn, void *arg, struct err *err);
 
 /*
  * Can this disk's changes since the checkpoint be read?  Checks that the
@@ -102,8 +102,8 @@ int domain_checkpoint_usable(struct domain *d, const char *checkpoint,
  * loses its metadata, one whose metadata is gone its bitmaps.  An absent one
  * succeeds.  ERR_BUSY while the domain is off: try again when it runs.
  */
-int domain_checkpoint_delete(struct domain *d, const char *name,
-    struct err *err);
+int domain_checkpoint_delete(
+    struct domain *d, const char *name, struct err *err);
 
 /*
  * Removes bitmaps of ours from the running domain's disks that no checkpoint
@@ -129,12 +129,11 @@ struct domain_backup {
 
 /* A scratch file QEMU may write to (owner, label), made ahead of the freeze
  * so that the picture is quick. */
-int domain_scratch_create(struct domain *d, const char *path,
-    uint64_t size_bytes, struct err *err);
+int domain_scratch_create(
+    struct domain *d, const char *path, uint64_t size_bytes, struct err *err);
 
 /* Makes a folder that QEMU can create sockets and open files in. */
-int domain_make_shared_dir(struct domain *d, const char *path,
-    struct err *err);
+int domain_make_shared_dir(struct domain *d, const char *path, struct err *err);
 
 /*
  * The picture: starts the pull-mode job and makes the checkpoint, all disks
@@ -142,20 +141,20 @@ int domain_make_shared_dir(struct domain *d, const char *path,
  * no longer as large as its scratch file.  ERR_CORRUPT when a bitmap proves
  * unusable only now.  Disks that are not named are left out.
  */
-int domain_backup_begin(struct domain *d, const struct domain_backup *backup,
-    struct err *err);
+int domain_backup_begin(
+    struct domain *d, const struct domain_backup *backup, struct err *err);
 
 /* Which of our jobs runs: *out is true if a pull backup is running now. */
 int domain_backup_running(struct domain *d, bool *out, struct err *err);
 
 /* Does the backup that runs serve this socket?  Tells our own job from one
  * that somebody else has begun since.  false when none runs. */
-int domain_backup_serves(struct domain *d, const char *socket_path, bool *out,
-    struct err *err);
+int domain_backup_serves(
+    struct domain *d, const char *socket_path, bool *out, struct err *err);
 
 /* Scratch space in use, as QEMU counts it. */
-int domain_backup_scratch_used(struct domain *d, uint64_t *out_bytes,
-    struct err *err);
+int domain_backup_scratch_used(
+    struct domain *d, uint64_t *out_bytes, struct err *err);
 
 /* Ends the pull backup that runs, whose ever it is, and waits until it is
  * gone; one that is gone already succeeds. */
@@ -170,8 +169,8 @@ int domain_backup_end(struct domain *d, struct err *err);
  * Has a program in the guest opened its end of the channel?  libvirt and
  * QEMU know at once.  ERR_NOT_FOUND: the domain has no such channel.
  */
-int domain_channel_connected(struct domain *d, const char *name, bool *out,
-    struct err *err);
+int domain_channel_connected(
+    struct domain *d, const char *name, bool *out, struct err *err);
 
 /*
  * Opens the guest's virtio-serial channel.  *out_fd is one end of a stream
@@ -179,16 +178,16 @@ int domain_channel_connected(struct domain *d, const char *name, bool *out,
  * of file: the guest or libvirt closed.  ERR_NOT_FOUND: no such channel, or
  * its guest end is not open.  ERR_BUSY: another process holds it.
  */
-int domain_channel_open(int *out_fd, struct domain *d, const char *name,
-    struct err *err);
+int domain_channel_open(
+    int *out_fd, struct domain *d, const char *name, struct err *err);
 
 /* QEMU guest agent.  Counts of file systems.  May block as long as the agent
  * does, at most timeout_ms. */
 int domain_agent_available(struct domain *d, bool *out, struct err *err);
-int domain_agent_freeze(struct domain *d, unsigned int timeout_ms,
-    int *out_count, struct err *err);
-int domain_agent_thaw(struct domain *d, unsigned int timeout_ms,
-    int *out_count, struct err *err);
+int domain_agent_freeze(
+    struct domain *d, unsigned int timeout_ms, int *out_count, struct err *err);
+int domain_agent_thaw(
+    struct domain *d, unsigned int timeout_ms, int *out_count, struct err *err);
 /* Is the guest one whose agent cannot prove a freeze (Windows VSS thaws by
  * itself)?  false when it cannot be told. */
 bool domain_agent_is_windows(struct domain *d);
@@ -201,7 +200,7 @@ struct definition_disk {
 	const char *format; /* New format. */
 };
 struct definition_options {
-	const char *name; /* NULL: as it was. */
+	const char *name;   /* NULL: as it was. */
 	bool same_identity; /* Keep UUID, MAC addresses, names. */
 	const struct definition_disk *disks;
 	size_t disk_count;
@@ -217,7 +216,7 @@ int definition_rewrite(char **out, const char *xml,
 
 /* Defines a domain from XML, and starts it if asked.  ERR_EXISTS when the
  * name or UUID is taken. */
-int domain_define(struct domain_connection *c, const char *xml, bool start,
-    struct err *err);
+int domain_define(
+    struct domain_connection *c, const char *xml, bool start, struct err *err);
 
 #endif

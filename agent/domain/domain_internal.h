@@ -34,12 +34,12 @@ int domain_err_code(void);
  * Parses without entities, network or messages; ERR_ARG for what is no
  * well-formed document with that root.  Caller frees with xmlFreeDoc.
  */
-int domain_xml_parse(xmlDoc **out, const char *xml, const char *root,
-    struct err *err);
+int domain_xml_parse(
+    xmlDoc **out, const char *xml, const char *root, struct err *err);
 
 /* The live XML (or the one kept for the next start), parsed. */
-int domain_xml_read(xmlDoc **out, struct domain *d, unsigned int flags,
-    struct err *err);
+int domain_xml_read(
+    xmlDoc **out, struct domain *d, unsigned int flags, struct err *err);
 
 /* First and next child element with that name (NULL: any); NULL if none. */
 xmlNode *domain_xml_child(const xmlNode *parent, const char *name);
@@ -47,8 +47,8 @@ xmlNode *domain_xml_next(const xmlNode *node, const char *name);
 
 /* An attribute, or "": in new memory, NULL when there is none left. */
 char *domain_xml_attr(const xmlNode *node, const char *name);
-bool domain_xml_attr_is(const xmlNode *node, const char *name,
-    const char *value);
+bool domain_xml_attr_is(
+    const xmlNode *node, const char *name, const char *value);
 
 /* The text inside an element, or "": in new memory. */
 char *domain_xml_text(const xmlNode *node);
@@ -57,15 +57,15 @@ char *domain_xml_text(const xmlNode *node);
 int domain_xml_dump(char **out, xmlDoc *doc, struct err *err);
 
 /* The disk of that name, or NULL. */
-const struct domain_disk *domain_disk_find(const struct domain_disk *disks,
-    size_t count, const char *target);
+const struct domain_disk *domain_disk_find(
+    const struct domain_disk *disks, size_t count, const char *target);
 
 /*
  * The user and group that QEMU runs as, from the label libvirt gave it;
  * -1 and -1 when there is none (it runs as we do).
  */
-int domain_owner(struct domain *d, uid_t *out_uid, gid_t *out_gid,
-    struct err *err);
+int domain_owner(
+    struct domain *d, uid_t *out_uid, gid_t *out_gid, struct err *err);
 
 /*
  * Runs a program found in PATH without a shell; argv ends with NULL.

@@ -54,12 +54,12 @@ spawn(pid_t *out, const char *const argv[], int output)
 
 	if (rc != 0)
 		return rc;
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
-	    O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(
+	    &actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
-	rc = posix_spawnp(out, argv[0], &actions, NULL, (char *const *)argv,
-	    environ);
+	rc = posix_spawnp(
+	    out, argv[0], &actions, NULL, (char *const *)argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	return rc;
 }
@@ -162,14 +162,14 @@ give(struct domain *d, const char *path, unsigned int mode, struct err *err)
 	    lchown(path, uid, gid) == -1)
 		return err_errno(err, errno, "cannot give '%s' to QEMU", path);
 	if (chmod(path, mode) == -1)
-		return err_errno(err, errno, "cannot set the mode of '%s'",
-		    path);
+		return err_errno(
+		    err, errno, "cannot set the mode of '%s'", path);
 	return 0;
 }
 
 int
-domain_scratch_create(struct domain *d, const char *path, uint64_t size_bytes,
-    struct err *err)
+domain_scratch_create(
+    struct domain *d, const char *path, uint64_t size_bytes, struct err *err)
 {
 	char size[24];
 	const char *const argv[] = { "qemu-img", "create", "-q", "-f", "qcow2",

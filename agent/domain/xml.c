@@ -9,27 +9,29 @@
 #include "common/err.h"
 
 int
-domain_xml_parse(xmlDoc **out, const char *xml, const char *root,
-    struct err *err)
+domain_xml_parse(
+    xmlDoc **out, const char *xml, const char *root, struct err *err)
 {
 	size_t size = strlen(xml);
 	xmlNode *top;
 	xmlDoc *doc;
 
 	if (size > DOMAIN_XML_MAX_BYTES)
-		return err_set(err, ERR_ARG, "the %s XML is larger than %zu "
-		    "bytes", root, DOMAIN_XML_MAX_BYTES);
+		return err_set(err, ERR_ARG,
+		    "the %s XML is larger than %zu "
+		    "bytes",
+		    root, DOMAIN_XML_MAX_BYTES);
 	doc = xmlReadMemory(xml, (int)size, NULL, NULL,
 	    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
 		XML_PARSE_NOBLANKS);
 	if (doc == NULL)
-		return err_set(err, ERR_ARG, "the %s XML is not well-formed",
-		    root);
+		return err_set(
+		    err, ERR_ARG, "the %s XML is not well-formed", root);
 	/* No entities of any kind: libvirt writes none. */
 	if (doc->intSubset != NULL || doc->extSubset != NULL) {
 		xmlFreeDoc(doc);
-		return err_set(err, ERR_ARG,
-		    "the %s XML declares a document type", root);
+		return err_set(
+		    err, ERR_ARG, "the %s XML declares a document type", root);
 	}
 	top = xmlDocGetRootElement(doc);
 	if (top == NULL || strcmp((const char *)top->name, root) != 0) {
@@ -41,8 +43,8 @@ domain_xml_parse(xmlDoc **out, const char *xml, const char *root,
 }
 
 int
-domain_xml_read(xmlDoc **out, struct domain *d, unsigned int flags,
-    struct err *err)
+domain_xml_read(
+    xmlDoc **out, struct domain *d, unsigned int flags, struct err *err)
 {
 	char *xml = virDomainGetXMLDesc(d->dom, flags);
 	int rc;

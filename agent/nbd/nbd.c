@@ -106,7 +106,7 @@ turn(struct nbd_link *n, int timeout_ms, struct err *err)
 	    (direction & LIBNBD_AIO_DIRECTION_READ))
 		nbd_aio_notify_read(n->nbd);
 	else if ((fds[0].revents & (POLLOUT | POLLHUP | POLLERR)) &&
-	    (direction & LIBNBD_AIO_DIRECTION_WRITE))
+		 (direction & LIBNBD_AIO_DIRECTION_WRITE))
 		nbd_aio_notify_write(n->nbd);
 	return 0;
 }
@@ -121,8 +121,8 @@ handshake(struct nbd_link *n, const char *socket_path, int64_t deadline,
 		return nbd_err(err, "cannot connect");
 	while (nbd_aio_is_connecting(n->nbd)) {
 		if ((left = deadline - clock_monotonic_ms()) <= 0)
-			return err_set(err, ERR_TIMEOUT,
-			    "the NBD server does not answer");
+			return err_set(
+			    err, ERR_TIMEOUT, "the NBD server does not answer");
 		if (turn(n, (int)left, err) == -1)
 			return -1;
 	}
@@ -130,8 +130,8 @@ handshake(struct nbd_link *n, const char *socket_path, int64_t deadline,
 }
 
 static int
-make_handle(struct nbd_link *n, const struct nbd_link_options *options,
-    struct err *err)
+make_handle(
+    struct nbd_link *n, const struct nbd_link_options *options, struct err *err)
 {
 	unsigned int i;
 
@@ -153,8 +153,8 @@ may_appear(const struct err *err)
 }
 
 static int
-connect_patiently(struct nbd_link *n, const struct nbd_link_options *options,
-    struct err *err)
+connect_patiently(
+    struct nbd_link *n, const struct nbd_link_options *options, struct err *err)
 {
 	int64_t deadline = clock_monotonic_ms() + CONNECT_TIMEOUT_MS;
 	struct pollfd stop[2] = {
@@ -168,8 +168,8 @@ connect_patiently(struct nbd_link *n, const struct nbd_link_options *options,
 		if (access(options->socket_path, F_OK) == 0) {
 			if (make_handle(n, options, err) == -1)
 				return -1;
-			if (handshake(n, options->socket_path, deadline,
-				err) == 0)
+			if (handshake(n, options->socket_path, deadline, err) ==
+			    0)
 				return 0;
 			if (err->sys_errno == ENOENT)
 				err->class = ERR_NOT_FOUND;
@@ -191,8 +191,8 @@ connect_patiently(struct nbd_link *n, const struct nbd_link_options *options,
 }
 
 static int
-check_export(struct nbd_link *n, const struct nbd_link_options *options,
-    struct err *err)
+check_export(
+    struct nbd_link *n, const struct nbd_link_options *options, struct err *err)
 {
 	int64_t size = nbd_get_size(n->nbd);
 	unsigned int i;
@@ -232,8 +232,8 @@ nbd_link_open(struct nbd_link **out, const struct nbd_link_options *options,
 	}
 	if (connect_patiently(n, options, err) == -1 ||
 	    check_export(n, options, err) == -1) {
-		err_prefix(err, "NBD export '%s' at '%s'",
-		    options->export_name, options->socket_path);
+		err_prefix(err, "NBD export '%s' at '%s'", options->export_name,
+		    options->socket_path);
 		goto out;
 	}
 	*out = n;
@@ -333,8 +333,9 @@ request_new(struct nbd_link *n, nbd_done_fn *fn, void *arg)
 static nbd_completion_callback
 completion(struct request *request)
 {
-	return (nbd_completion_callback) { .callback = on_complete,
-		.user_data = request, .free = on_free };
+	return (nbd_completion_callback){
+		.callback = on_complete, .user_data = request, .free = on_free
+	};
 }
 
 /* libnbd has taken the request, or has freed it through on_free. */
@@ -342,8 +343,7 @@ static int
 started(struct nbd_link *n, int64_t cookie, const char *what, struct err *err)
 {
 	if (cookie == -1)
-		return is_gone(n) ? connection_lost(err)
-				  : nbd_err(err, what);
+		return is_gone(n) ? connection_lost(err) : nbd_err(err, what);
 	n->in_flight++;
 	return 0;
 }
@@ -356,8 +356,9 @@ nbd_link_read(struct nbd_link *n, void *buf, size_t size, uint64_t offset,
 
 	if (request == NULL)
 		return err_no_memory(err);
-	return started(n, nbd_aio_pread(n->nbd, buf, size, offset,
-	    completion(request), 0), "cannot read", err);
+	return started(n,
+	    nbd_aio_pread(n->nbd, buf, size, offset, completion(request), 0),
+	    "cannot read", err);
 }
 
 int
@@ -368,8 +369,9 @@ nbd_link_write(struct nbd_link *n, const void *buf, size_t size,
 
 	if (request == NULL)
 		return err_no_memory(err);
-	return started(n, nbd_aio_pwrite(n->nbd, buf, size, offset,
-	    completion(request), 0), "cannot write", err);
+	return started(n,
+	    nbd_aio_pwrite(n->nbd, buf, size, offset, completion(request), 0),
+	    "cannot write", err);
 }
 
 int
@@ -380,8 +382,9 @@ nbd_link_zero(struct nbd_link *n, uint64_t size, uint64_t offset,
 
 	if (request == NULL)
 		return err_no_memory(err);
-	return started(n, nbd_aio_zero(n->nbd, size, offset,
-	    completion(request), 0), "cannot write zeros", err);
+	return started(n,
+	    nbd_aio_zero(n->nbd, size, offset, completion(request), 0),
+	    "cannot write zeros", err);
 }
 
 unsigned int
@@ -483,8 +486,10 @@ report_context(struct nbd_link *n, unsigned int context, uint64_t offset,
 	size_t i;
 
 	if (list->count == 0 || list->offset != offset)
-		return err_set(err, ERR_CORRUPT, "the NBD server did not "
-		    "report '%s'", n->contexts[context]);
+		return err_set(err, ERR_CORRUPT,
+		    "the NBD server did not "
+		    "report '%s'",
+		    n->contexts[context]);
 	for (i = 0; i < list->count && at < end; i += 2) {
 		length = list->entries[i];
 		if (length == 0)
@@ -501,8 +506,8 @@ report_context(struct nbd_link *n, unsigned int context, uint64_t offset,
 }
 
 static int
-ask_extents(struct nbd_link *n, uint64_t offset, uint64_t bytes,
-    struct err *err)
+ask_extents(
+    struct nbd_link *n, uint64_t offset, uint64_t bytes, struct err *err)
 {
 	struct ticket *ticket = calloc(1, sizeof(*ticket));
 	bool done = false;
@@ -510,12 +515,12 @@ ask_extents(struct nbd_link *n, uint64_t offset, uint64_t bytes,
 
 	if (ticket == NULL)
 		return err_no_memory(err);
-	*ticket = (struct ticket) { .done = &done, .error = &error };
+	*ticket = (struct ticket){ .done = &done, .error = &error };
 	if (nbd_aio_block_status(n->nbd, bytes, offset,
-		(nbd_extent_callback) { .callback = on_extents,
-		    .user_data = n },
-		(nbd_completion_callback) { .callback = on_ticket,
-		    .user_data = ticket, .free = free }, 0) == -1)
+		(nbd_extent_callback){ .callback = on_extents, .user_data = n },
+		(nbd_completion_callback){
+		    .callback = on_ticket, .user_data = ticket, .free = free },
+		0) == -1)
 		return is_gone(n) ? connection_lost(err)
 				  : nbd_err(err, "cannot ask for extents");
 	rc = run_until(n, &done, err);
@@ -548,8 +553,8 @@ nbd_link_extents(struct nbd_link *n, uint64_t offset, uint64_t bytes,
 		return -1;
 	for (i = 0; i < CONTEXTS; i++)
 		if (n->contexts[i] != NULL &&
-		    report_context(n, i, offset, offset + bytes, fn, arg,
-			err) == -1)
+		    report_context(
+			n, i, offset, offset + bytes, fn, arg, err) == -1)
 			return -1;
 	return 0;
 }
@@ -566,10 +571,11 @@ nbd_link_flush(struct nbd_link *n, struct err *err)
 		return 0;
 	if ((ticket = calloc(1, sizeof(*ticket))) == NULL)
 		return err_no_memory(err);
-	*ticket = (struct ticket) { .done = &done, .error = &error };
+	*ticket = (struct ticket){ .done = &done, .error = &error };
 	if (nbd_aio_flush(n->nbd,
-		(nbd_completion_callback) { .callback = on_ticket,
-		    .user_data = ticket, .free = free }, 0) == -1)
+		(nbd_completion_callback){
+		    .callback = on_ticket, .user_data = ticket, .free = free },
+		0) == -1)
 		return is_gone(n) ? connection_lost(err)
 				  : nbd_err(err, "cannot flush");
 	rc = run_until(n, &done, err);

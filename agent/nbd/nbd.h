@@ -29,8 +29,8 @@ struct nbd_link_options {
 
 /* Connects, waiting up to a few seconds for the socket to appear.
  * ERR_NOT_FOUND: no such export, or it lacks the context. */
-int nbd_link_open(struct nbd_link **out,
-    const struct nbd_link_options *options, struct err *err);
+int nbd_link_open(struct nbd_link **out, const struct nbd_link_options *options,
+    struct err *err);
 void nbd_link_close(struct nbd_link *n); /* NULL is allowed. */
 
 uint64_t nbd_link_size(const struct nbd_link *n);

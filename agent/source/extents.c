@@ -37,8 +37,8 @@ extent_set_fini(struct extent_set *set)
 }
 
 void
-extent_set_move(struct extent_set *set, uint64_t first_block,
-    uint64_t block_count)
+extent_set_move(
+    struct extent_set *set, uint64_t first_block, uint64_t block_count)
 {
 	memset(set->words, 0, words_of(block_count) * sizeof(*set->words));
 	set->first_block = first_block;
@@ -55,7 +55,7 @@ fill(uint64_t *words, uint64_t first, uint64_t end)
 			first += WORD_BITS;
 		} else {
 			words[first / WORD_BITS] |= (uint64_t)1
-			    << first % WORD_BITS;
+						    << first % WORD_BITS;
 			first++;
 		}
 	}
@@ -114,7 +114,7 @@ find(const struct extent_set *set, bool present, uint64_t from, uint64_t end)
 		word &= UINT64_MAX << from % WORD_BITS;
 		if (word != 0) {
 			found = from / WORD_BITS * WORD_BITS +
-			    (uint64_t)__builtin_ctzll(word);
+				(uint64_t)__builtin_ctzll(word);
 			return found < end ? found : end;
 		}
 		from = (from / WORD_BITS + 1) * WORD_BITS;

@@ -24,8 +24,8 @@ void extent_set_fini(struct extent_set *set); /* All zero is allowed. */
 
 /* Empties the set and lets it begin elsewhere, with at most as many blocks
  * as it was made for. */
-void extent_set_move(struct extent_set *set, uint64_t first_block,
-    uint64_t block_count);
+void extent_set_move(
+    struct extent_set *set, uint64_t first_block, uint64_t block_count);
 
 /* Adds each block that [offset, offset + bytes) touches; what lies outside
  * of the set is left out. */

@@ -41,8 +41,8 @@ _Static_assert(SLOTS <= STORE_CHUNKS_HELD, "the store would wait for us");
 struct slot {
 	struct copy *copy;
 	struct store_chunk *chunk; /* NULL: the slot is free. */
-	unsigned int pending; /* Reads under way. */
-	bool closed; /* All reads are started. */
+	unsigned int pending;      /* Reads under way. */
+	bool closed;               /* All reads are started. */
 };
 
 /* What the two threads share. */
@@ -61,7 +61,7 @@ struct copy {
 	struct nbd_link *link;
 	uint64_t size_bytes, block_count;
 	struct extent_set wanted; /* Of an incremental. */
-	struct extent_set data;	  /* Of the present window. */
+	struct extent_set data;   /* Of the present window. */
 	struct slot slots[SLOTS];
 	struct slot *open; /* Still takes blocks. */
 	int read_error;
@@ -127,8 +127,8 @@ fetch_range(struct copy *c, struct nbd_link *link, struct fetch *fetch,
 {
 	while (from < to) {
 		if (check_stop(c) == -1 ||
-		    nbd_link_extents(link, from, to - from, on_extent, fetch,
-			&c->err) == -1)
+		    nbd_link_extents(
+			link, from, to - from, on_extent, fetch, &c->err) == -1)
 			return -1;
 		from = fetch->reached;
 	}
@@ -145,14 +145,15 @@ read_dirty_map(struct copy *c)
 		.context = { context },
 		.stop_fd = c->shared.stop_fd,
 	};
-	struct fetch fetch = { .set = &c->wanted, .mask = FLAG_DIRTY,
-		.value = FLAG_DIRTY };
+	struct fetch fetch = {
+		.set = &c->wanted, .mask = FLAG_DIRTY, .value = FLAG_DIRTY
+	};
 	uint64_t end = c->size_bytes, base = c->source->base_size_bytes;
 	struct nbd_link *link = NULL;
 	int rc;
 
-	snprintf(context, sizeof(context), DOMAIN_BITMAP_CONTEXT,
-	    c->source->target);
+	snprintf(
+	    context, sizeof(context), DOMAIN_BITMAP_CONTEXT, c->source->target);
 	if (extent_set_init(&c->wanted, 0, c->block_count, &c->err) == -1 ||
 	    nbd_link_open(&link, &options, &c->err) == -1)
 		return -1;
@@ -184,8 +185,10 @@ submit_complete(struct copy *c)
 	size_t i;
 
 	if (c->read_error != 0)
-		return err_errno(&c->err, c->read_error, "cannot read from "
-		    "the NBD export '%s'", c->source->target);
+		return err_errno(&c->err, c->read_error,
+		    "cannot read from "
+		    "the NBD export '%s'",
+		    c->source->target);
 	for (i = 0; i < SLOTS; i++) {
 		slot = &c->slots[i];
 		if (slot->chunk == NULL || !slot->closed || slot->pending > 0)
@@ -224,7 +227,8 @@ get_chunk(struct copy *c, struct slot *slot)
 {
 	while (store_chunk_get(&slot->chunk, c->disk, &c->err) == -1) {
 		slot->chunk = NULL;
-		if (c->err.class != ERR_BUSY || nbd_link_in_flight(c->link) == 0)
+		if (c->err.class != ERR_BUSY ||
+		    nbd_link_in_flight(c->link) == 0)
 			return -1;
 		err_clear(&c->err);
 		if (wait_for_reads(c) == -1)
@@ -256,8 +260,8 @@ open_chunk(struct copy *c)
 /* Reads `blocks` neighbours, the first of which is number `first` of the
  * chunk, in one request. */
 static int
-start_read(struct copy *c, struct slot *slot, unsigned int first,
-    unsigned int blocks)
+start_read(
+    struct copy *c, struct slot *slot, unsigned int first, unsigned int blocks)
 {
 	uint64_t offset = slot->chunk->offset[first];
 	size_t size = (size_t)blocks * STORE_BLOCK_BYTES, want = size;
@@ -269,8 +273,7 @@ start_read(struct copy *c, struct slot *slot, unsigned int first,
 	}
 	c->result.read_bytes += want;
 	slot->pending++;
-	return nbd_link_read(c->link, to, want, offset, on_read, slot,
-	    &c->err);
+	return nbd_link_read(c->link, to, want, offset, on_read, slot, &c->err);
 }
 
 static int
@@ -303,8 +306,9 @@ emit_data(struct copy *c, uint64_t block, uint64_t count)
 
 	for (; count > 0; block++, count--) {
 		chunk = c->open == NULL ? NULL : c->open->chunk;
-		if (chunk != NULL && (chunk->zero_bytes > 0 ||
-					 chunk->count == STORE_CHUNK_BLOCKS) &&
+		if (chunk != NULL &&
+		    (chunk->zero_bytes > 0 ||
+			chunk->count == STORE_CHUNK_BLOCKS) &&
 		    close_chunk(c) == -1)
 			return -1;
 		if (c->open == NULL && open_chunk(c) == -1)
@@ -348,8 +352,8 @@ copy_run(struct copy *c, uint64_t block, uint64_t end)
 	uint64_t data_first, data_count;
 
 	while (block < end) {
-		data_count = extent_set_run(&c->data, true, block, end,
-		    &data_first);
+		data_count =
+		    extent_set_run(&c->data, true, block, end, &data_first);
 		if (data_count == 0)
 			data_first = end;
 		if (data_first > block &&
@@ -360,8 +364,8 @@ copy_run(struct copy *c, uint64_t block, uint64_t end)
 			return -1;
 		c->result.changed_bytes += data_count * STORE_BLOCK_BYTES;
 		if (c->source->incremental)
-			c->result.changed_bytes += (data_first - block) *
-			    STORE_BLOCK_BYTES;
+			c->result.changed_bytes +=
+			    (data_first - block) * STORE_BLOCK_BYTES;
 		block = data_first + data_count;
 	}
 	return 0;
@@ -404,8 +408,8 @@ last_wanted(const struct copy *c, uint64_t block, uint64_t limit)
 {
 	uint64_t first, count, end = block;
 
-	while ((count = extent_set_run(&c->wanted, true, end, limit,
-		    &first)) > 0)
+	while (
+	    (count = extent_set_run(&c->wanted, true, end, limit, &first)) > 0)
 		end = first + count;
 	return end;
 }
@@ -417,13 +421,13 @@ copy_incremental(struct copy *c)
 	uint64_t block = 0, end, count;
 
 	set_progress(c, 0, total);
-	while (extent_set_run(&c->wanted, true, block, c->block_count,
-		   &block) > 0) {
+	while (extent_set_run(&c->wanted, true, block, c->block_count, &block) >
+	       0) {
 		end = last_wanted(c, block, block + WINDOW_BLOCKS);
 		if (read_allocation(c, block, end) == -1)
 			return -1;
-		while ((count = extent_set_run(&c->wanted, true, block, end,
-			    &block)) > 0) {
+		while ((count = extent_set_run(
+			    &c->wanted, true, block, end, &block)) > 0) {
 			if (copy_run(c, block, block + count) == -1)
 				return -1;
 			block += count;
@@ -468,7 +472,7 @@ copy_run_all(struct copy *c)
 		return -1;
 	c->size_bytes = nbd_link_size(c->link);
 	c->block_count = c->size_bytes / STORE_BLOCK_BYTES +
-	    (c->size_bytes % STORE_BLOCK_BYTES != 0);
+			 (c->size_bytes % STORE_BLOCK_BYTES != 0);
 	if (extent_set_init(&c->data, 0, WINDOW_BLOCKS, &c->err) == -1)
 		return -1;
 	if (!c->source->incremental)
@@ -508,8 +512,8 @@ ask_stop(struct shared *s)
 
 /* The calling thread's part. */
 static int
-tick_until_finished(struct copy *c, source_tick_fn *tick, void *arg,
-    struct err *err)
+tick_until_finished(
+    struct copy *c, source_tick_fn *tick, void *arg, struct err *err)
 {
 	struct shared *s = &c->shared;
 	uint64_t done, total;
@@ -538,8 +542,8 @@ tick_until_finished(struct copy *c, source_tick_fn *tick, void *arg,
 }
 
 static struct copy *
-copy_new(const struct source_disk *source, struct store_disk *disk,
-    struct err *err)
+copy_new(
+    const struct source_disk *source, struct store_disk *disk, struct err *err)
 {
 	struct copy *c = calloc(1, sizeof(*c));
 	pthread_condattr_t attr;
@@ -604,8 +608,8 @@ source_copy(const struct source_disk *source, struct store_disk *disk,
 }
 
 int
-source_size(const struct source_disk *source, uint64_t *out_bytes,
-    struct err *err)
+source_size(
+    const struct source_disk *source, uint64_t *out_bytes, struct err *err)
 {
 	struct nbd_link_options options = {
 		.socket_path = source->socket_path,

@@ -15,7 +15,7 @@ struct store_disk;
 struct source_disk {
 	const char *socket_path;
 	const char *target; /* The export's name. */
-	bool incremental; /* Read what the dirty bitmap names; else all. */
+	bool incremental;   /* Read what the dirty bitmap names; else all. */
 	/* An incremental of a disk that has grown: its map ends here, and
 	 * everything from here on is read. */
 	uint64_t base_size_bytes;
@@ -34,8 +34,8 @@ struct source_result {
  * cancelled).  An incremental counts changed blocks, a full the whole disk;
  * total_bytes is 0 while the changes are still being looked up.
  */
-typedef int source_tick_fn(void *arg, uint64_t done_bytes,
-    uint64_t total_bytes, struct err *err);
+typedef int source_tick_fn(
+    void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err);
 
 /*
  * The whole disk through the store's pipeline; does not end the disk.  After
@@ -47,7 +47,7 @@ int source_copy(const struct source_disk *source, struct store_disk *disk,
     struct err *err);
 
 /* The export's size. */
-int source_size(const struct source_disk *source, uint64_t *out_bytes,
-    struct err *err);
+int source_size(
+    const struct source_disk *source, uint64_t *out_bytes, struct err *err);
 
 #endif

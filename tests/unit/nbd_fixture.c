@@ -25,8 +25,8 @@ start(const char *const argv[])
 {
 	pid_t pid;
 
-	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv,
-		environ) != 0)
+	if (posix_spawnp(
+		&pid, argv[0], NULL, NULL, (char *const *)argv, environ) != 0)
 		return -1;
 	return pid;
 }
@@ -38,7 +38,7 @@ run(const char *const argv[])
 	int status;
 
 	return pid != -1 && waitpid(pid, &status, 0) == pid &&
-	    WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	       WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void

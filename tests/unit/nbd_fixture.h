@@ -19,8 +19,8 @@ void nbd_fixture_io(struct nbd_fixture *f, const char *command);
 /* Adds a bitmap that records from now on. */
 void nbd_fixture_bitmap(struct nbd_fixture *f, const char *name);
 /* Serves the image as export "vda"; bitmap may be NULL. */
-void nbd_fixture_serve(struct nbd_fixture *f, const char *bitmap,
-    bool writable);
+void nbd_fixture_serve(
+    struct nbd_fixture *f, const char *bitmap, bool writable);
 /* Ends the server at once. */
 void nbd_fixture_kill(struct nbd_fixture *f);
 void nbd_fixture_fini(struct nbd_fixture *f);

@@ -55,7 +55,8 @@ rewrite(const char *xml, const char *name, bool same_identity)
 		{ "vdb", "/dev/vg/new", "raw" },
 	};
 	struct definition_options options = { .name = name,
-		.same_identity = same_identity, .disks = disks,
+		.same_identity = same_identity,
+		.disks = disks,
 		.disk_count = 2 };
 	struct err err = ERR_INIT;
 	char *out = NULL;
@@ -170,13 +171,14 @@ test_definition_rewrite_refuses_hostile_xml(void **state)
 	check_refused("<domain><devices>");
 	check_refused("<other><devices/></other>");
 	check_refused("<domain/>");
-	check_refused("<!DOCTYPE domain [<!ENTITY a SYSTEM "
+	check_refused(
+	    "<!DOCTYPE domain [<!ENTITY a SYSTEM "
 	    "'file:///etc/hostname'>]><domain><name>&a;</name><devices/>"
 	    "</domain>");
 	check_refused("<!DOCTYPE domain [<!ENTITY a 'aaaa'><!ENTITY b "
-	    "'&a;&a;'>]><domain><devices/></domain>");
+		      "'&a;&a;'>]><domain><devices/></domain>");
 	check_refused("<!DOCTYPE domain SYSTEM 'http://127.0.0.1:1/x'>"
-	    "<domain><devices/></domain>");
+		      "<domain><devices/></domain>");
 }
 
 static void

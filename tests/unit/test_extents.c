@@ -98,8 +98,8 @@ test_extents_run_agrees_with_bytes(void **state)
 			plain[i] = 1;
 	}
 	for (at = 0; at < COUNT;) {
-		n = extent_set_run(&set, plain[at] != 0, FIRST + at,
-		    FIRST + COUNT, &first);
+		n = extent_set_run(
+		    &set, plain[at] != 0, FIRST + at, FIRST + COUNT, &first);
 		assert_int_equal(first, FIRST + at);
 		for (i = 0; i < n; i++)
 			assert_int_equal(plain[at + i], plain[at]);

@@ -40,7 +40,8 @@ open_link(struct nbd_link **out, const char *name, const char *context,
     struct err *err)
 {
 	struct nbd_link_options options = { .socket_path = fixture.socket,
-		.export_name = name, .context = { context } };
+		.export_name = name,
+		.context = { context } };
 
 	return nbd_link_open(out, &options, err);
 }
@@ -67,7 +68,8 @@ static void
 test_nbd_reads_what_was_written(void **state)
 {
 	struct nbd_link_options options = { .socket_path = fixture.socket,
-		.export_name = "vda", .writable = true };
+		.export_name = "vda",
+		.writable = true };
 	struct err err = ERR_INIT;
 	struct nbd_link *n = NULL;
 	static char out[MIB], in[MIB];
@@ -80,14 +82,16 @@ test_nbd_reads_what_was_written(void **state)
 	assert_int_equal(nbd_link_size(n), 64 * MIB);
 	memset(out, 'x', sizeof(out));
 	assert_int_equal(nbd_link_write(n, out, sizeof(out), 3 * MIB,
-	    count_done, counts, &err), 0);
+			     count_done, counts, &err),
+	    0);
 	drain(n);
-	assert_int_equal(nbd_link_zero(n, 4096, 3 * MIB, count_done, counts,
-	    &err), 0);
+	assert_int_equal(
+	    nbd_link_zero(n, 4096, 3 * MIB, count_done, counts, &err), 0);
 	drain(n);
 	assert_int_equal(nbd_link_flush(n, &err), 0);
-	assert_int_equal(nbd_link_read(n, in, sizeof(in), 3 * MIB, count_done,
-	    counts, &err), 0);
+	assert_int_equal(
+	    nbd_link_read(n, in, sizeof(in), 3 * MIB, count_done, counts, &err),
+	    0);
 	assert_int_equal(nbd_link_in_flight(n), 1);
 	drain(n);
 	assert_int_equal(counts[0], 3);
@@ -127,8 +131,9 @@ test_nbd_reports_extents(void **state)
 	nbd_fixture_serve(&fixture, NULL, false);
 	assert_int_equal(open_link(&n, "vda", "base:allocation", &err), 0);
 	while (seen.next < 64 * MIB)
-		assert_int_equal(nbd_link_extents(n, seen.next,
-		    200 * MIB, see, &seen, &err), 0);
+		assert_int_equal(
+		    nbd_link_extents(n, seen.next, 200 * MIB, see, &seen, &err),
+		    0);
 	assert_int_equal(seen.next, 64 * MIB);
 	assert_int_equal(seen.data, MIB);
 	assert_int_equal(seen.zero, 58 * MIB);
@@ -148,8 +153,8 @@ test_nbd_names_what_is_missing(void **state)
 	assert_int_equal(open_link(&n, "vdx", NULL, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 	assert_non_null(strstr(err.text, "vdx"));
-	assert_int_equal(open_link(&n, "vda", "qemu:dirty-bitmap:no", &err),
-	    -1);
+	assert_int_equal(
+	    open_link(&n, "vda", "qemu:dirty-bitmap:no", &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 	/* Neither was waited for. */
 	assert_true(clock_monotonic_ms() - start < 5000);
@@ -168,8 +173,10 @@ test_nbd_server_dies_with_requests_under_way(void **state)
 	assert_int_equal(open_link(&n, "vda", "base:allocation", &err), 0);
 	kill(fixture.server, SIGSTOP);
 	for (i = 0; i < 8; i++)
-		assert_int_equal(nbd_link_read(n, in[i], sizeof(in[i]),
-		    (uint64_t)i * MIB, count_done, counts, &err), 0);
+		assert_int_equal(
+		    nbd_link_read(n, in[i], sizeof(in[i]), (uint64_t)i * MIB,
+			count_done, counts, &err),
+		    0);
 	assert_int_equal(nbd_link_wait(n, 50, &err), 0);
 	assert_int_equal(counts[0] + counts[1], 0);
 	nbd_fixture_kill(&fixture);
@@ -178,8 +185,8 @@ test_nbd_server_dies_with_requests_under_way(void **state)
 			break;
 	assert_int_equal(counts[0], 0);
 	assert_int_equal(counts[1], 8);
-	assert_int_equal(nbd_link_read(n, in[0], 512, 0, count_done, counts,
-	    &err), -1);
+	assert_int_equal(
+	    nbd_link_read(n, in[0], 512, 0, count_done, counts, &err), -1);
 	assert_int_equal(err.class, ERR_IO);
 	assert_int_equal(nbd_link_extents(n, 0, MIB, see, NULL, &err), -1);
 	nbd_link_close(n);
@@ -197,8 +204,8 @@ test_nbd_close_drops_requests(void **state)
 	nbd_fixture_serve(&fixture, NULL, false);
 	assert_int_equal(open_link(&n, "vda", NULL, &err), 0);
 	kill(fixture.server, SIGSTOP);
-	assert_int_equal(nbd_link_read(n, in, sizeof(in), 0, count_done,
-	    counts, &err), 0);
+	assert_int_equal(
+	    nbd_link_read(n, in, sizeof(in), 0, count_done, counts, &err), 0);
 	nbd_link_close(n);
 	assert_int_equal(counts[0] + counts[1], 0);
 }
@@ -216,8 +223,8 @@ test_nbd_stops_when_asked(void **state)
 	nbd_fixture_serve(&fixture, NULL, false);
 	assert_int_equal(open_link(&n, "vda", "base:allocation", &err), 0);
 	kill(fixture.server, SIGSTOP);
-	assert_int_equal(nbd_link_read(n, in, sizeof(in), 0, count_done,
-	    counts, &err), 0);
+	assert_int_equal(
+	    nbd_link_read(n, in, sizeof(in), 0, count_done, counts, &err), 0);
 	assert_int_equal(cancel_init(&err), 0);
 	raise(SIGTERM);
 	assert_int_equal(nbd_link_wait(n, -1, &err), -1);
@@ -233,17 +240,17 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_nbd_reads_what_was_written, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_nbd_reports_extents,
-		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_nbd_reports_extents, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_nbd_names_what_is_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_nbd_server_dies_with_requests_under_way, setup,
 		    teardown),
-		cmocka_unit_test_setup_teardown(test_nbd_close_drops_requests,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(test_nbd_stops_when_asked,
-		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_nbd_close_drops_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_nbd_stops_when_asked, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,8 +33,7 @@ static struct nbd_fixture fixture;
 static struct store_disk disk;
 
 int
-store_chunk_get(struct store_chunk **out, struct store_disk *d,
-    struct err *err)
+store_chunk_get(struct store_chunk **out, struct store_disk *d, struct err *err)
 {
 	struct store_chunk *chunk = calloc(1, sizeof(*chunk));
 
@@ -52,8 +51,8 @@ store_chunk_get(struct store_chunk **out, struct store_disk *d,
 }
 
 int
-store_chunk_submit(struct store_disk *d, struct store_chunk *chunk,
-    struct err *err)
+store_chunk_submit(
+    struct store_disk *d, struct store_chunk *chunk, struct err *err)
 {
 	size_t i;
 
@@ -108,8 +107,8 @@ assemble(void)
 		for (k = 0; k < c->count; k++) {
 			assert_true(c->offset[k] >= last);
 			assert_int_equal(c->offset[k] % BLOCK, 0);
-			memcpy(image + c->offset[k], c->data + k * BLOCK,
-			    BLOCK);
+			memcpy(
+			    image + c->offset[k], c->data + k * BLOCK, BLOCK);
 			last = c->offset[k] + BLOCK;
 		}
 		if (c->zero_bytes == 0)
@@ -138,7 +137,8 @@ copy(bool incremental, uint64_t base, source_tick_fn *tick, void *arg,
     struct source_result *result, struct err *err)
 {
 	struct source_disk source = { .socket_path = fixture.socket,
-		.target = "vda", .incremental = incremental,
+		.target = "vda",
+		.incremental = incremental,
 		.base_size_bytes = base };
 
 	return source_copy(&source, &disk, tick, arg, result, err);
@@ -228,8 +228,7 @@ test_source_incremental_needs_the_bitmap(void **state)
 
 	(void)state;
 	nbd_fixture_serve(&fixture, NULL, false);
-	assert_int_equal(copy(true, SIZE_BYTES, NULL, NULL, &result, &err),
-	    -1);
+	assert_int_equal(copy(true, SIZE_BYTES, NULL, NULL, &result, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 }
 
@@ -263,8 +262,8 @@ test_source_fails_when_the_server_dies(void **state)
 	assert_int_equal(source_size(&source, &size, &err), 0);
 	assert_int_equal(size, SIZE_BYTES);
 	kill(f->server, SIGSTOP);
-	assert_int_equal(copy(false, 0, kill_server, &ticks, &result, &err),
-	    -1);
+	assert_int_equal(
+	    copy(false, 0, kill_server, &ticks, &result, &err), -1);
 	assert_int_equal(err.class, ERR_IO);
 	assert_true(ticks >= 1);
 }
@@ -298,8 +297,8 @@ test_source_ends_when_tick_says_so(void **state)
 	assert_int_equal(source_size(&source, &size, &err), 0);
 	kill(fixture.server, SIGSTOP);
 	start = clock_monotonic_ms();
-	assert_int_equal(copy(false, 0, hang_then_refuse, &ticks, &result,
-	    &err), -1);
+	assert_int_equal(
+	    copy(false, 0, hang_then_refuse, &ticks, &result, &err), -1);
 	assert_int_equal(err.class, ERR_NO_SPACE);
 	assert_string_equal(err.text, "scratch is full");
 	assert_int_equal(ticks, 3);
