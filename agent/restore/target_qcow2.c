@@ -75,17 +75,25 @@ qcow2_finish(struct target *t, struct err *err)
 }
 
 static void
+remove_dir(struct target_qcow2 *c)
+{
+	struct err ignored = ERR_INIT;
+
+	if (c->dir != NULL)
+		io_remove_tree(c->dir, &ignored);
+	free(c->dir);
+	c->dir = NULL;
+}
+
+static void
 qcow2_close(struct target *t)
 {
 	struct target_qcow2 *c = (struct target_qcow2 *)t;
-	struct err ignored = ERR_INIT;
 
 	nbd_queue_close(c->queue);
 	tool_close(c->server);
 	partial_close(c->partial);
-	if (c->dir != NULL)
-		io_remove_tree(c->dir, &ignored);
-	free(c->dir);
+	remove_dir(c);
 	free(c->socket_path);
 	free(c);
 }
@@ -210,6 +218,8 @@ target_qcow2_open(struct target **out, const struct target_request *request,
 		qcow2_close(&c->base);
 		return -1;
 	}
+	/* The connection stands; now a dead run leaves no folder behind. */
+	remove_dir(c);
 	*out = &c->base;
 	return 0;
 }
