@@ -118,7 +118,13 @@ domain_resume(struct domain *d, struct err *err)
 int
 domain_definition(char **out, struct domain *d, struct err *err)
 {
-	*out = virDomainGetXMLDesc(d->dom, VIR_DOMAIN_XML_INACTIVE);
+	unsigned int flags = VIR_DOMAIN_XML_INACTIVE;
+
+	/* As it runs: a disk attached for this run only is in the picture.
+	 * Migratable leaves out what belongs to the running process. */
+	if (virDomainIsActive(d->dom) == 1)
+		flags = VIR_DOMAIN_XML_MIGRATABLE;
+	*out = virDomainGetXMLDesc(d->dom, flags);
 	if (*out == NULL)
 		return domain_err(
 		    err, "cannot read the definition of '%s'", d->name);

@@ -55,8 +55,8 @@ int domain_state(struct domain *d, enum domain_state *out, struct err *err);
 /* Continues a paused domain. */
 int domain_resume(struct domain *d, struct err *err);
 
-/* The domain as a person would define it again (malloc; caller frees): as
- * it will start next time, and without passwords of consoles. */
+/* The domain as a person would define it again (malloc; caller frees): as it
+ * runs, or as it will start if it is off; without passwords of consoles. */
 int domain_definition(char **out, struct domain *d, struct err *err);
 
 /* ---- disks ---- */

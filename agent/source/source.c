@@ -356,7 +356,8 @@ copy_run(struct copy *c, uint64_t block, uint64_t end)
 		    extent_set_run(&c->data, true, block, end, &data_first);
 		if (data_count == 0)
 			data_first = end;
-		if (data_first > block &&
+		/* Without a base, what is not written reads as zeros. */
+		if (data_first > block && c->source->incremental &&
 		    emit_zeros(c, block, data_first - block) == -1)
 			return -1;
 		if (data_count > 0 &&
