@@ -16,6 +16,17 @@ struct stream {
 	const struct backup_disk *disk;
 };
 
+/* How much of a disk is behind us.  The whole is counted in sizes of disks:
+ * what must be read of the later ones is not known yet. */
+static uint64_t
+covered(uint64_t size_bytes, uint64_t done_bytes, uint64_t total_bytes)
+{
+	if (total_bytes == 0)
+		return 0;
+	return (uint64_t)((double)size_bytes * (double)done_bytes /
+	    (double)total_bytes);
+}
+
 static int
 tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 {
@@ -25,7 +36,10 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 
 	if (events->progress != NULL)
 		events->progress(events->arg, stream->disk->disk->target,
-		    done_bytes, total_bytes, b->all_done + done_bytes,
+		    done_bytes, total_bytes,
+		    b->all_done +
+			covered(stream->disk->disk->size_bytes, done_bytes,
+			    total_bytes),
 		    b->all_total);
 	if (cancel_check(err) == -1)
 		return -1;
