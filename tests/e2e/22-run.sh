@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: what cron calls is quiet when well, says one line when not, goes on
+# with the other guests, keeps what it is told to, never overlaps itself.
+set -eu
+
+# shellcheck source=tests/lib/rig.sh
+. "$(dirname "$0")/../lib/rig.sh"
+# shellcheck source=tests/lib/holdstill.sh
+. "$(dirname "$0")/../lib/holdstill.sh"
+
+hs_guest
+rig_guest_create two --disk vda:64M:ext4
+rig_guest_helper_wait two
+two=$(rig_domain two)
+conf=$RIG_DIR/holdstill.conf
+cat >"$conf" <<E
+[repository local]
+url = $HOLDSTILL_REPO
+
+[job nightly]
+domains = ${HS_DOM%-web}-*
+repository = local
+keep-last = 2
+verify = 100
+
+[job named]
+domains = $HS_DOM $two no-such-machine
+repository = local
+E
+unset HOLDSTILL_REPO
+run() {
+	holdstill --config "$conf" run "$@"
+}
+count() {
+	holdstill --config "$conf" list --json "$1" | jq '.points | length'
+}
+
+# Quiet when well, and no more points than the job keeps.
+for _ in 1 2 3; do
+	assert_ok run nightly
+	assert_eq "" "$ASSERT_OUT$ASSERT_ERR" "words of a run that went well"
+done
+assert_eq 2 "$(count "$HS_DOM")" "points of web"
+assert_eq 2 "$(count "$two")" "points of two"
+
+# One line for the domain that is missing; the others are backed up.
+assert_exit 1 run named
+assert_eq "" "$ASSERT_OUT"
+assert_lines 1 "$ASSERT_ERR"
+assert_contains "$ASSERT_ERR" "no-such-machine"
+assert_eq 3 "$(count "$HS_DOM")" "points of web"
+assert_eq 3 "$(count "$two")" "points of two"
+
+# A second run of the job, and a backup of its domain, find it busy.
+hs_hold streaming holdstill --config "$conf" -v run named
+assert_exit 4 run named
+assert_contains "$ASSERT_ERR" "another run holds job 'named'"
+held=$(sed -n 's/^holdstill: \(.*\): streaming$/\1/p' "$HS_STDERR")
+assert_exit 4 holdstill --config "$conf" backup "$held"
+kill -CONT "$HS_PID"
+wait "$HS_PID" || true
+
+# What is forgotten is given back, and the rest stays whole.
+rig_guest_exec web 'head -c 6000000 /dev/urandom >/mnt/a/noise; sync'
+assert_ok run nightly
+rig_guest_exec web 'rm /mnt/a/noise; sync; fstrim /mnt/a || :'
+assert_ok run nightly
+assert_ok run nightly
+assert_ok holdstill --config "$conf" forget "$HS_DOM" --keep-last 1 --dry-run
+assert_contains "$ASSERT_OUT" "would go"
+assert_eq 2 "$(count "$HS_DOM")" "points after a dry run"
+assert_ok holdstill --config "$conf" forget "$HS_DOM@-1"
+assert_eq 1 "$(count "$HS_DOM")" "points of web"
+repo=$RIG_DIR/repo
+before=$(du -sb "$repo" | cut -f1)
+assert_ok holdstill --config "$conf" prune --dry-run
+assert_eq "$before" "$(du -sb "$repo" | cut -f1)" "bytes after a dry run"
+assert_ok holdstill --config "$conf" prune
+assert_num "$(du -sb "$repo" | cut -f1)" -lt $((before - 4000000)) \
+    "bytes after the prune"
+assert_ok holdstill --config "$conf" verify
+mkdir "$RIG_DIR/r"
+assert_ok holdstill --config "$conf" restore "$HS_DOM@latest" --to "$RIG_DIR/r"
+
+# A prune finds the repository busy while a backup works, and the other way.
+hs_hold streaming holdstill --config "$conf" -v backup "$two"
+assert_exit 4 holdstill --config "$conf" prune
+kill -CONT "$HS_PID"
+wait "$HS_PID"
