@@ -129,8 +129,9 @@ quiesce_begin(struct quiesce **out, struct domain *domain,
 			  ? QUIESCE_LEASE_MAX_MS
 			  : options->lease_ms;
 	snprintf(q->session, sizeof(q->session), "%s", options->session);
-	if (options->prefer != MANIFEST_CRASH &&
-	    choose(q, options, err) == -1) {
+	if (options->prefer == MANIFEST_CRASH) {
+		quiesce_set_reason(q, "the guest was not asked to freeze");
+	} else if (choose(q, options, err) == -1) {
 		quiesce_end(q);
 		return -1;
 	}
