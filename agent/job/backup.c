@@ -12,6 +12,7 @@
 #include "agent/job/backup_internal.h"
 #include "agent/job/context.h"
 #include "agent/job/lock.h"
+#include "agent/job/promote.h"
 #include "agent/job/recover.h"
 #include "agent/job/scratch.h"
 #include "agent/quiesce/quiesce.h"
@@ -147,7 +148,9 @@ after_commit(struct backup *b)
 	if (end_job(b, &err) == -1)
 		log_line(LOG_WARNING, "cannot end the backup job: %s",
 		    err.text);
-	backup_promote(b);
+	if (b->checkpoint[0] != '\0')
+		job_promote(b->domain, b->checkpoint);
+	backup_strike(b, &b->checkpoint_effect);
 	if (catalog_add(b->ctx->catalog, store_id(b->ctx->store), b->manifest,
 		&err) == -1)
 		log_line(LOG_WARNING, "the catalog will lag: %s", err.text);

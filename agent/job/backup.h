@@ -3,7 +3,7 @@
  * One backup of one domain: plan, prepare, freeze, picture, thaw, stream,
  * commit, tell the guest, promote the checkpoint.  The story is told in
  * backup.c; its chapters are backup_plan.c, backup_picture.c,
- * backup_stream.c and backup_promote.c.
+ * backup_stream.c and promote.c.
  */
 #ifndef HOLDSTILL_AGENT_JOB_BACKUP_H
 #define HOLDSTILL_AGENT_JOB_BACKUP_H

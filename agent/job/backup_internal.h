@@ -74,10 +74,6 @@ int backup_picture(struct backup *b, struct err *err);
 /* Every disk through the store.  Fills manifest's disks. */
 int backup_stream(struct backup *b, struct err *err);
 
-/* After the commit: strikes the new checkpoint's effect, deletes this
- * repository's older ones.  Failures are warnings. */
-void backup_promote(struct backup *b);
-
 /* Writes an effect ahead of the deed, into *id. */
 int backup_effect(struct backup *b, int64_t *id, enum journal_kind kind,
     const char *subject, struct err *err);

@@ -9,6 +9,7 @@
 #include "agent/domain/domain.h"
 #include "agent/job/context.h"
 #include "agent/job/lock.h"
+#include "agent/job/promote.h"
 #include "agent/job/scratch.h"
 #include "agent/quiesce/quiesce.h"
 #include "catalog/catalog.h"
@@ -78,8 +79,8 @@ names_this_store(const struct recovery *r, const char *checkpoint)
 		store_id(r->ctx->store), 8) == 0;
 }
 
-/* The point decides: with its manifest the checkpoint is good, without it
- * the checkpoint is the start of nothing. */
+/* The point decides: with its manifest the checkpoint is good and those
+ * before it are not, without it the checkpoint is the start of nothing. */
 static int
 undo_checkpoint(struct recovery *r, const struct journal_effect *effect,
     struct err *err)
@@ -98,6 +99,7 @@ undo_checkpoint(struct recovery *r, const struct journal_effect *effect,
 	if (store_manifest_read(&m, r->ctx->store, effect->point_id, err) ==
 	    0) {
 		manifest_free(m);
+		job_promote(r->domain, effect->subject);
 		return 0;
 	}
 	if (err->class != ERR_NOT_FOUND)

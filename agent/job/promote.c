@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The point is durable: its checkpoint is the one to build on now. */
+#include "agent/job/promote.h"
+
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/job/backup_internal.h"
-#include "agent/job/context.h"
+#include "agent/domain/domain.h"
 #include "common/err.h"
 #include "common/log.h"
 
 /* Checkpoints of ours and of this repository, but not the new one. */
 struct old_checkpoints {
 	const char *keep;
+	bool has_keep;
 	size_t prefix_length;
 	char **names;
 	size_t count;
@@ -22,8 +25,11 @@ collect(void *arg, const char *name)
 	struct old_checkpoints *old = arg;
 	char **names;
 
-	if (strcmp(name, old->keep) == 0 ||
-	    strncmp(name, old->keep, old->prefix_length) != 0)
+	if (strcmp(name, old->keep) == 0) {
+		old->has_keep = true;
+		return 0;
+	}
+	if (strncmp(name, old->keep, old->prefix_length) != 0)
 		return 0;
 	names = realloc(old->names, (old->count + 1) * sizeof(*names));
 	if (names == NULL)
@@ -34,30 +40,35 @@ collect(void *arg, const char *name)
 	return 0;
 }
 
+static void
+delete_old(struct domain *domain, const char *name)
+{
+	struct err err = ERR_INIT;
+
+	if (domain_checkpoint_delete(domain, name, &err) == -1)
+		log_line(LOG_WARNING, "old checkpoint '%s' stays: %s", name,
+		    err.text);
+}
+
 void
-backup_promote(struct backup *b)
+job_promote(struct domain *domain, const char *checkpoint)
 {
 	struct old_checkpoints old = {
-		.keep = b->checkpoint,
+		.keep = checkpoint,
 		/* "holdstill-", the repository's digits and the dash. */
 		.prefix_length = strlen(DOMAIN_CHECKPOINT_PREFIX) + 9,
 	};
 	struct err err = ERR_INIT;
 	size_t i;
 
-	backup_strike(b, &b->checkpoint_effect);
-	if (b->checkpoint[0] == '\0')
-		return;
-	if (domain_checkpoints(b->domain, collect, &old, &err) == -1)
+	if (domain_checkpoints(domain, collect, &old, &err) == -1)
 		log_line(LOG_WARNING, "old checkpoints stay: %s", err.text);
 	for (i = 0; i < old.count; i++) {
-		if (domain_checkpoint_delete(b->domain, old.names[i], &err) ==
-		    -1)
-			log_line(LOG_WARNING,
-			    "old checkpoint '%s' stays: %s", old.names[i],
-			    err.text);
+		if (old.has_keep)
+			delete_old(domain, old.names[i]);
 		free(old.names[i]);
 	}
 	free(old.names);
-	domain_checkpoint_sweep(b->domain);
+	if (old.has_keep)
+		domain_checkpoint_sweep(domain);
 }
