@@ -80,7 +80,7 @@ _holdstill_value()
 {
 	local cur=$2
 	case $1 in
-	--repo | --state-dir | --to)
+	--repo | --state-dir | --scratch-dir | --to)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null
 		;;
@@ -110,7 +110,7 @@ _holdstill_options()
 	case $1 in
 	backup)
 		echo --all --full --require --prefer --lease --exclude-disk \
-			--group
+			--scratch-dir
 		;;
 	restore)
 		echo --to --format --define --start --same-identity --disk \
@@ -137,7 +137,7 @@ _holdstill_words()
 	run) [[ -z $2 ]] && _holdstill_jobs ;;
 	guest)
 		if [[ -z $2 ]]; then
-			echo status writers freeze-test
+			echo status freeze-test
 		else
 			_holdstill_domains
 		fi

@@ -27,17 +27,31 @@ struct store_disk {
 	size_t count, done;
 	size_t most_held;
 	size_t fail_at; /* That many submits succeed; 0: all. */
+	size_t buffers; /* The pipeline has so many; 0: any number. */
 };
 
 static struct nbd_fixture fixture;
 static struct store_disk disk;
 
+/* As the store: all buffers stand behind the oldest that is not submitted. */
+static bool
+is_out_of_buffers(const struct store_disk *d)
+{
+	size_t oldest = 0;
+
+	while (oldest < d->count && d->submitted[oldest])
+		oldest++;
+	return d->buffers > 0 && d->count - oldest >= d->buffers;
+}
+
 int
 store_chunk_get(struct store_chunk **out, struct store_disk *d, struct err *err)
 {
-	struct store_chunk *chunk = calloc(1, sizeof(*chunk));
+	struct store_chunk *chunk;
 
-	(void)err;
+	if (is_out_of_buffers(d))
+		return err_set(err, ERR_BUSY, "no buffer");
+	chunk = calloc(1, sizeof(*chunk));
 	assert_non_null(chunk);
 	chunk->data = malloc(STORE_CHUNK_BLOCKS * BLOCK);
 	assert_non_null(chunk->data);
@@ -171,6 +185,26 @@ test_source_full_copies_data_and_zeros(void **state)
 	assert_int_equal(disk.count,
 	    (20 * MIB / BLOCK + 3 + STORE_CHUNK_BLOCKS - 1) /
 		STORE_CHUNK_BLOCKS);
+	free(image);
+}
+
+/* A slow read must not end the backup when others have overtaken it. */
+static void
+test_source_waits_when_the_store_has_no_buffer(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+	uint8_t *image;
+
+	(void)state;
+	disk.buffers = 2;
+	nbd_fixture_io(&fixture, "write -P 1 0 20M");
+	nbd_fixture_serve(&fixture, NULL, false);
+	if (copy(false, 0, NULL, NULL, &result, &err) == -1)
+		fail_msg("%s", err.text);
+	image = assemble(0);
+	expect(image, 0, 20 * MIB, 1);
+	assert_true(disk.most_held <= 2);
 	free(image);
 }
 
@@ -330,6 +364,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_source_full_copies_data_and_zeros, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_waits_when_the_store_has_no_buffer, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_source_incremental_copies_what_is_dirty, setup,
 		    teardown),
