@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Goal: with --json every command prints one document of its schema
+# (tests/data/schema/) and nothing else, when it fails too.
+set -eu
+
+# shellcheck source=tests/lib/rig.sh
+. "$(dirname "$0")/../lib/rig.sh"
+# shellcheck source=tests/lib/holdstill.sh
+. "$(dirname "$0")/../lib/holdstill.sh"
+
+check=$(dirname "$0")/../lib/check_json.py
+
+# json SCHEMA STATUS FILTER ARGUMENT...: the output of holdstill with these
+# arguments fits the schema and jq's FILTER.
+json() {
+	local schema=$1 status=$2 filter=$3
+	shift 3
+
+	assert_exit "$status" holdstill --json "$@"
+	"$check" "$schema" <<<"$ASSERT_OUT" ||
+	    fail "JSON of: holdstill $*: $ASSERT_OUT"
+	assert_json "$ASSERT_OUT" "$filter" "JSON of: holdstill $*"
+}
+
+# The schemas refuse what they should.
+refuse() {
+	! "$check" "$1" <<<"$2" 2>/dev/null ||
+	    fail "schema $1 takes $2"
+}
+refuse list '{"points":[]} trailing'
+refuse list '{"points":[],"more":1}'
+refuse backup '{"points":[{"id":"x"}],"errors":[]}'
+refuse prune '{"prune":{"dry_run":"no"}}'
+
+hs_guest --disk vda:64M:ext4 --disk vdb:8M:none
+dom=$HS_DOM
+
+json list 0 '.points == []' list
+json guest-status 0 ".guest.domain == \"$dom\"" guest status "$dom"
+json freeze-test 0 '.freeze_test.proved' guest freeze-test "$dom"
+json backup 0 '(.points | length) == 1 and .errors == []' backup "$dom"
+point=$(jq -r '.points[0].id' <<<"$ASSERT_OUT")
+stored=$(jq '.points[0].disks' <<<"$ASSERT_OUT")
+json backup 1 '(.points | length) == 1 and
+    .errors[0].domain == "no-such-machine"' backup no-such-machine "$dom"
+json backup 3 '.points[0].consistency == "filesystem"' \
+    backup "$dom" --prefer application
+json list 0 '.points | length == 3' list
+json list 0 '.points == []' list no-such-machine
+json show 0 ".id == \"$point\"" show "$point"
+# What was said when the point was made is what is said of it later.
+assert_eq "$(jq -c '.[] | [.target, .source, .stored_bytes]' <<<"$stored")" \
+    "$(jq -c '.disks[] | [.target, .source, .stored_bytes]' \
+	<<<"$ASSERT_OUT")" "disks of $point"
+
+json restore 0 '.restore.defined == null and
+    (.restore.disks | map(.target)) == ["vda", "vdb"]' \
+    restore "$point" --to "$RIG_DIR/r1"
+json restore 0 ".restore.defined == \"$dom-copy\"" \
+    restore "$point" --to "$RIG_DIR/r2" --define "$dom-copy"
+json restore 0 '.restore.definition == null' \
+    restore "$point" --disk "vdb=$RIG_DIR/b.raw"
+
+json verify 0 '.verify.damages == [] and .verify.points_checked == 3' verify
+json forget 0 '.forget.dry_run and (.forget.kept | length) == 1 and
+    (.forget.forgotten | length) == 2 and
+    .forget.kept[0].rules == ["keep-last"]' \
+    forget "$dom" --keep-last 1 --dry-run
+json forget 0 ".forget.forgotten[0].id == \"$point\"" forget "$point"
+json prune 0 '.prune.dry_run' prune --dry-run
+json prune 0 '.prune.dry_run | not' prune
+json catalog 0 '.catalog.added == 2' catalog rebuild
+json catalog 0 '.catalog.added == 0' catalog sync
+json recover 0 '.recover == {"undone": 0, "kept": 0}' recover
+
+cat >"$RIG_DIR/conf" <<CONF
+[repository r]
+url = $HOLDSTILL_REPO
+[job j]
+domains = $dom no-such-machine
+CONF
+json backup 1 '(.points | length) == 1 and (.errors | length) == 1' \
+    --config "$RIG_DIR/conf" run j
+
+# ---- failures ----
+
+json failure 1 '.error.text != ""' show nobody@latest
+json failure 1 '.error.hint | test("holdstill init")' \
+    --repo "$RIG_DIR/nothing" list
+json failure 1 '.error.text | test("no-such-machine")' \
+    guest status no-such-machine
+json failure 2 '.error.text | test("conf")' --config "$RIG_DIR/no-conf" list
+json failure 2 '.error.hint | test("--full")' backup "$dom" --fulll
+pack=$(find "$HOLDSTILL_REPO" -path '*pack*' -type f | sort | head -n 1)
+printf X | dd of="$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
+json verify 1 '.verify.damaged_objects > 0 and (.verify.damages | length) > 0' \
+    verify
