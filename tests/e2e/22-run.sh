@@ -52,6 +52,20 @@ assert_contains "$ASSERT_ERR" "no-such-machine"
 assert_eq 3 "$(count "$HS_DOM")" "points of web"
 assert_eq 3 "$(count "$two")" "points of two"
 
+# Nor does one that is off stop the rest. A glob means the machines that run:
+# there it is left out without a word.
+virsh -q destroy "$two"
+assert_exit 1 run named
+assert_lines 2 "$ASSERT_ERR"
+assert_contains "$ASSERT_ERR" "domain '$two' is off"
+assert_eq 4 "$(count "$HS_DOM")" "points of web"
+assert_ok run nightly
+assert_eq "" "$ASSERT_OUT$ASSERT_ERR" "words of a run without the one off"
+assert_eq 2 "$(count "$HS_DOM")" "points of web"
+assert_eq 3 "$(count "$two")" "points of two, which was not backed up"
+rig_guest_start two
+rig_guest_helper_wait two
+
 # A second run of the job, and a backup of its domain, find it busy.
 hs_hold streaming holdstill --config "$conf" -v run named
 assert_exit 4 run named
@@ -66,7 +80,8 @@ rig_guest_exec web 'head -c 6000000 /dev/urandom >/mnt/a/noise; sync'
 assert_ok run nightly
 rig_guest_exec web 'rm /mnt/a/noise; sync; fstrim /mnt/a || :'
 assert_ok run nightly
-assert_ok run nightly
+assert_ok rig_reference_live web "$RIG_DIR/ref" \
+    holdstill --config "$conf" -v run nightly
 assert_ok holdstill --config "$conf" forget "$HS_DOM" --keep-last 1 --dry-run
 assert_contains "$ASSERT_OUT" "would go"
 assert_eq 2 "$(count "$HS_DOM")" "points after a dry run"
@@ -80,8 +95,7 @@ assert_ok holdstill --config "$conf" prune
 assert_num "$(du -sb "$repo" | cut -f1)" -lt $((before - 4000000)) \
     "bytes after the prune"
 assert_ok holdstill --config "$conf" verify
-mkdir "$RIG_DIR/r"
-assert_ok holdstill --config "$conf" restore "$HS_DOM@latest" --to "$RIG_DIR/r"
+HOLDSTILL_REPO=$repo hs_restore_and_compare "$HS_DOM@latest" "$RIG_DIR/ref"
 
 # A prune finds the repository busy while a backup works, and the other way.
 hs_hold streaming holdstill --config "$conf" -v backup "$two"

@@ -146,6 +146,7 @@ hs_make() {
 	[ -z "$ref" ] || set -- rig_reference_backup web "$ref" "$@"
 	assert_exit "$status" "$@"
 	HS_JSON=$ASSERT_OUT
+	# shellcheck disable=SC2034 # read by the caller
 	HS_POINT=$(jq -r '.points[0].id // empty' <<<"$HS_JSON")
 }
 
