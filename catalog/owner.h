@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which process owns a row, so that a later one can tell whether it still
- * lives: a process id alone comes back after a while, so its start time and
- * the boot belong to it.  Any thread.
+ * lives: common/procid.h, less what the state folder's rows have in common
+ * (their host).  Any thread.
  */
 #ifndef HOLDSTILL_CATALOG_OWNER_H
 #define HOLDSTILL_CATALOG_OWNER_H
@@ -10,14 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OWNER_BOOT_SIZE 37 /* A UUID and its NUL. */
+#include "common/hexid.h"
+
+#define OWNER_BOOT_SIZE HEXID_SIZE
 
 struct err;
 
 struct owner {
 	char boot[OWNER_BOOT_SIZE];
 	int64_t pid;
-	int64_t started; /* Clock ticks after boot, from /proc/PID/stat. */
+	int64_t started; /* Clock ticks after boot. */
 };
 
 /* Fills in the calling process. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ read_boot_id(char out[HEXID_SIZE])
 
 /* Field 22 of the line; the name before it may hold anything but a last ')'. */
 static int
-read_start_ticks(uint64_t *out, int64_t pid)
+read_start_ticks(uint64_t *out, bool *zombie, int64_t pid)
 {
 	char path[64], text[1024];
 	char *p;
@@ -62,6 +63,8 @@ read_start_ticks(uint64_t *out, int64_t pid)
 		return -1;
 	if ((p = strrchr(text, ')')) == NULL)
 		return -1;
+	/* A zombie is dead; its parent has not looked yet. */
+	*zombie = strncmp(p, ") Z", 3) == 0 || strncmp(p, ") X", 3) == 0;
 	for (field = 2; field < 22 && p != NULL; field++)
 		p = strchr(p + 1, ' ');
 	if (p == NULL)
@@ -74,6 +77,7 @@ int
 procid_self(struct procid *out, struct err *err)
 {
 	struct stat st;
+	bool zombie;
 
 	memset(out, 0, sizeof(*out));
 	if (gethostname(out->host, sizeof(out->host) - 1) == -1)
@@ -81,7 +85,7 @@ procid_self(struct procid *out, struct err *err)
 	if (read_boot_id(out->boot_id) == -1)
 		return err_set(err, ERR_IO, "cannot read the kernel's boot id");
 	out->pid = getpid();
-	if (read_start_ticks(&out->start_ticks, out->pid) == -1)
+	if (read_start_ticks(&out->start_ticks, &zombie, out->pid) == -1)
 		return err_set(err, ERR_IO, "cannot read /proc/self/stat");
 	if (stat("/proc/self/ns/pid", &st) == 0)
 		out->pid_namespace = st.st_ino;
@@ -94,6 +98,7 @@ procid_probe(const struct procid *id)
 	struct err ignored = ERR_INIT;
 	struct procid self;
 	uint64_t ticks;
+	bool zombie;
 
 	if (procid_self(&self, &ignored) == -1)
 		return PROCID_UNKNOWN;
@@ -105,8 +110,11 @@ procid_probe(const struct procid *id)
 	}
 	if (id->pid_namespace != self.pid_namespace)
 		return PROCID_UNKNOWN;
-	if (read_start_ticks(&ticks, id->pid) == 0)
-		return ticks == id->start_ticks ? PROCID_ALIVE : PROCID_DEAD;
+	if (id->pid <= 0)
+		return PROCID_DEAD;
+	if (read_start_ticks(&ticks, &zombie, id->pid) == 0)
+		return ticks == id->start_ticks && !zombie ? PROCID_ALIVE :
+							     PROCID_DEAD;
 	if (kill((pid_t)id->pid, 0) == -1 && errno == ESRCH)
 		return PROCID_DEAD;
 	return PROCID_UNKNOWN;
