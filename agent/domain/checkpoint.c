@@ -135,42 +135,45 @@ name_is_plain(const char *name)
 		   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == strlen(name);
 }
 
+/* With "only" for that disk alone, else for all. */
 static void
 write_redefinition(FILE *f, const char *name, const struct domain_disk *disks,
-    size_t count, const char *domain_xml)
+    size_t count, const char *only, const char *domain_xml)
 {
+	bool tracked;
 	size_t i;
 
 	fprintf(f,
 	    "<domaincheckpoint><name>%s</name>"
 	    "<creationTime>1</creationTime><disks>",
 	    name);
-	for (i = 0; i < count; i++)
-		if (disks[i].is_disk && name_is_plain(disks[i].target))
-			fprintf(f, "<disk name='%s' checkpoint='%s'/>",
-			    disks[i].target,
-			    disks[i].can_track ? "bitmap" : "no");
+	for (i = 0; i < count; i++) {
+		if (!disks[i].is_disk || !name_is_plain(disks[i].target))
+			continue;
+		tracked = disks[i].can_track &&
+			  (only == NULL || strcmp(disks[i].target, only) == 0);
+		fprintf(f, "<disk name='%s' checkpoint='%s'/>", disks[i].target,
+		    tracked ? "bitmap" : "no");
+	}
 	fprintf(f, "</disks>%s</domaincheckpoint>", domain_xml);
 }
 
 /* Gives libvirt back the metadata of a checkpoint it forgot. */
 static virDomainCheckpointPtr
-redefine(struct domain *d, const char *name, struct err *err)
+redefine(struct domain *d, const char *name, const struct domain_disk *disks,
+    size_t count, const char *only, struct err *err)
 {
-	struct domain_disk *disks = NULL;
-	size_t count = 0, size = 0;
+	size_t size = 0;
 	char *xml = NULL, *domain_xml = NULL;
 	virDomainCheckpointPtr made = NULL;
 	FILE *f = NULL;
 
-	if (domain_disks(&disks, &count, d, err) == -1)
-		return NULL;
 	domain_xml = virDomainGetXMLDesc(d->dom, 0);
 	if (domain_xml == NULL || (f = open_memstream(&xml, &size)) == NULL) {
 		err_set(err, ERR_IO, "cannot read the XML of '%s'", d->name);
 		goto out;
 	}
-	write_redefinition(f, name, disks, count, domain_xml);
+	write_redefinition(f, name, disks, count, only, domain_xml);
 	if (fclose(f) != 0) {
 		err_no_memory(err);
 		goto out;
@@ -182,25 +185,45 @@ redefine(struct domain *d, const char *name, struct err *err)
 out:
 	free(xml);
 	free(domain_xml);
-	domain_disks_free(disks, count);
 	return made;
 }
 
+/*
+ * Of the disks that still have the bitmap: libvirt deletes all of a
+ * checkpoint's bitmaps or none, so each is given a checkpoint of its own.
+ */
 static int
-remove_found(virDomainCheckpointPtr found, const char *name, struct err *err)
+remove_by_disk(struct domain *d, const char *name, struct err *err)
 {
-	if (virDomainCheckpointDelete(found, 0) == 0 ||
-	    virDomainCheckpointDelete(
-		found, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0)
-		return 0;
-	return domain_err(err, "cannot delete checkpoint '%s'", name);
+	struct domain_disk *disks = NULL;
+	virDomainCheckpointPtr found;
+	size_t count = 0, i;
+	int rc = 0;
+
+	if (domain_disks(&disks, &count, d, err) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < count; i++) {
+		if (!disks[i].is_disk || !disks[i].can_track)
+			continue;
+		found = redefine(d, name, disks, count, disks[i].target, err);
+		if (found == NULL ||
+		    (virDomainCheckpointDelete(found, 0) != 0 &&
+			virDomainCheckpointDelete(found,
+			    VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) != 0))
+			rc = domain_err(
+			    err, "cannot delete checkpoint '%s'", name);
+		if (found != NULL)
+			virDomainCheckpointFree(found);
+	}
+	domain_disks_free(disks, count);
+	return rc;
 }
 
 int
 domain_checkpoint_delete(struct domain *d, const char *name, struct err *err)
 {
 	virDomainCheckpointPtr found = NULL;
-	int rc;
+	int rc = 0;
 
 	if (!is_ours(name) || !name_is_plain(name))
 		return err_set(
@@ -214,11 +237,18 @@ domain_checkpoint_delete(struct domain *d, const char *name, struct err *err)
 	}
 	if (lookup(&found, d, name, err) == -1)
 		return -1;
-	/* The metadata may be gone while the bitmaps are not. */
-	if (found == NULL && (found = redefine(d, name, err)) == NULL)
-		return -1;
-	rc = remove_found(found, name, err);
-	virDomainCheckpointFree(found);
+	if (found != NULL && virDomainCheckpointDelete(found, 0) == 0)
+		goto out;
+	/* Metadata or some bitmaps are gone: what is there goes too. */
+	if (found != NULL &&
+	    virDomainCheckpointDelete(
+		found, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) != 0)
+		rc = domain_err(err, "cannot delete checkpoint '%s'", name);
+	else
+		rc = remove_by_disk(d, name, err);
+out:
+	if (found != NULL)
+		virDomainCheckpointFree(found);
 	return rc;
 }
 

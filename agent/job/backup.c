@@ -149,7 +149,8 @@ after_commit(struct backup *b)
 		log_line(LOG_WARNING, "cannot end the backup job: %s",
 		    err.text);
 	if (b->checkpoint[0] != '\0')
-		job_promote(b->domain, b->checkpoint);
+		job_promote(b->domain, b->checkpoint,
+		    b->base != NULL ? b->base->checkpoint : NULL);
 	backup_strike(b, &b->checkpoint_effect);
 	if (catalog_add(b->ctx->catalog, store_id(b->ctx->store), b->manifest,
 		&err) == -1)

@@ -40,6 +40,19 @@ collect(void *arg, const char *name)
 	return 0;
 }
 
+/* Its metadata may be gone (somebody deleted it) while QEMU goes on tracking
+ * for it; the sweep finds only what has reached the image. */
+static void
+add_before(struct old_checkpoints *old, const char *before)
+{
+	size_t i;
+
+	for (i = 0; i < old->count; i++)
+		if (strcmp(old->names[i], before) == 0)
+			return;
+	collect(old, before);
+}
+
 static void
 delete_old(struct domain *domain, const char *name)
 {
@@ -51,7 +64,7 @@ delete_old(struct domain *domain, const char *name)
 }
 
 void
-job_promote(struct domain *domain, const char *checkpoint)
+job_promote(struct domain *domain, const char *checkpoint, const char *before)
 {
 	struct old_checkpoints old = {
 		.keep = checkpoint,
@@ -63,6 +76,8 @@ job_promote(struct domain *domain, const char *checkpoint)
 
 	if (domain_checkpoints(domain, collect, &old, &err) == -1)
 		log_line(LOG_WARNING, "old checkpoints stay: %s", err.text);
+	if (before != NULL)
+		add_before(&old, before);
 	for (i = 0; i < old.count; i++) {
 		if (old.has_keep)
 			delete_old(domain, old.names[i]);

@@ -99,7 +99,7 @@ undo_checkpoint(struct recovery *r, const struct journal_effect *effect,
 	if (store_manifest_read(&m, r->ctx->store, effect->point_id, err) ==
 	    0) {
 		manifest_free(m);
-		job_promote(r->domain, effect->subject);
+		job_promote(r->domain, effect->subject, NULL);
 		return 0;
 	}
 	if (err->class != ERR_NOT_FOUND)
