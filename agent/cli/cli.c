@@ -86,19 +86,22 @@ cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 	return err_set(err, ERR_ARG, "%s", text);
 }
 
-int
-cli_expect(struct cli *cli, const struct cli_command *command,
-    const struct cli_arguments *arguments, int min, int max, struct err *err)
+static int
+expect(struct cli *cli, const struct cli_call *call,
+    const struct cli_arguments *arguments, struct err *err)
 {
-	if (arguments->count >= min && (max < 0 || arguments->count <= max))
+	const struct cli_command *command = call->command;
+
+	if (arguments->count >= call->min &&
+	    (call->max < 0 || arguments->count <= call->max))
 		return 0;
-	if (arguments->count < min)
+	if (arguments->count < call->min)
 		cli_usage(cli, err, "'%s' lacks an argument", command->name);
 	else
 		cli_usage(cli, err, "'%s' has an argument too many: '%s'",
-		    command->name, arguments->word[max]);
-	return err_hint(err, "usage: holdstill %s %s", command->name,
-	    command->arguments);
+		    command->name, arguments->word[call->max]);
+	return err_hint(err, "usage: holdstill %s%s%s", command->name,
+	    command->arguments[0] != '\0' ? " " : "", command->arguments);
 }
 
 int
@@ -153,27 +156,42 @@ set_up(struct cli *cli, struct err *err)
 	    cli->quiet || cli->json, cli->no_progress, err);
 }
 
-int
-cli_begin(struct cli *cli, const struct cli_command *command, int argc,
-    char **argv, cli_set_fn *set, void *state, struct cli_arguments *out,
-    struct err *err)
+static int
+understand(struct cli *cli, const struct cli_call *call,
+    const struct cli_arguments *arguments, struct err *err)
 {
-	int rc = options_read(cli, command, argc, argv, set, state, out, err);
+	if (expect(cli, call, arguments, err) == -1)
+		return -1;
+	if (call->check != NULL &&
+	    call->check(cli, call->state, arguments, err) == -1)
+		return -1;
+	if (set_up(cli, err) == 0)
+		return 0;
+	/* A configuration that is wrong is wrong usage. */
+	cli->usage_error = true;
+	return -1;
+}
 
-	if (rc != 0) {
-		if (rc == -1 && err->hint[0] == '\0')
+int
+cli_call(struct cli *cli, const struct cli_call *call, struct err *err)
+{
+	struct cli_arguments arguments;
+	int rc = options_read(cli, call->command, call->argc, call->argv,
+	    call->set, call->state, &arguments, err);
+
+	if (rc == 1)
+		return CLI_DONE;
+	if (rc == -1) {
+		if (err->hint[0] == '\0')
 			err_hint(err, "'holdstill %s --help' tells more",
-			    command->name);
-		return rc;
-	}
-	if (set_up(cli, err) == -1) {
-		/* A configuration that is wrong is wrong usage. */
-		cli->usage_error = true;
-		free(out->word);
-		out->word = NULL;
+			    call->command->name);
 		return -1;
 	}
-	return 0;
+	rc = understand(cli, call, &arguments, err);
+	if (rc == 0)
+		rc = call->work(cli, call->state, &arguments, err);
+	free(arguments.word);
+	return rc;
 }
 
 /* ---- what is said ---- */

@@ -67,23 +67,33 @@ struct cli_arguments {
 	int count;
 };
 
+/* A command's work, when its words are understood: an exit code, or -1. */
+typedef int cli_work_fn(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err);
+
+/* How a command's words are read; what each may be NULL is said. */
+struct cli_call {
+	const struct cli_command *command;
+	int argc;
+	char **argv;
+	int min, max; /* Arguments; max -1: any number. */
+	cli_set_fn *set; /* NULL: the command has no options. */
+	void *state;	 /* For set and work; may be NULL. */
+	/* Looks at options and arguments together; NULL: nothing to check. */
+	cli_work_fn *check;
+	cli_work_fn *work;
+};
+
 /*
- * Reads a command's options (global ones as well) and arguments, then the
- * configuration, and sets up the context.  0: go on; 1: help was asked for
- * and printed; -1: a mistake of the user's (exit code 2).
+ * The whole of a command: reads options (global ones as well) and arguments,
+ * prints help if that was asked for, reads the configuration, sets up the
+ * context, works.  Mistakes before the work are the user's (exit code 2).
  */
-int cli_begin(struct cli *cli, const struct cli_command *command, int argc,
-    char **argv, cli_set_fn *set, void *state, struct cli_arguments *out,
-    struct err *err);
+int cli_call(struct cli *cli, const struct cli_call *call, struct err *err);
 
 /* Fails as wrong usage; returns -1. */
 int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* Checks how many arguments there are (max -1: any number). */
-int cli_expect(struct cli *cli, const struct cli_command *command,
-    const struct cli_arguments *arguments, int min, int max,
-    struct err *err);
 
 /* Reads a whole number from min to max. */
 int cli_number(unsigned int *out, const char *option, const char *value,

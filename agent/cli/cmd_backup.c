@@ -227,12 +227,30 @@ finish(struct outcome *outcome, struct err *err)
 }
 
 static int
-backup_requested(struct cli *cli, const struct request *request,
+check(struct cli *cli, void *state,
     const struct cli_arguments *arguments, struct err *err)
 {
+	const struct request *request = state;
+
+	if (request->all && arguments->count > 0)
+		return cli_usage(cli, err,
+		    "'--all' goes without names, such as '%s'",
+		    arguments->word[0]);
+	if (!request->all && arguments->count == 0)
+		return cli_usage(cli, err,
+		    "'backup' lacks an argument: name domains, or give --all");
+	return 0;
+}
+
+static int
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
+{
+	const struct request *request = state;
 	struct outcome outcome = { .cli = cli };
 	int i, rc = 0;
 
+	cli->ctx.scratch_dir = request->scratch_dir;
 	outcome.points = json_array();
 	outcome.errors = json_array();
 	/* A repository that is missing is one failure, not one a domain. */
@@ -261,20 +279,20 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
 		.lease_ms = QUIESCE_LEASE_DEFAULT_MS,
 		.job = "",
 	} };
-	struct cli_arguments arguments;
-	int rc = cli_begin(cli, self, argc, argv, set, &request, &arguments,
-	    err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 0,
+		.max = -1,
+		.set = set,
+		.state = &request,
+		.check = check,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
 	request.backup.exclude_disks = request.excludes;
-	cli->ctx.scratch_dir = request.scratch_dir;
-	rc = cli_expect(cli, self, &arguments, request.all ? 0 : 1,
-	    request.all ? 0 : -1, err);
-	if (rc == 0)
-		rc = backup_requested(cli, &request, &arguments, err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_backup = {

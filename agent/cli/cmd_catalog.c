@@ -11,11 +11,14 @@
 #include "store/store.h"
 
 static int
-work(struct cli *cli, const char *verb, struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
 	struct catalog_sync_result result;
 	struct job_context *ctx = &cli->ctx;
+	const char *verb = arguments->word[0];
 
+	(void)state;
 	if (job_open_store(ctx, err) == -1 ||
 	    catalog_open(&ctx->catalog, ctx->state_dir, err) == -1)
 		return -1;
@@ -42,23 +45,33 @@ work(struct cli *cli, const char *verb, struct err *err)
 }
 
 static int
+check(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
+{
+	const char *verb = arguments->word[0];
+
+	(void)state;
+	if (strcmp(verb, "rebuild") == 0 || strcmp(verb, "sync") == 0)
+		return 0;
+	return cli_usage(cli, err,
+	    "'catalog' takes rebuild or sync, not '%s'", verb);
+}
+
+static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
-	int rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 1,
+		.max = 1,
+		.check = check,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 1, 1, err);
-	if (rc == 0 && strcmp(arguments.word[0], "rebuild") != 0 &&
-	    strcmp(arguments.word[0], "sync") != 0)
-		rc = cli_usage(cli, err, "'catalog' takes rebuild or sync, not "
-		    "'%s'", arguments.word[0]);
-	if (rc == 0)
-		rc = work(cli, arguments.word[0], err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_catalog = {

@@ -124,9 +124,10 @@ forget(struct cli *cli, const struct request *request,
 }
 
 static int
-forget_and_report(struct cli *cli, const struct request *request,
+work(struct cli *cli, void *state,
     const struct cli_arguments *arguments, struct err *err)
 {
+	const struct request *request = state;
 	struct decisions decisions = {
 		.cli = cli,
 		.dry_run = request->dry_run,
@@ -150,24 +151,25 @@ forget_and_report(struct cli *cli, const struct request *request,
 }
 
 static int
-check(struct cli *cli, const struct cli_command *self,
-    const struct request *request, const struct cli_arguments *arguments,
-    struct err *err)
+check(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
-	bool by_policy = !retention_is_empty(&request->policy);
+	const struct request *request = state;
+	const char *word = arguments->word[0];
 
-	if (cli_expect(cli, self, arguments, 1, by_policy ? 1 : -1, err) == -1)
-		return -1;
-	if (!by_policy && arguments->count == 1 &&
-	    strchr(arguments->word[0], '@') == NULL &&
-	    strspn(arguments->word[0], "0123456789abcdef") !=
-		strlen(arguments->word[0])) {
-		cli_usage(cli, err, "'%s' names no point", arguments->word[0]);
-		return err_hint(err, "name points as in 'holdstill list', or "
-		    "say what to keep: forget %s --keep-last 7",
-		    arguments->word[0]);
+	if (!retention_is_empty(&request->policy)) {
+		if (arguments->count == 1)
+			return 0;
+		return cli_usage(cli, err,
+		    "--keep-... goes with one domain, not with '%s' as well",
+		    arguments->word[1]);
 	}
-	return 0;
+	if (arguments->count > 1 || strchr(word, '@') != NULL ||
+	    strspn(word, "0123456789abcdef") == strlen(word))
+		return 0;
+	cli_usage(cli, err, "'%s' names no point", word);
+	return err_hint(err, "name points as in 'holdstill list', or say what "
+	    "to keep: forget %s --keep-last 7", word);
 }
 
 static int
@@ -175,17 +177,19 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
 	struct request request = { .dry_run = false };
-	struct cli_arguments arguments;
-	int rc = cli_begin(cli, self, argc, argv, set, &request, &arguments,
-	    err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 1,
+		.max = -1,
+		.set = set,
+		.state = &request,
+		.check = check,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = check(cli, self, &request, &arguments, err);
-	if (rc == 0)
-		rc = forget_and_report(cli, &request, &arguments, err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_forget = {

@@ -151,23 +151,40 @@ freeze_test(struct cli *cli, struct domain *domain, unsigned int hold_ms,
 	return rc;
 }
 
+static bool
+is_freeze_test(const struct cli_arguments *arguments)
+{
+	return strcmp(arguments->word[0], "freeze-test") == 0;
+}
+
 static int
-talk(struct cli *cli, const char *verb, const char *name,
-    unsigned int hold_ms, struct err *err)
+check(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
+{
+	(void)state;
+	if (is_freeze_test(arguments) ||
+	    strcmp(arguments->word[0], "status") == 0)
+		return 0;
+	return cli_usage(cli, err,
+	    "'guest' takes status or freeze-test, not '%s'",
+	    arguments->word[0]);
+}
+
+static int
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
 	struct domain *domain = NULL;
-	int rc = -1;
+	int rc;
 
-	if (strcmp(verb, "status") != 0 && strcmp(verb, "freeze-test") != 0)
-		return cli_usage(cli, err,
-		    "'guest' takes status or freeze-test, not '%s'", verb);
 	if (job_connect(&cli->ctx, err) == -1 ||
-	    domain_open(&domain, cli->ctx.connection, name, err) == -1)
+	    domain_open(&domain, cli->ctx.connection, arguments->word[1],
+		err) == -1)
 		return -1;
-	if (strcmp(verb, "status") == 0)
-		rc = status(cli, domain, err);
+	if (is_freeze_test(arguments))
+		rc = freeze_test(cli, domain, *(unsigned int *)state, err);
 	else
-		rc = freeze_test(cli, domain, hold_ms, err);
+		rc = status(cli, domain, err);
 	domain_close(domain);
 	return rc;
 }
@@ -176,19 +193,20 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
 	unsigned int hold_ms = HOLD_DEFAULT_MS;
-	int rc = cli_begin(cli, self, argc, argv, set, &hold_ms, &arguments,
-	    err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 2,
+		.max = 2,
+		.set = set,
+		.state = &hold_ms,
+		.check = check,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 2, 2, err);
-	if (rc == 0)
-		rc = talk(cli, arguments.word[0], arguments.word[1], hold_ms,
-		    err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_guest = {

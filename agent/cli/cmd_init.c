@@ -25,17 +25,12 @@ make_repository(struct cli *cli, struct err *err)
 }
 
 static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
-	struct cli_arguments arguments;
-	int rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
-
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 0, 0, err);
-	free(arguments.word);
-	if (rc == -1 || make_repository(cli, err) == -1 ||
+	(void)state;
+	(void)arguments;
+	if (make_repository(cli, err) == -1 ||
 	    job_open_store(&cli->ctx, err) == -1)
 		return -1;
 	if (cli->json)
@@ -48,6 +43,22 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
 		printf("made repository %.8s at %s\n",
 		    store_id(cli->ctx.store), cli->ctx.repository_url);
 	return CLI_DONE;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
+    struct err *err)
+{
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 0,
+		.max = 0,
+		.work = work,
+	};
+
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_init = {

@@ -34,11 +34,14 @@ visit(void *arg, const struct manifest *m)
 }
 
 static int
-list(struct cli *cli, const char *domain, struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
 	struct listing listing = { .points = NULL };
+	const char *domain = arguments->word[0];
 	int rc;
 
+	(void)state;
 	if (job_open_catalog(&cli->ctx, err) == -1)
 		return -1;
 	if (cli->json)
@@ -60,16 +63,16 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
-	int rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 0,
+		.max = 1,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 0, 1, err);
-	if (rc == 0)
-		rc = list(cli, arguments.word[0], err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_list = {

@@ -43,10 +43,13 @@ print_result(const struct store_prune_result *result, bool dry_run)
 }
 
 static int
-prune(struct cli *cli, bool dry_run, struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
+	const bool dry_run = *(bool *)state;
 	struct store_prune_result r;
 
+	(void)arguments;
 	if (job_prune(&cli->ctx, dry_run, &r, err) == -1)
 		return -1;
 	if (cli->json)
@@ -70,18 +73,19 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
 	bool dry_run = false;
-	int rc = cli_begin(cli, self, argc, argv, set, &dry_run, &arguments,
-	    err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 0,
+		.max = 0,
+		.set = set,
+		.state = &dry_run,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 0, 0, err);
-	if (rc == 0)
-		rc = prune(cli, dry_run, err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_prune = {

@@ -10,11 +10,14 @@
 #include "common/log.h"
 
 static int
-recover(struct cli *cli, struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
 	struct recover_result result;
 	struct err no_store = ERR_INIT;
 
+	(void)state;
+	(void)arguments;
 	/* A guest must not wait for a repository that is away: what needs it
 	 * is left, and said. */
 	if (job_open_catalog(&cli->ctx, &no_store) == -1)
@@ -39,16 +42,16 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
-	int rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 0,
+		.max = 0,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 0, 0, err);
-	if (rc == 0)
-		rc = recover(cli, err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_recover = {

@@ -101,9 +101,12 @@ set(void *state, int key, const char *value, struct err *err)
 }
 
 static int
-check(struct cli *cli, const struct restore_point_options *restore,
-    struct err *err)
+check(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
+	struct request *request = state;
+	const struct restore_point_options *restore = &request->restore;
+
 	if ((restore->dir != NULL) == (restore->target_count > 0))
 		return cli_usage(cli, err,
 		    "say where to: either --to DIR or --disk DISK=TARGET");
@@ -111,6 +114,8 @@ check(struct cli *cli, const struct restore_point_options *restore,
 		return cli_usage(cli, err, "'--define' goes with '--to DIR'");
 	if (restore->start && !restore->define)
 		return cli_usage(cli, err, "'--start' goes with '--define'");
+	request->restore.targets = request->targets;
+	request->restore.point = arguments->word[0];
 	return 0;
 }
 
@@ -155,13 +160,15 @@ print_result(const struct restore_point_result *result)
 }
 
 static int
-restore(struct cli *cli, const struct restore_point_options *restore_options,
-    struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
+	const struct request *request = state;
 	struct restore_point_result result;
 	int rc = 0;
 
-	if (job_restore(&cli->ctx, restore_options, &result, err) == -1)
+	(void)arguments;
+	if (job_restore(&cli->ctx, &request->restore, &result, err) == -1)
 		return -1;
 	if (cli->json)
 		rc = cli_print_json(result_json(&result), err);
@@ -176,24 +183,20 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
 	struct request request = { .restore = { .format = RESTORE_QCOW2 } };
-	struct cli_arguments arguments;
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 1,
+		.max = 1,
+		.set = set,
+		.state = &request,
+		.check = check,
+		.work = work,
+	};
+	int rc = cli_call(cli, &call, err);
 	size_t i;
-	int rc = cli_begin(cli, self, argc, argv, set, &request, &arguments,
-	    err);
 
-	if (rc == 0) {
-		request.restore.targets = request.targets;
-		rc = cli_expect(cli, self, &arguments, 1, 1, err);
-		if (rc == 0)
-			rc = check(cli, &request.restore, err);
-		if (rc == 0) {
-			request.restore.point = arguments.word[0];
-			rc = restore(cli, &request.restore, err);
-		}
-		free(arguments.word);
-	} else if (rc == 1) {
-		rc = CLI_DONE;
-	}
 	for (i = 0; i < request.restore.target_count; i++)
 		free(request.disk_names[i]);
 	return rc;

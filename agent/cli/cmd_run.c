@@ -83,24 +83,30 @@ run_job(struct cli *cli, const char *name, struct err *err)
 }
 
 static int
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
+{
+	(void)state;
+	/* Steps are for people who watch. */
+	if (log_get_level() < LOG_INFO)
+		cli->ctx.events = (struct job_events){ 0 };
+	return run_job(cli, arguments->word[0], err);
+}
+
+static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
-	int rc;
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 1,
+		.max = 1,
+		.work = work,
+	};
 
-	rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 1, 1, err);
-	if (rc == 0) {
-		/* Steps are for people who watch. */
-		if (log_get_level() < LOG_INFO)
-			cli->ctx.events = (struct job_events){ 0 };
-		rc = run_job(cli, arguments.word[0], err);
-	}
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_run = {

@@ -9,12 +9,14 @@
 #include "store/manifest.h"
 
 static int
-show(struct cli *cli, const char *point, struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
 	struct manifest *m = NULL;
 	int rc = 0;
 
-	if (job_find_point(&m, &cli->ctx, point, err) == -1)
+	(void)state;
+	if (job_find_point(&m, &cli->ctx, arguments->word[0], err) == -1)
 		return -1;
 	if (cli->json)
 		rc = cli_print_json(manifest_to_json(m, true), err);
@@ -28,16 +30,16 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
-	int rc = cli_begin(cli, self, argc, argv, NULL, NULL, &arguments, err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 1,
+		.max = 1,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = cli_expect(cli, self, &arguments, 1, 1, err);
-	if (rc == 0)
-		rc = show(cli, arguments.word[0], err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_show = {

@@ -65,9 +65,10 @@ print_summary(const struct store_verify_result *result)
 }
 
 static int
-verify(struct cli *cli, const struct cli_arguments *arguments,
-    unsigned int sample_percent, struct err *err)
+work(struct cli *cli, void *state,
+    const struct cli_arguments *arguments, struct err *err)
 {
+	const unsigned int sample_percent = *(unsigned int *)state;
 	struct damages damages = { .json = cli->json ? json_array() : NULL };
 	struct store_verify_result result;
 	int rc;
@@ -98,16 +99,19 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
     struct err *err)
 {
-	struct cli_arguments arguments;
 	unsigned int sample_percent = 100;
-	int rc = cli_begin(cli, self, argc, argv, set, &sample_percent,
-	    &arguments, err);
+	const struct cli_call call = {
+		.command = self,
+		.argc = argc,
+		.argv = argv,
+		.min = 0,
+		.max = -1,
+		.set = set,
+		.state = &sample_percent,
+		.work = work,
+	};
 
-	if (rc != 0)
-		return rc == 1 ? CLI_DONE : -1;
-	rc = verify(cli, &arguments, sample_percent, err);
-	free(arguments.word);
-	return rc;
+	return cli_call(cli, &call, err);
 }
 
 const struct cli_command cmd_verify = {

@@ -250,8 +250,9 @@ print_options(const struct cli_option *options)
 void
 options_print_help(const struct cli_command *command)
 {
-	printf("usage: holdstill %s %s\n\n%s.\n", command->name,
-	    command->arguments, command->summary);
+	printf("usage: holdstill %s%s%s\n\n%s.\n", command->name,
+	    command->arguments[0] != '\0' ? " " : "", command->arguments,
+	    command->summary);
 	if (command->options != NULL) {
 		printf("\nOptions:\n");
 		print_options(command->options);

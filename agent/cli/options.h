@@ -6,7 +6,7 @@
 #include "agent/cli/cli.h"
 
 /* Reads all options in any order; out->word is malloc'd (NULL if none).
- * As cli_begin: 0, 1 for help, -1. */
+ * 0; 1: help was asked for, and printed; -1. */
 int options_read(struct cli *cli, const struct cli_command *command, int argc,
     char **argv, cli_set_fn *set, void *state, struct cli_arguments *out,
     struct err *err);
