@@ -87,19 +87,17 @@ cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 }
 
 static int
-expect(struct cli *cli, const struct cli_call *call,
+expect(struct cli *cli, const struct cli_command *command,
     const struct cli_arguments *arguments, struct err *err)
 {
-	const struct cli_command *command = call->command;
-
-	if (arguments->count >= call->min &&
-	    (call->max < 0 || arguments->count <= call->max))
+	if (arguments->count >= command->min &&
+	    (command->max < 0 || arguments->count <= command->max))
 		return 0;
-	if (arguments->count < call->min)
+	if (arguments->count < command->min)
 		cli_usage(cli, err, "'%s' lacks an argument", command->name);
 	else
 		cli_usage(cli, err, "'%s' has an argument too many: '%s'",
-		    command->name, arguments->word[call->max]);
+		    command->name, arguments->word[command->max]);
 	return err_hint(err, "usage: holdstill %s%s%s", command->name,
 	    command->arguments[0] != '\0' ? " " : "", command->arguments);
 }
@@ -157,13 +155,13 @@ set_up(struct cli *cli, struct err *err)
 }
 
 static int
-understand(struct cli *cli, const struct cli_call *call,
+understand(struct cli *cli, const struct cli_command *command, void *state,
     const struct cli_arguments *arguments, struct err *err)
 {
-	if (expect(cli, call, arguments, err) == -1)
+	if (expect(cli, command, arguments, err) == -1)
 		return -1;
-	if (call->check != NULL &&
-	    call->check(cli, call->state, arguments, err) == -1)
+	if (command->check != NULL &&
+	    command->check(cli, state, arguments, err) == -1)
 		return -1;
 	if (set_up(cli, err) == 0)
 		return 0;
@@ -172,25 +170,45 @@ understand(struct cli *cli, const struct cli_call *call,
 	return -1;
 }
 
-int
-cli_call(struct cli *cli, const struct cli_call *call, struct err *err)
+static int
+read_and_work(struct cli *cli, const struct cli_command *command, void *state,
+    int argc, char **argv, struct err *err)
 {
 	struct cli_arguments arguments;
-	int rc = options_read(cli, call->command, call->argc, call->argv,
-	    call->set, call->state, &arguments, err);
+	int rc = options_read(cli, command, argc, argv, command->set, state,
+	    &arguments, err);
 
 	if (rc == 1)
 		return CLI_DONE;
 	if (rc == -1) {
 		if (err->hint[0] == '\0')
 			err_hint(err, "'holdstill %s --help' tells more",
-			    call->command->name);
+			    command->name);
 		return -1;
 	}
-	rc = understand(cli, call, &arguments, err);
+	rc = understand(cli, command, state, &arguments, err);
 	if (rc == 0)
-		rc = call->work(cli, call->state, &arguments, err);
+		rc = command->work(cli, state, &arguments, err);
 	free(arguments.word);
+	return rc;
+}
+
+/* argv[0] is the command's name.  An exit code, or -1. */
+static int
+call(struct cli *cli, const struct cli_command *command, int argc,
+    char **argv, struct err *err)
+{
+	void *state = calloc(1, command->state_size + 1);
+	int rc;
+
+	if (state == NULL)
+		return err_no_memory(err);
+	if (command->defaults != NULL)
+		memcpy(state, command->defaults, command->state_size);
+	rc = read_and_work(cli, command, state, argc, argv, err);
+	if (command->fini != NULL)
+		command->fini(state);
+	free(state);
 	return rc;
 }
 
@@ -269,7 +287,7 @@ run_command(struct cli *cli, int argc, char **argv, struct err *err)
 	}
 	if ((command = find_command(cli, argv[first], err)) == NULL)
 		return -1;
-	return command->run(cli, command, argc - first, argv + first, err);
+	return call(cli, command, argc - first, argv + first, err);
 }
 
 int

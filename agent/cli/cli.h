@@ -47,17 +47,6 @@ struct cli_option {
 	const char *help;
 };
 
-struct cli_command {
-	const char *name;
-	const char *arguments; /* For the usage line. */
-	const char *summary;
-	const char *example; /* One or more lines, each with two blanks. */
-	const struct cli_option *options; /* May be NULL. */
-	/* argv[0] is the command's name.  An exit code, or -1 with err. */
-	int (*run)(struct cli *cli, const struct cli_command *self, int argc,
-	    char **argv, struct err *err);
-};
-
 /* Takes one option of a command. */
 typedef int cli_set_fn(void *state, int key, const char *value,
     struct err *err);
@@ -71,25 +60,25 @@ struct cli_arguments {
 typedef int cli_work_fn(struct cli *cli, void *state,
     const struct cli_arguments *arguments, struct err *err);
 
-/* How a command's words are read; what each may be NULL is said. */
-struct cli_call {
-	const struct cli_command *command;
-	int argc;
-	char **argv;
-	int min, max; /* Arguments; max -1: any number. */
-	cli_set_fn *set; /* NULL: the command has no options. */
-	void *state;	 /* For set and work; may be NULL. */
+/*
+ * One command.  Its words are read into a state of its own; mistakes before
+ * the work are the user's (exit code 2).
+ */
+struct cli_command {
+	const char *name;
+	const char *arguments; /* For the usage line. */
+	const char *summary;
+	const char *example; /* One or more lines, each with two blanks. */
+	const struct cli_option *options; /* NULL: none but the global ones. */
+	int min, max;			  /* Arguments; max -1: any number. */
+	size_t state_size;    /* 0: neither state nor options. */
+	const void *defaults; /* What the state begins as; NULL: zeros. */
+	cli_set_fn *set;      /* Takes an option; NULL without options. */
 	/* Looks at options and arguments together; NULL: nothing to check. */
 	cli_work_fn *check;
 	cli_work_fn *work;
+	void (*fini)(void *state); /* Frees what set() made; may be NULL. */
 };
-
-/*
- * The whole of a command: reads options (global ones as well) and arguments,
- * prints help if that was asked for, reads the configuration, sets up the
- * context, works.  Mistakes before the work are the user's (exit code 2).
- */
-int cli_call(struct cli *cli, const struct cli_call *call, struct err *err);
 
 /* Fails as wrong usage; returns -1. */
 int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)

@@ -99,6 +99,7 @@ set(void *state, int key, const char *value, struct err *err)
 			    "'--exclude-disk' is given more than %d times",
 			    EXCLUDES_MAX);
 		request->excludes[backup->exclude_count++] = value;
+		backup->exclude_disks = request->excludes;
 		return 0;
 	}
 	return err_set(err, ERR_BUG, "unhandled option");
@@ -270,30 +271,11 @@ work(struct cli *cli, void *state,
 	return rc;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	struct request request = { .backup = {
-		.require = MANIFEST_CRASH,
-		.lease_ms = QUIESCE_LEASE_DEFAULT_MS,
-		.job = "",
-	} };
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 0,
-		.max = -1,
-		.set = set,
-		.state = &request,
-		.check = check,
-		.work = work,
-	};
-
-	request.backup.exclude_disks = request.excludes;
-	return cli_call(cli, &call, err);
-}
+static const struct request defaults = { .backup = {
+	.require = MANIFEST_CRASH,
+	.lease_ms = QUIESCE_LEASE_DEFAULT_MS,
+	.job = "",
+} };
 
 const struct cli_command cmd_backup = {
 	.name = "backup",
@@ -302,5 +284,10 @@ const struct cli_command cmd_backup = {
 	.example = "  holdstill backup web1\n"
 		   "  holdstill backup --all --require filesystem\n",
 	.options = options,
-	.run = run,
+	.max = -1,
+	.state_size = sizeof(defaults),
+	.defaults = &defaults,
+	.set = set,
+	.check = check,
+	.work = work,
 };

@@ -57,27 +57,13 @@ check(struct cli *cli, void *state,
 	    "'catalog' takes rebuild or sync, not '%s'", verb);
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 1,
-		.max = 1,
-		.check = check,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_catalog = {
 	.name = "catalog",
 	.arguments = "rebuild | sync",
 	.summary = "Build the catalog from the repository alone",
 	.example = "  holdstill catalog rebuild\n",
-	.run = run,
+	.min = 1,
+	.max = 1,
+	.check = check,
+	.work = work,
 };

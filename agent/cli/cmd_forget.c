@@ -172,26 +172,6 @@ check(struct cli *cli, void *state,
 	    "to keep: forget %s --keep-last 7", word);
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	struct request request = { .dry_run = false };
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 1,
-		.max = -1,
-		.set = set,
-		.state = &request,
-		.check = check,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_forget = {
 	.name = "forget",
 	.arguments = "POINT... | DOMAIN --keep-... N",
@@ -200,5 +180,10 @@ const struct cli_command cmd_forget = {
 		   "  holdstill forget web1 --keep-daily 7 --keep-weekly 4 "
 		   "--dry-run\n",
 	.options = options,
-	.run = run,
+	.min = 1,
+	.max = -1,
+	.state_size = sizeof(struct request),
+	.set = set,
+	.check = check,
+	.work = work,
 };

@@ -189,25 +189,7 @@ work(struct cli *cli, void *state,
 	return rc;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	unsigned int hold_ms = HOLD_DEFAULT_MS;
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 2,
-		.max = 2,
-		.set = set,
-		.state = &hold_ms,
-		.check = check,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
+static const unsigned int default_hold_ms = HOLD_DEFAULT_MS;
 
 const struct cli_command cmd_guest = {
 	.name = "guest",
@@ -216,5 +198,11 @@ const struct cli_command cmd_guest = {
 	.example = "  holdstill guest status web1\n"
 		   "  holdstill guest freeze-test web1 --hold 500\n",
 	.options = options,
-	.run = run,
+	.min = 2,
+	.max = 2,
+	.state_size = sizeof(default_hold_ms),
+	.defaults = &default_hold_ms,
+	.set = set,
+	.check = check,
+	.work = work,
 };

@@ -45,26 +45,10 @@ work(struct cli *cli, void *state,
 	return CLI_DONE;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 0,
-		.max = 0,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_init = {
 	.name = "init",
 	.arguments = "[--repo URL]",
 	.summary = "Make a repository",
 	.example = "  holdstill init --repo /srv/backup\n",
-	.run = run,
+	.work = work,
 };

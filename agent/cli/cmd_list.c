@@ -59,26 +59,11 @@ work(struct cli *cli, void *state,
 	return rc;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 0,
-		.max = 1,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_list = {
 	.name = "list",
 	.arguments = "[DOMAIN]",
 	.summary = "List the points",
 	.example = "  holdstill list\n  holdstill list web1 --json\n",
-	.run = run,
+	.max = 1,
+	.work = work,
 };

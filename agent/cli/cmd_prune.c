@@ -69,30 +69,13 @@ work(struct cli *cli, void *state,
 	return CLI_DONE;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	bool dry_run = false;
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 0,
-		.max = 0,
-		.set = set,
-		.state = &dry_run,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_prune = {
 	.name = "prune",
 	.arguments = "[--dry-run]",
 	.summary = "Give back the space of blocks that no point uses",
 	.example = "  holdstill prune --dry-run\n",
 	.options = options,
-	.run = run,
+	.state_size = sizeof(bool),
+	.set = set,
+	.work = work,
 };

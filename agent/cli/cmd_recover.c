@@ -38,26 +38,10 @@ work(struct cli *cli, void *state,
 	return result.kept > 0 ? CLI_FAILED : CLI_DONE;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 0,
-		.max = 0,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_recover = {
 	.name = "recover",
 	.arguments = "",
 	.summary = "Undo what a dead run left",
 	.example = "  holdstill recover\n",
-	.run = run,
+	.work = work,
 };

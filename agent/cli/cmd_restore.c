@@ -178,29 +178,19 @@ work(struct cli *cli, void *state,
 	return rc;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
+static void
+fini(void *state)
 {
-	struct request request = { .restore = { .format = RESTORE_QCOW2 } };
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 1,
-		.max = 1,
-		.set = set,
-		.state = &request,
-		.check = check,
-		.work = work,
-	};
-	int rc = cli_call(cli, &call, err);
+	struct request *request = state;
 	size_t i;
 
-	for (i = 0; i < request.restore.target_count; i++)
-		free(request.disk_names[i]);
-	return rc;
+	for (i = 0; i < request->restore.target_count; i++)
+		free(request->disk_names[i]);
 }
+
+static const struct request defaults = { .restore = {
+	.format = RESTORE_QCOW2,
+} };
 
 const struct cli_command cmd_restore = {
 	.name = "restore",
@@ -212,5 +202,12 @@ const struct cli_command cmd_restore = {
 	    "  holdstill restore web1@2026-11-21T05:21:37Z --disk "
 	    "vda=/dev/vg/web1 --overwrite\n",
 	.options = options,
-	.run = run,
+	.min = 1,
+	.max = 1,
+	.state_size = sizeof(defaults),
+	.defaults = &defaults,
+	.set = set,
+	.check = check,
+	.work = work,
+	.fini = fini,
 };

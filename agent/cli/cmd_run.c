@@ -93,26 +93,12 @@ work(struct cli *cli, void *state,
 	return run_job(cli, arguments->word[0], err);
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 1,
-		.max = 1,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_run = {
 	.name = "run",
 	.arguments = "JOB",
 	.summary = "Run a job of the configuration; what cron calls",
 	.example = "  holdstill run nightly\n",
-	.run = run,
+	.min = 1,
+	.max = 1,
+	.work = work,
 };

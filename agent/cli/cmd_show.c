@@ -26,27 +26,13 @@ work(struct cli *cli, void *state,
 	return rc;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 1,
-		.max = 1,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
-
 const struct cli_command cmd_show = {
 	.name = "show",
 	.arguments = "POINT",
 	.summary = "Show one point whole, with its proof",
 	.example = "  holdstill show web1@latest\n"
 		   "  holdstill show 4f2a90c1 --json\n",
-	.run = run,
+	.min = 1,
+	.max = 1,
+	.work = work,
 };

@@ -95,24 +95,7 @@ work(struct cli *cli, void *state,
 	    CLI_DONE;
 }
 
-static int
-run(struct cli *cli, const struct cli_command *self, int argc, char **argv,
-    struct err *err)
-{
-	unsigned int sample_percent = 100;
-	const struct cli_call call = {
-		.command = self,
-		.argc = argc,
-		.argv = argv,
-		.min = 0,
-		.max = -1,
-		.set = set,
-		.state = &sample_percent,
-		.work = work,
-	};
-
-	return cli_call(cli, &call, err);
-}
+static const unsigned int whole_percent = 100;
 
 const struct cli_command cmd_verify = {
 	.name = "verify",
@@ -121,5 +104,9 @@ const struct cli_command cmd_verify = {
 	.example = "  holdstill verify\n  holdstill verify web1@latest\n"
 		   "  holdstill verify --sample 10\n",
 	.options = options,
-	.run = run,
+	.max = -1,
+	.state_size = sizeof(whole_percent),
+	.defaults = &whole_percent,
+	.set = set,
+	.work = work,
 };
