@@ -67,6 +67,19 @@ domain_agent_available(struct domain *d, bool *out, struct err *err)
 	return 0;
 }
 
+/* libvirt's error of a freeze or thaw; ERR_UNSUPPORTED: the agent answered
+ * that it cannot. */
+static int
+agent_err(struct domain *d, const char *verb, struct err *err)
+{
+	bool refused = domain_err_code() == VIR_ERR_INTERNAL_ERROR;
+
+	domain_err(err, "the guest agent of '%s' cannot %s", d->name, verb);
+	if (refused)
+		err->class = ERR_UNSUPPORTED;
+	return -1;
+}
+
 int
 domain_agent_freeze(
     struct domain *d, unsigned int timeout_ms, int *out_count, struct err *err)
@@ -74,8 +87,7 @@ domain_agent_freeze(
 	set_timeout(d, timeout_ms);
 	*out_count = virDomainFSFreeze(d->dom, NULL, 0, 0);
 	if (*out_count < 0)
-		domain_err(
-		    err, "the guest agent of '%s' cannot freeze", d->name);
+		agent_err(d, "freeze", err);
 	reset_timeout(d);
 	return *out_count < 0 ? -1 : 0;
 }
@@ -87,7 +99,7 @@ domain_agent_thaw(
 	set_timeout(d, timeout_ms);
 	*out_count = virDomainFSThaw(d->dom, NULL, 0, 0);
 	if (*out_count < 0)
-		domain_err(err, "the guest agent of '%s' cannot thaw", d->name);
+		agent_err(d, "thaw", err);
 	reset_timeout(d);
 	return *out_count < 0 ? -1 : 0;
 }

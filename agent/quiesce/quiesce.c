@@ -218,18 +218,25 @@ quiesce_committed(struct quiesce *q, const char *point_id)
 		quiesce_helper_committed(q, point_id);
 }
 
-void
+bool
+quiesce_owes_thaw(const struct quiesce *q)
+{
+	return q->agent_owes_thaw;
+}
+
+bool
 quiesce_end(struct quiesce *q)
 {
 	int64_t held_ms;
+	bool thawed;
 
 	if (q == NULL)
-		return;
-	if (q->frozen && q->source == MANIFEST_QUIESCE_QEMU_GA)
-		quiesce_qga_thaw(q, &held_ms);
-	else if (q->frozen)
+		return true;
+	if (q->frozen && q->source == MANIFEST_QUIESCE_HOLDSTILL)
 		quiesce_helper_thaw(q, &held_ms);
+	thawed = quiesce_qga_end(q);
 	quiesce_helper_end(q);
 	quiesce_filesystems_free(q->filesystems, q->filesystem_count);
 	free(q);
+	return thawed;
 }

@@ -69,9 +69,14 @@ void quiesce_thaw(struct quiesce *q, struct manifest_freeze *freeze,
 /* The point is durable; writers may truncate their logs.  Best effort. */
 void quiesce_committed(struct quiesce *q, const char *point_id);
 
+/* After a thaw: the guest may still be frozen, for its agent did not answer
+ * and has no lease. */
+bool quiesce_owes_thaw(const struct quiesce *q);
+
 /* Thaws if need be, tells the guest that there is no point unless
- * committed, closes the channel.  NULL is allowed. */
-void quiesce_end(struct quiesce *q);
+ * committed, closes the channel.  NULL is allowed.  False: a thaw is still
+ * owed, and said. */
+bool quiesce_end(struct quiesce *q);
 
 /* ---- for `holdstill guest ...` ---- */
 

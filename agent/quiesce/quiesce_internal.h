@@ -26,6 +26,7 @@ struct quiesce {
 	size_t filesystem_count;
 
 	/* QEMU's agent. */
+	bool agent_owes_thaw; /* A freeze was sent, no thaw was answered. */
 	int agent_frozen_count;
 	int64_t agent_frozen_ms; /* clock_monotonic_ms before the freeze. */
 };
@@ -46,6 +47,8 @@ void quiesce_helper_end(struct quiesce *q);
 int quiesce_qga_begin(struct quiesce *q, struct err *err);
 int quiesce_qga_freeze(struct quiesce *q, struct err *err);
 bool quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms);
+/* A last try of an owed thaw; true if none is owed. */
+bool quiesce_qga_end(struct quiesce *q);
 
 /* A message's file systems in the manifest's form; the caller frees with
  * quiesce_filesystems_free. */

@@ -7,8 +7,20 @@
 #include "agent/quiesce/quiesce_internal.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log.h"
 
 #define THAW_TIMEOUT_MS 10000
+
+/* An agent that answers, be it with a refusal, holds nothing any more. */
+static int
+thaw(struct quiesce *q, int *out_thawed, struct err *err)
+{
+	int rc = domain_agent_thaw(q->domain, THAW_TIMEOUT_MS, out_thawed, err);
+
+	if (rc == 0 || err->class == ERR_UNSUPPORTED)
+		q->agent_owes_thaw = false;
+	return rc;
+}
 
 int
 quiesce_qga_begin(struct quiesce *q, struct err *err)
@@ -30,12 +42,13 @@ quiesce_qga_freeze(struct quiesce *q, struct err *err)
 	int thawed;
 
 	q->frozen = true;
+	q->agent_owes_thaw = true;
 	q->agent_frozen_ms = clock_monotonic_ms();
 	if (domain_agent_freeze(
 		q->domain, q->lease_ms, &q->agent_frozen_count, err) == 0)
 		return 0;
 	/* It may have frozen and only its answer was lost. */
-	domain_agent_thaw(q->domain, THAW_TIMEOUT_MS, &thawed, &ignored);
+	thaw(q, &thawed, &ignored);
 	q->frozen = false;
 	return -1;
 }
@@ -47,8 +60,7 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 	int thawed = 0, frozen = q->agent_frozen_count;
 
 	q->frozen = false;
-	if (domain_agent_thaw(q->domain, THAW_TIMEOUT_MS, &thawed, &err) ==
-	    -1) {
+	if (thaw(q, &thawed, &err) == -1) {
 		quiesce_set_reason(q, "no proof of the freeze: %s", err.text);
 		return false;
 	}
@@ -65,5 +77,19 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 		    frozen, thawed);
 	else
 		return true;
+	return false;
+}
+
+bool
+quiesce_qga_end(struct quiesce *q)
+{
+	struct err err = ERR_INIT;
+	int thawed;
+
+	if (!q->agent_owes_thaw || thaw(q, &thawed, &err) == 0)
+		return true;
+	log_line(LOG_ERROR,
+	    "the guest may still be frozen: %s; try 'virsh domfsthaw'",
+	    err.text);
 	return false;
 }

@@ -298,6 +298,28 @@ test_quiesce_falls_back_to_the_agent(void **state)
 }
 
 static void
+test_quiesce_owes_a_thaw_until_it_is_answered(void **state)
+{
+	(void)state;
+	fake.agent = true;
+	fake.frozen = 3;
+	fake.thawed = -1;
+	begin(MANIFEST_FILESYSTEM);
+	assert_false(quiesce_owes_thaw(q));
+	hold();
+	assert_true(quiesce_owes_thaw(q));
+	assert_false(quiesce_end(q));
+	/* A freeze whose answer is lost may hold as well. */
+	fake.frozen = -1;
+	begin(MANIFEST_FILESYSTEM);
+	assert_int_equal(quiesce_freeze(q, &err), 0);
+	assert_true(quiesce_owes_thaw(q));
+	fake.thawed = 3;
+	assert_true(quiesce_end(q));
+	q = NULL;
+}
+
+static void
 test_quiesce_doubts_the_agent(void **state)
 {
 	static const struct {
@@ -405,6 +427,7 @@ main(void)
 		CASE(test_quiesce_claims_nothing_when_the_helper_dies),
 		CASE(test_quiesce_thaws_a_freeze_that_is_not_whole),
 		CASE(test_quiesce_falls_back_to_the_agent),
+		CASE(test_quiesce_owes_a_thaw_until_it_is_answered),
 		CASE(test_quiesce_doubts_the_agent),
 		CASE(test_quiesce_thaws_an_agent_that_did_not_answer),
 		CASE(test_quiesce_says_why_nobody_freezes),
