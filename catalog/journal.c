@@ -26,7 +26,8 @@ static const char *const statements[] = {
 	[SQL_STRIKE] = "DELETE FROM effect WHERE id = ?1",
 	[SQL_LIST] = "SELECT id, run, kind, connect_uri, domain_uuid, subject,"
 		     " point, boot, pid, pid_started FROM effect"
-		     " WHERE ?1 IS NULL OR domain_uuid = ?1 ORDER BY id DESC",
+		     " WHERE ?1 IS NULL OR domain_uuid = ?1"
+		     " ORDER BY kind, id DESC",
 };
 
 static const char *const migrations[] = { schema_journal_0001 };

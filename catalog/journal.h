@@ -2,7 +2,7 @@
 /*
  * The effect journal: everything done to a guest or host is written here,
  * durably, before it is done, and struck after it is undone.  A later
- * command finds what a dead process left and undoes it, in reverse order.
+ * command finds what a dead process left and undoes it, the freeze first.
  *
  * SQLite file STATE_DIR/journal.db with synchronous=FULL.  The journal only
  * records; agent/job/recover.c knows how to undo.
@@ -53,8 +53,8 @@ int journal_add(struct journal *j, struct journal_effect *effect,
 int journal_strike(struct journal *j, int64_t id, struct err *err);
 
 /*
- * Effects of dead processes, newest first, of one domain (uuid) or of all
- * (NULL).  A visit may strike.  Non-zero ends the visit.
+ * Effects of dead processes, of one domain (uuid) or of all (NULL): by kind,
+ * guests are thawed first, then newest first.  A visit may strike.  Non-zero ends the visit.
  */
 typedef int journal_fn(void *arg, const struct journal_effect *effect);
 int journal_leftovers(struct journal *j, const char *domain_uuid,

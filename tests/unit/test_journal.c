@@ -52,11 +52,12 @@ teardown(void **state)
 }
 
 static int
-add(struct journal *j, const char *uuid, const char *subject, struct err *err)
+add(struct journal *j, enum journal_kind kind, const char *uuid,
+    const char *subject, struct err *err)
 {
 	struct journal_effect effect = {
 		.run = "0123456789abcdef0123456789abcdef",
-		.kind = JOURNAL_DIR,
+		.kind = kind,
 		.connect_uri = "qemu:///system",
 		.domain_uuid = uuid,
 		.subject = subject,
@@ -73,7 +74,6 @@ visit(void *arg, const struct journal_effect *effect)
 	size_t used = strlen(bed->subjects);
 
 	assert_false(effect->owner_alive);
-	assert_int_equal(effect->kind, JOURNAL_DIR);
 	assert_string_equal(effect->run, "0123456789abcdef0123456789abcdef");
 	assert_string_equal(effect->connect_uri, "qemu:///system");
 	snprintf(bed->subjects + used, sizeof(bed->subjects) - used, "%s ",
@@ -90,7 +90,7 @@ leftovers(struct bed *bed, const char *uuid)
 	return bed->subjects;
 }
 
-/* A child adds three effects, tells so, and waits to be killed. */
+/* A child adds effects, tells so, and waits to be killed. */
 static pid_t
 start_child(struct bed *bed)
 {
@@ -107,9 +107,10 @@ start_child(struct bed *bed)
 		/* A failed test must not leave it behind. */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
 		    journal_open(&j, bed->dir, &err) == -1 ||
-		    add(j, "A", "first", &err) == -1 ||
-		    add(j, "B", "second", &err) == -1 ||
-		    add(j, "A", "third", &err) == -1 ||
+		    add(j, JOURNAL_DIR, "A", "first", &err) == -1 ||
+		    add(j, JOURNAL_DIR, "B", "second", &err) == -1 ||
+		    add(j, JOURNAL_FREEZE, "A", "freeze", &err) == -1 ||
+		    add(j, JOURNAL_DIR, "A", "third", &err) == -1 ||
 		    write(fds[1], "x", 1) != 1)
 			_exit(1);
 		for (;;)
@@ -130,11 +131,12 @@ test_journal_finds_what_a_killed_process_left(void **state)
 	assert_string_equal(leftovers(bed, NULL), "");
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_string_equal(leftovers(bed, NULL), "third second first ");
-	assert_string_equal(leftovers(bed, "A"), "third first ");
+	assert_string_equal(leftovers(bed, NULL),
+	    "freeze third second first ");
+	assert_string_equal(leftovers(bed, "A"), "freeze third first ");
 	assert_string_equal(leftovers(bed, "C"), "");
 	bed->strike = true;
-	assert_string_equal(leftovers(bed, "A"), "third first ");
+	assert_string_equal(leftovers(bed, "A"), "freeze third first ");
 	assert_string_equal(leftovers(bed, NULL), "second ");
 	assert_string_equal(leftovers(bed, NULL), "");
 }
@@ -151,7 +153,8 @@ test_journal_takes_a_zombie_for_dead(void **state)
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT),
 	    0);
 	assert_int_equal(kill(pid, 0), 0);
-	assert_string_equal(leftovers(bed, NULL), "third second first ");
+	assert_string_equal(leftovers(bed, NULL),
+	    "freeze third second first ");
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
@@ -160,7 +163,7 @@ test_journal_leaves_the_living_alone(void **state)
 {
 	struct bed *bed = *state;
 
-	assert_int_equal(add(bed->j, "A", "mine", &bed->err), 0);
+	assert_int_equal(add(bed->j, JOURNAL_DIR, "A", "mine", &bed->err), 0);
 	assert_string_equal(leftovers(bed, NULL), "");
 }
 
