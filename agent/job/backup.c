@@ -101,26 +101,37 @@ open_domain(struct backup *b, const char *name, struct err *err)
 	return check_state(b, err);
 }
 
+/* The lock comes before the plan: a prune in between could take away what
+ * the chosen base refers to.  So does a look at what others made since. */
 static int
-open_session(struct backup *b, struct err *err)
+open_store(struct backup *b, struct err *err)
 {
 	const struct store_session_options options = { .threads = 0 };
 
 	if (store_lock_take(&b->store_lock, b->ctx->store, STORE_LOCK_SHARED,
 		err) == -1)
 		return -1;
+	b->ctx->catalog_synced = false;
+	if (job_open_catalog(b->ctx, err) == -1)
+		return -1;
 	return store_session_begin(&b->session, b->ctx->store, &options, err);
+}
+
+/* Asks libvirt, not ourselves: a begin whose answer was lost has begun. */
+int
+backup_stop_job(struct backup *b, struct err *err)
+{
+	if (b->job_effect == 0)
+		return 0;
+	return scratch_end_job(b->domain, scratch_socket(b->scratch), err);
 }
 
 /* The job is over: nothing of it is needed any more. */
 static int
 end_job(struct backup *b, struct err *err)
 {
-	if (b->job_running) {
-		if (domain_backup_end(b->domain, err) == -1)
-			return -1;
-		b->job_running = false;
-	}
+	if (backup_stop_job(b, err) == -1)
+		return -1;
 	backup_strike(b, &b->job_effect);
 	scratch_free(b->scratch);
 	b->scratch = NULL;
@@ -145,9 +156,6 @@ after_commit(struct backup *b)
 	struct err err = ERR_INIT;
 
 	quiesce_committed(b->quiesce, b->manifest->id);
-	if (end_job(b, &err) == -1)
-		log_line(LOG_WARNING, "cannot end the backup job: %s",
-		    err.text);
 	if (b->checkpoint[0] != '\0')
 		job_promote(b->domain, b->checkpoint,
 		    b->base != NULL ? b->base->checkpoint : NULL);
@@ -175,17 +183,24 @@ drop_checkpoint(struct backup *b)
 
 /* Undoes what is left; the guest first. */
 static void
-close_backup(struct backup *b)
+undo_effects(struct backup *b)
 {
 	struct err err = ERR_INIT;
-	size_t i;
 
-	quiesce_end(b->quiesce);
-	backup_strike(b, &b->freeze_effect);
+	if (quiesce_end(b->quiesce))
+		backup_strike(b, &b->freeze_effect);
+	b->quiesce = NULL;
 	if (end_job(b, &err) == -1)
 		log_line(LOG_WARNING, "cannot end the backup job: %s",
 		    err.text);
 	drop_checkpoint(b);
+}
+
+static void
+close_backup(struct backup *b)
+{
+	size_t i;
+
 	store_session_end(b->session);
 	store_lock_release(b->store_lock);
 	for (i = 0; i < b->disk_count; i++)
@@ -204,10 +219,11 @@ run(struct backup *b, const char *name, struct err *err)
 	if (open_domain(b, name, err) == -1)
 		return -1;
 	job_step(b->ctx, name, "planning");
-	if (backup_plan(b, err) == -1 || open_session(b, err) == -1 ||
+	if (open_store(b, err) == -1 || backup_plan(b, err) == -1 ||
 	    backup_picture(b, err) == -1)
 		return -1;
-	if (backup_stream(b, err) == -1)
+	/* All is read: nobody watches the scratch space during the commit. */
+	if (backup_stream(b, err) == -1 || end_job(b, err) == -1)
 		return -1;
 	if (cancel_check(err) == -1 || commit(b, err) == -1)
 		return -1;
@@ -246,7 +262,7 @@ judge(const struct backup *b, struct backup_result *out)
 	/* By default the best that the guest offered when it was asked. */
 	if (b->options->has_prefer)
 		wanted = b->options->prefer;
-	else if (quiesce_source(b->quiesce) != MANIFEST_QUIESCE_NONE)
+	else if (b->offered != MANIFEST_QUIESCE_NONE)
 		wanted = MANIFEST_FILESYSTEM;
 	if (m->consistency < wanted)
 		append_note(out, "consistency is only '%s': %s",
@@ -312,6 +328,7 @@ job_backup(struct job_context *ctx, const char *domain,
 	rc = run(&b, domain, err);
 	if (rc == 0)
 		judge(&b, out);
+	undo_effects(&b);
 	record_run_end(&b, rc, out, err);
 	if (rc == 0) {
 		out->manifest = b.manifest;

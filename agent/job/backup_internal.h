@@ -52,7 +52,7 @@ struct backup {
 
 	char run[HEXID_SIZE];
 	char checkpoint[BACKUP_CHECKPOINT_SIZE]; /* "": no disk can have one. */
-	bool job_running;
+	enum manifest_quiesce offered; /* Who could freeze, when asked. */
 	bool committed;
 	int64_t started_ms; /* Monotonic. */
 	int64_t job_effect, checkpoint_effect, freeze_effect; /* 0: none. */
@@ -73,6 +73,10 @@ int backup_picture(struct backup *b, struct err *err);
 
 /* Every disk through the store.  Fills manifest's disks. */
 int backup_stream(struct backup *b, struct err *err);
+
+/* Ends the job, so that the guest needs no scratch space any more.  The
+ * scratch folder stays until the effect is struck. */
+int backup_stop_job(struct backup *b, struct err *err);
 
 /* Writes an effect ahead of the deed, into *id. */
 int backup_effect(struct backup *b, int64_t *id, enum journal_kind kind,

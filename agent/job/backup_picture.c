@@ -70,8 +70,21 @@ prepare_guest(struct backup *b, struct err *err)
 	if (b->state == DOMAIN_PAUSED)
 		options.prefer = MANIFEST_CRASH;
 	rc = quiesce_begin(&b->quiesce, b->domain, &options, err);
+	if (rc == 0)
+		b->offered = quiesce_source(b->quiesce);
 	free(disks);
 	return rc;
+}
+
+static int
+journal_freeze(struct backup *b, struct err *err)
+{
+	enum manifest_quiesce source = quiesce_source(b->quiesce);
+
+	if (source == MANIFEST_QUIESCE_NONE || b->freeze_effect != 0)
+		return 0;
+	return backup_effect(b, &b->freeze_effect, JOURNAL_FREEZE,
+	    manifest_quiesce_name(source), err);
 }
 
 /* Written before the freeze: a sync to disk costs milliseconds that the
@@ -79,12 +92,6 @@ prepare_guest(struct backup *b, struct err *err)
 static int
 journal_picture(struct backup *b, struct err *err)
 {
-	enum manifest_quiesce source = quiesce_source(b->quiesce);
-
-	if (source != MANIFEST_QUIESCE_NONE &&
-	    backup_effect(b, &b->freeze_effect, JOURNAL_FREEZE,
-		manifest_quiesce_name(source), err) == -1)
-		return -1;
 	if (backup_effect(b, &b->job_effect, JOURNAL_JOB,
 		scratch_socket(b->scratch), err) == -1)
 		return -1;
@@ -119,8 +126,6 @@ begin_job(struct backup *b, struct err *err)
 	}
 	b->manifest->time_ms = clock_wall_ms();
 	rc = domain_backup_begin(b->domain, &job, err);
-	if (rc == 0)
-		b->job_running = true;
 	free(disks);
 	return rc;
 }
@@ -133,13 +138,29 @@ take_picture(struct backup *b, struct err *err)
 	int rc;
 
 	job_step(b->ctx, m->domain, "hold still");
+	if (journal_freeze(b, err) == -1)
+		return -1;
 	if (quiesce_freeze(b->quiesce, err) == -1)
 		return -1;
 	rc = begin_job(b, err);
 	manifest_freeze_fini(&m->freeze);
 	quiesce_thaw(b->quiesce, &m->freeze, &m->consistency);
-	backup_strike(b, &b->freeze_effect);
+	if (!quiesce_owes_thaw(b->quiesce))
+		backup_strike(b, &b->freeze_effect);
 	return rc;
+}
+
+/* A session freezes once. */
+static int
+take_full_picture(struct backup *b, const char *reason, struct err *err)
+{
+	backup_plan_all_full(b, true, reason);
+	if (quiesce_end(b->quiesce))
+		backup_strike(b, &b->freeze_effect);
+	b->quiesce = NULL;
+	if (cancel_check(err) == -1 || prepare_guest(b, err) == -1)
+		return -1;
+	return take_picture(b, err);
 }
 
 static int
@@ -187,8 +208,7 @@ backup_picture(struct backup *b, struct err *err)
 			*err = unusable;
 			return -1;
 		}
-		backup_plan_all_full(b, true, unusable.text);
-		if (cancel_check(err) == -1 || take_picture(b, err) == -1)
+		if (take_full_picture(b, unusable.text, err) == -1)
 			return -1;
 	}
 	if (record_reason(b, err) == -1)

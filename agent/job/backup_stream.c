@@ -9,6 +9,7 @@
 #include "agent/source/source.h"
 #include "common/cancel.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "store/store.h"
 
 struct stream {
@@ -33,6 +34,7 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 	struct stream *stream = arg;
 	struct backup *b = stream->b;
 	const struct job_events *events = &b->ctx->events;
+	struct err stopping = ERR_INIT;
 
 	if (events->progress != NULL)
 		events->progress(events->arg, stream->disk->disk->target,
@@ -43,7 +45,13 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 		    b->all_total);
 	if (cancel_check(err) == -1)
 		return -1;
-	return scratch_check(b->scratch, err);
+	if (scratch_check(b->scratch, err) == 0)
+		return 0;
+	/* At once: the worker may wait long for a slow repository. */
+	if (backup_stop_job(b, &stopping) == -1)
+		log_line(LOG_WARNING, "cannot end the backup job: %s",
+		    stopping.text);
+	return -1;
 }
 
 static int

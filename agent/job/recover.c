@@ -11,7 +11,6 @@
 #include "agent/job/lock.h"
 #include "agent/job/promote.h"
 #include "agent/job/scratch.h"
-#include "agent/quiesce/quiesce.h"
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "common/err.h"
@@ -27,46 +26,24 @@ struct recovery {
 	struct recover_result result;
 };
 
-/* Our helper thaws by itself when its lease ends or a new host greets it;
- * the QEMU guest agent thaws only when it is told. */
+/* Our helper thaws by itself when the host's channel closes, and at the latest
+ * when its lease ends; the QEMU guest agent thaws only when it is told. */
 static int
 undo_freeze(struct recovery *r, const struct journal_effect *effect,
     struct err *err)
 {
-	struct quiesce_status status;
-	struct err ignored = ERR_INIT;
+	enum domain_state state;
 	int count;
 
-	if (r->domain == NULL)
+	if (r->domain == NULL ||
+	    strcmp(effect->subject,
+		manifest_quiesce_name(MANIFEST_QUIESCE_QEMU_GA)) != 0)
 		return 0;
-	if (strcmp(effect->subject,
-		manifest_quiesce_name(MANIFEST_QUIESCE_QEMU_GA)) == 0)
-		return domain_agent_thaw(r->domain, AGENT_TIMEOUT_MS, &count,
-		    err);
-	if (quiesce_status(&status, r->domain, &ignored) == 0)
-		quiesce_status_fini(&status);
-	return 0;
-}
-
-/* Only the job that serves our socket is ours. */
-static int
-undo_job(struct recovery *r, const struct journal_effect *effect,
-    struct err *err)
-{
-	enum domain_state state;
-	bool ours = false;
-
-	if (r->domain == NULL)
-		return 0;
-	if (domain_backup_serves(r->domain, effect->subject, &ours, err) == -1)
+	if (domain_state(r->domain, &state, err) == -1)
 		return -1;
-	if (!ours)
-		return 0;
-	if (domain_backup_end(r->domain, err) == -1 ||
-	    domain_state(r->domain, &state, err) == -1)
-		return -1;
-	/* QEMU stops a guest whose scratch file is full; ours is gone now. */
-	return state == DOMAIN_PAUSED_IO ? domain_resume(r->domain, err) : 0;
+	if (state == DOMAIN_OFF)
+		return 0; /* A freeze does not outlive its guest. */
+	return domain_agent_thaw(r->domain, AGENT_TIMEOUT_MS, &count, err);
 }
 
 static bool
@@ -107,15 +84,36 @@ undo_checkpoint(struct recovery *r, const struct journal_effect *effect,
 	return domain_checkpoint_delete(r->domain, effect->subject, err);
 }
 
+/* A domain that this libvirt does not know may live on with another. */
+static int
+check_connection(const struct recovery *r, const struct journal_effect *effect,
+    struct err *err)
+{
+	const char *uri = r->ctx->connect_uri != NULL ? r->ctx->connect_uri :
+							 "";
+
+	if (r->domain != NULL || strcmp(uri, effect->connect_uri) == 0)
+		return 0;
+	err_set(err, ERR_NOT_FOUND,
+	    "'%s' was done through libvirt at '%s', which is not asked now",
+	    effect->subject, effect->connect_uri);
+	return err_hint(err, "run 'holdstill recover --connect URI'");
+}
+
 static int
 undo(struct recovery *r, const struct journal_effect *effect,
     struct err *err)
 {
+	if (effect->kind != JOURNAL_DIR &&
+	    check_connection(r, effect, err) == -1)
+		return -1;
 	switch (effect->kind) {
 	case JOURNAL_FREEZE:
 		return undo_freeze(r, effect, err);
 	case JOURNAL_JOB:
-		return undo_job(r, effect, err);
+		if (r->domain == NULL)
+			return 0;
+		return scratch_end_job(r->domain, effect->subject, err);
 	case JOURNAL_CHECKPOINT:
 		return undo_checkpoint(r, effect, err);
 	case JOURNAL_DIR:
@@ -133,8 +131,10 @@ visit(void *arg, const struct journal_effect *effect)
 
 	if (undo(r, effect, &err) == -1 ||
 	    journal_strike(r->ctx->journal, effect->id, &err) == -1) {
-		log_line(LOG_WARNING, "left of process %lld: %s",
-		    (long long)effect->pid, err.text);
+		log_line(LOG_WARNING, "left of process %lld: %s%s%s%s",
+		    (long long)effect->pid, err.text,
+		    err.hint[0] != '\0' ? " (" : "", err.hint,
+		    err.hint[0] != '\0' ? ")" : "");
 		r->result.kept++;
 		return 0;
 	}

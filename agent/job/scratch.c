@@ -197,3 +197,18 @@ scratch_remove_leftover(const char *path, struct err *err)
 		    "'%s' is no scratch folder of a run", path);
 	return io_remove_tree(path, err);
 }
+
+int
+scratch_end_job(struct domain *domain, const char *socket_path,
+    struct err *err)
+{
+	enum domain_state state;
+	bool ours = false;
+
+	if (domain_backup_serves(domain, socket_path, &ours, err) == -1 ||
+	    (ours && domain_backup_end(domain, err) == -1) ||
+	    domain_state(domain, &state, err) == -1)
+		return -1;
+	/* Also when the job is gone: whoever ended it may have died then. */
+	return state == DOMAIN_PAUSED_IO ? domain_resume(domain, err) : 0;
+}

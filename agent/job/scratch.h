@@ -13,8 +13,8 @@
 struct domain;
 struct err;
 struct journal;
-struct scratch;
 struct journal_effect;
+struct scratch;
 
 /* Name of a run's folder: this and eight hex digits. */
 #define SCRATCH_DIR_PREFIX "run-"
@@ -48,5 +48,13 @@ int scratch_check(struct scratch *s, struct err *err);
 
 /* Removes the folder of a dead run, if that is what path names. */
 int scratch_remove_leftover(const char *path, struct err *err);
+
+/*
+ * Ends the backup job that serves the socket, if there is one; another
+ * tool's is left alone.  A guest that QEMU stopped for want of scratch space
+ * goes on.  May be repeated.
+ */
+int scratch_end_job(struct domain *domain, const char *socket_path,
+    struct err *err);
 
 #endif
