@@ -153,11 +153,12 @@ backup_domain(struct job_context *ctx, const struct config_job *job,
 }
 
 /* One domain: a failure is counted and told, never fatal for the others,
- * and a domain that failed keeps all its points. */
+ * and a domain that failed keeps all its points.  The first failure of a
+ * retention is kept in *care. */
 static int
 run_domain(struct job_context *ctx, const struct config_job *job,
     const char *domain, run_fn *fn, void *arg, struct run_result *out,
-    struct err *err)
+    struct err *care, struct err *err)
 {
 	struct backup_result result;
 	struct err failure = ERR_INIT;
@@ -178,7 +179,10 @@ run_domain(struct job_context *ctx, const struct config_job *job,
 	out->demoted += result.demoted;
 	fn(arg, domain, &result, NULL);
 	manifest_free(result.manifest);
-	return apply_retention(ctx, job, domain, err);
+	if (apply_retention(ctx, job, domain, &failure) == -1 &&
+	    care->class == ERR_NONE)
+		*care = failure;
+	return 0;
 }
 
 /* ---- the whole ---- */
@@ -221,6 +225,7 @@ job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
     void *arg, struct run_result *out, struct err *err)
 {
 	struct names names = { .job = job };
+	struct err care = ERR_INIT;
 	struct job_lock *lock = NULL;
 	int rc = -1;
 	size_t i;
@@ -232,9 +237,14 @@ job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
 		goto out;
 	rc = 0;
 	for (i = 0; rc == 0 && i < names.count; i++)
-		rc = run_domain(ctx, job, names.name[i], fn, arg, out, err);
+		rc = run_domain(ctx, job, names.name[i], fn, arg, out, &care,
+		    err);
 	if (rc == 0 && out->done > 0)
 		rc = run_verify(ctx, job, err);
+	if (rc == 0 && care.class != ERR_NONE) {
+		*err = care;
+		rc = -1;
+	}
 out:
 	free_names(&names);
 	job_lock_release(lock);
