@@ -207,6 +207,7 @@ footer_get(struct pack_footer *out, const uint8_t *in, uint64_t pack_size,
 	    out->table_offset > pack_size ||
 	    pack_size - out->table_offset !=
 		(uint64_t)out->stored_size + PACK_FOOTER_BYTES ||
+	    out->stored_size > out->raw_size ||
 	    out->raw_size >
 		TABLE_HEAD_BYTES +
 		    PACK_BLOBS_MAX * (FRAME_ENTRY_BYTES + BLOB_ENTRY_BYTES))
