@@ -114,7 +114,7 @@ io_make_dirs(const char *path, unsigned int mode, struct err *err)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		rc = make_one(copy, mode, err);
+		rc = make_one(copy, 0755, err);
 		*p = '/';
 	}
 	if (rc == 0)

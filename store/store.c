@@ -111,9 +111,8 @@ read_config(struct store *s, struct err *err)
 		CONFIG_BODY_MAX, &text, &size, err) == -1) {
 		if (err->class != ERR_NOT_FOUND)
 			return -1;
-		err_set(err, ERR_NOT_FOUND, "this is no holdstill repository");
-		return err_hint(err, "make one with 'holdstill init --repo "
-				     "URL'");
+		return err_set(
+		    err, ERR_NOT_FOUND, "this is no holdstill repository");
 	}
 	hex_encode(s->id, id, sizeof(id));
 	if (json_parse(&json, text, size, err) == 0)

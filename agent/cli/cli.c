@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/cli/options.h"
 #include "agent/cli/progress.h"
@@ -14,6 +15,7 @@
 #include "agent/config/config.h"
 #include "common/cancel.h"
 #include "common/err.h"
+#include "common/io.h"
 #include "common/json/json.h"
 #include "common/log.h"
 
@@ -132,6 +134,24 @@ first_of(const char *a, const char *b, const char *c, const char *d)
 	return c != NULL && c[0] != '\0' ? c : d;
 }
 
+/* libvirt and QEMU have another working folder than we. */
+static int
+make_absolute(char **owned, const char **path, struct err *err)
+{
+	char *here;
+
+	if (*path == NULL || (*path)[0] == '/')
+		return 0;
+	if ((here = getcwd(NULL, 0)) == NULL)
+		return err_errno(err, errno, "cannot name this folder");
+	*owned = io_path(here, *path);
+	free(here);
+	if (*owned == NULL)
+		return err_no_memory(err);
+	*path = *owned;
+	return 0;
+}
+
 static int
 set_up(struct cli *cli, struct err *err)
 {
@@ -150,6 +170,10 @@ set_up(struct cli *cli, struct err *err)
 	ctx->state_dir = first_of(cli->state_dir,
 	    getenv("HOLDSTILL_STATE_DIR"), config->state_dir,
 	    DEFAULT_STATE_DIR);
+	if (make_absolute(&cli->owned_state_dir, &ctx->state_dir, err) == -1 ||
+	    make_absolute(&cli->owned_scratch_dir, &ctx->scratch_dir, err) ==
+		-1)
+		return -1;
 	return progress_new(&cli->progress, &ctx->events,
 	    cli->quiet || cli->json, cli->no_progress, err);
 }
@@ -299,10 +323,15 @@ cli_main(int argc, char **argv)
 
 	if (cancel_init(&err) == 0)
 		rc = run_command(&cli, argc, argv, &err);
+	/* A list that a full disk has cut short must not look whole. */
+	if (rc != -1 && (fflush(stdout) == EOF || ferror(stdout)))
+		rc = err_errno(&err, errno, "cannot write standard output");
 	progress_free(cli.progress);
 	if (rc == -1)
 		rc = report_failure(&cli, &err);
 	job_context_fini(&cli.ctx);
 	config_free(cli.config);
+	free(cli.owned_state_dir);
+	free(cli.owned_scratch_dir);
 	return rc;
 }

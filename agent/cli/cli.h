@@ -35,6 +35,8 @@ struct cli {
 
 	bool usage_error; /* The failure at hand is the user's typing. */
 	struct config *config;
+	char *owned_state_dir; /* Made absolute, or NULL. */
+	char *owned_scratch_dir;
 	struct job_context ctx;
 	struct progress *progress;
 };

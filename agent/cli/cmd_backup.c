@@ -240,6 +240,7 @@ check(struct cli *cli, void *state,
 	if (!request->all && arguments->count == 0)
 		return cli_usage(cli, err,
 		    "'backup' lacks an argument: name domains, or give --all");
+	cli->ctx.scratch_dir = request->scratch_dir;
 	return 0;
 }
 
@@ -251,7 +252,6 @@ work(struct cli *cli, void *state,
 	struct outcome outcome = { .cli = cli };
 	int i, rc = 0;
 
-	cli->ctx.scratch_dir = request->scratch_dir;
 	outcome.points = json_array();
 	outcome.errors = json_array();
 	/* A repository that is missing is one failure, not one a domain. */

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* holdstill guest: talks to the helper in a domain. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/cli/cli.h"
 #include "agent/domain/domain.h"
+#include "agent/job/freeze_test.h"
 #include "agent/quiesce/quiesce.h"
-#include "common/cancel.h"
 #include "common/err.h"
-#include "common/hexid.h"
 #include "common/json/json.h"
 #include "store/manifest.h"
 
@@ -85,70 +83,68 @@ status(struct cli *cli, struct domain *domain, struct err *err)
 
 /* ---- freeze-test ---- */
 
-static void
-describe_test(struct cli *cli, struct domain *domain,
-    const struct quiesce *q, const struct manifest_freeze *freeze,
-    enum manifest_consistency level)
+static int
+print_test_json(struct domain *domain, const struct freeze_test_result *test,
+    struct err *err)
 {
-	struct err err = ERR_INIT;
+	const struct manifest_freeze *freeze = &test->freeze;
 
-	if (cli->json) {
-		cli_print_json(
-		    json_pack("{s:{s:s, s:s, s:s, s:s, s:b, s:I, s:o}}",
-			"freeze_test", "domain", domain_name(domain),
-			"consistency", manifest_consistency_name(level),
-			"consistency_reason", quiesce_reason(q), "source",
-			manifest_quiesce_name(freeze->source), "proved",
-			freeze->proved, "held_ms",
-			(json_int_t)freeze->held_ms, "filesystems",
-			filesystems_json(freeze->filesystems,
-			    freeze->filesystem_count)),
-		    &err);
-		return;
-	}
-	printf("%s: %s, held for %lld ms by %s, %s%s%s\n",
-	    domain_name(domain), manifest_consistency_name(level),
-	    (long long)freeze->held_ms, manifest_quiesce_name(freeze->source),
-	    freeze->proved ? "proved" : "not proved",
-	    quiesce_reason(q)[0] != '\0' ? ": " : "", quiesce_reason(q));
-	print_filesystems(freeze->filesystems, freeze->filesystem_count);
+	return cli_print_json(
+	    json_pack("{s:{s:s, s:s, s:s, s:s, s:b, s:I, s:o}}", "freeze_test",
+		"domain", domain_name(domain), "consistency",
+		manifest_consistency_name(test->level), "consistency_reason",
+		test->reason, "source", manifest_quiesce_name(freeze->source),
+		"proved", freeze->proved, "held_ms",
+		(json_int_t)freeze->held_ms, "filesystems",
+		filesystems_json(freeze->filesystems,
+		    freeze->filesystem_count)),
+	    err);
 }
 
 static void
-hold(unsigned int hold_ms)
+print_test(struct domain *domain, const struct freeze_test_result *test)
 {
-	struct pollfd watch = { .fd = cancel_fd(), .events = POLLIN };
+	const struct manifest_freeze *freeze = &test->freeze;
 
-	poll(&watch, 1, (int)hold_ms);
+	printf("%s: %s, held for %lld ms by %s, %s%s%s\n",
+	    domain_name(domain), manifest_consistency_name(test->level),
+	    (long long)freeze->held_ms, manifest_quiesce_name(freeze->source),
+	    freeze->proved ? "proved" : "not proved",
+	    test->reason[0] != '\0' ? ": " : "", test->reason);
+	print_filesystems(freeze->filesystems, freeze->filesystem_count);
 }
 
 static int
 freeze_test(struct cli *cli, struct domain *domain, unsigned int hold_ms,
     struct err *err)
 {
-	char session[HEXID_SIZE];
-	const struct quiesce_options quiesce_options = {
-		.session = session,
-		.lease_ms = hold_ms + QUIESCE_LEASE_DEFAULT_MS,
-		.prefer = MANIFEST_APPLICATION,
-	};
-	enum manifest_consistency level = MANIFEST_CRASH;
-	struct manifest_freeze freeze = { 0 };
-	struct quiesce *q = NULL;
-	int rc = -1;
+	struct freeze_test_result test;
+	int rc = 0;
 
-	if (hexid_new(session, err) == -1 ||
-	    quiesce_begin(&q, domain, &quiesce_options, err) == -1)
+	if (job_freeze_test(&cli->ctx, domain, hold_ms, &test, err) == -1)
 		return -1;
-	if (quiesce_freeze(q, err) == 0) {
-		hold(hold_ms);
-		quiesce_thaw(q, &freeze, &level);
-		describe_test(cli, domain, q, &freeze, level);
-		rc = level > MANIFEST_CRASH ? CLI_DONE : CLI_FAILED;
-	}
-	manifest_freeze_fini(&freeze);
-	quiesce_end(q);
+	if (cli->json)
+		rc = print_test_json(domain, &test, err);
+	else
+		print_test(domain, &test);
+	if (rc == 0)
+		rc = test.level > MANIFEST_CRASH ? CLI_DONE : CLI_FAILED;
+	freeze_test_result_fini(&test);
 	return rc;
+}
+
+static int
+check_running(struct domain *domain, struct err *err)
+{
+	enum domain_state state;
+
+	if (domain_state(domain, &state, err) == -1)
+		return -1;
+	if (state == DOMAIN_RUNNING)
+		return 0;
+	return err_set(err, ERR_NOT_FOUND,
+	    "domain '%s' does not run, so nobody in it can answer",
+	    domain_name(domain));
 }
 
 static bool
@@ -181,9 +177,10 @@ work(struct cli *cli, void *state,
 	    domain_open(&domain, cli->ctx.connection, arguments->word[1],
 		err) == -1)
 		return -1;
-	if (is_freeze_test(arguments))
+	rc = check_running(domain, err);
+	if (rc == 0 && is_freeze_test(arguments))
 		rc = freeze_test(cli, domain, *(unsigned int *)state, err);
-	else
+	else if (rc == 0)
 		rc = status(cli, domain, err);
 	domain_close(domain);
 	return rc;

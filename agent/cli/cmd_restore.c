@@ -26,7 +26,7 @@ enum {
 
 static const struct cli_option options[] = {
 	{ "to", KEY_TO, "DIR", false, "all disks and the definition into DIR" },
-	{ "format", KEY_FORMAT, "qcow2|raw", false, "of the files (qcow2)" },
+	{ "format", KEY_FORMAT, "qcow2|raw", false, "of the files (qcow2; raw for .raw, .img)" },
 	{ "define", KEY_DEFINE, "NAME", true,
 	    "make a domain of them, behind POINT" },
 	{ "start", KEY_START, NULL, false, "and start it" },
@@ -41,9 +41,29 @@ static const struct cli_option options[] = {
 
 struct request {
 	struct restore_point_options restore;
+	bool has_format;
 	struct restore_point_target targets[TARGETS_MAX];
 	char *disk_names[TARGETS_MAX]; /* Owned. */
 };
+
+/* Two disks into one target, or one disk twice, would lose one of them. */
+static int
+check_distinct(const struct request *request, size_t i, struct err *err)
+{
+	const struct restore_point_target *targets = request->targets;
+	size_t k;
+
+	for (k = 0; k < i; k++) {
+		if (strcmp(targets[k].disk, targets[i].disk) == 0)
+			return err_set(err, ERR_ARG,
+			    "'--disk' names disk '%s' twice", targets[i].disk);
+		if (strcmp(targets[k].target, targets[i].target) == 0)
+			return err_set(err, ERR_ARG,
+			    "'--disk' names target '%s' twice",
+			    targets[i].target);
+	}
+	return 0;
+}
 
 static int
 add_target(struct request *request, const char *value, struct err *err)
@@ -63,7 +83,7 @@ add_target(struct request *request, const char *value, struct err *err)
 	request->targets[i].disk = request->disk_names[i];
 	request->targets[i].target = equals + 1;
 	request->restore.target_count++;
-	return 0;
+	return check_distinct(request, i, err);
 }
 
 static int
@@ -77,6 +97,7 @@ set(void *state, int key, const char *value, struct err *err)
 		restore->dir = value;
 		return 0;
 	case KEY_FORMAT:
+		request->has_format = true;
 		if (restore_format_parse(&restore->format, value) == 0)
 			return 0;
 		return err_set(err, ERR_ARG,
@@ -100,6 +121,36 @@ set(void *state, int key, const char *value, struct err *err)
 	return err_set(err, ERR_BUG, "unhandled option");
 }
 
+static bool
+ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+
+	return length >= end_length &&
+	    strcmp(text + length - end_length, end) == 0;
+}
+
+/* A file called .raw or .img that held qcow2 would not boot where it is used
+ * as what it is called. */
+static int
+guess_format(struct request *request, struct err *err)
+{
+	const char *target;
+	size_t i, raw = 0;
+
+	for (i = 0; i < request->restore.target_count; i++) {
+		target = request->targets[i].target;
+		raw += ends_with(target, ".raw") || ends_with(target, ".img");
+	}
+	if (raw > 0 && raw < request->restore.target_count)
+		return err_set(err, ERR_ARG,
+		    "the targets' names are of several formats: restore them "
+		    "one by one, or give --format");
+	if (raw > 0)
+		request->restore.format = RESTORE_RAW;
+	return 0;
+}
+
 static int
 check(struct cli *cli, void *state,
     const struct cli_arguments *arguments, struct err *err)
@@ -114,6 +165,11 @@ check(struct cli *cli, void *state,
 		return cli_usage(cli, err, "'--define' goes with '--to DIR'");
 	if (restore->start && !restore->define)
 		return cli_usage(cli, err, "'--start' goes with '--define'");
+	if (!request->has_format && restore->target_count > 0 &&
+	    guess_format(request, err) == -1) {
+		cli->usage_error = true;
+		return -1;
+	}
 	request->restore.targets = request->targets;
 	request->restore.point = arguments->word[0];
 	return 0;
@@ -140,7 +196,7 @@ result_json(const struct restore_point_result *result)
 }
 
 static void
-print_result(const struct restore_point_result *result)
+print_result(const struct restore_point_result *result, bool started)
 {
 	char time[CLOCK_RFC3339_SIZE], took[FORMAT_SIZE];
 	const struct manifest *m = result->manifest;
@@ -156,7 +212,8 @@ print_result(const struct restore_point_result *result)
 	if (result->definition_path != NULL)
 		printf("  %-6s %s\n", "domain", result->definition_path);
 	if (result->defined_name != NULL)
-		printf("  defined as '%s'\n", result->defined_name);
+		printf("  defined%s as '%s'\n", started ? " and started" : "",
+		    result->defined_name);
 }
 
 static int
@@ -173,7 +230,7 @@ work(struct cli *cli, void *state,
 	if (cli->json)
 		rc = cli_print_json(result_json(&result), err);
 	else if (!cli->quiet)
-		print_result(&result);
+		print_result(&result, request->restore.start);
 	restore_point_result_fini(&result);
 	return rc;
 }

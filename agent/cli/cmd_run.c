@@ -28,7 +28,11 @@ domain_over(void *arg, const char *domain, const struct backup_result *result,
 	json_t *json;
 
 	if (failure != NULL) {
-		log_line(LOG_ERROR, "domain '%s': %s%s%s%s", domain,
+		/* Most texts name their domain already. */
+		log_line(LOG_ERROR, "%s%s%s%s%s%s%s",
+		    strstr(failure->text, domain) == NULL ? "domain '" : "",
+		    strstr(failure->text, domain) == NULL ? domain : "",
+		    strstr(failure->text, domain) == NULL ? "': " : "",
 		    failure->text, failure->hint[0] != '\0' ? " (" : "",
 		    failure->hint, failure->hint[0] != '\0' ? ")" : "");
 		json = cli_error_json(failure);

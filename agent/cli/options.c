@@ -33,7 +33,7 @@ static const struct cli_option global_options[] = {
 	    "catalog, local index, effect journal" },
 	{ "json", KEY_JSON, NULL, false,
 	    "one JSON document on standard output" },
-	{ "quiet", 'q', NULL, false, "say only what went wrong (-q)" },
+	{ "quiet", 'q', NULL, false, "only warnings and errors (-q)" },
 	{ "verbose", 'v', NULL, false, "say more (-v)" },
 	{ "no-progress", KEY_NO_PROGRESS, NULL, false, "show no progress" },
 	{ "help", KEY_HELP, NULL, false, "this text (-h)" },
@@ -86,7 +86,7 @@ set_global(struct cli *cli, int key, const char *value)
 		return true;
 	case 'q':
 		cli->quiet = true;
-		log_set_level(LOG_ERROR);
+		log_set_level(LOG_WARNING);
 		return true;
 	case 'v':
 		log_set_level(LOG_INFO);

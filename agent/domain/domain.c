@@ -183,6 +183,7 @@ domain_define(
     struct domain_connection *c, const char *xml, bool start, struct err *err)
 {
 	virDomainPtr dom;
+	const char *name;
 	int rc = 0;
 
 	if (check_free(c, xml, err) == -1)
@@ -190,9 +191,11 @@ domain_define(
 	dom = virDomainDefineXMLFlags(c->conn, xml, VIR_DOMAIN_DEFINE_VALIDATE);
 	if (dom == NULL)
 		return domain_err(err, "cannot define the domain");
+	/* Asked first: every call of libvirt forgets the last error. */
+	name = virDomainGetName(dom);
 	if (start && virDomainCreate(dom) < 0)
 		rc = domain_err(err, "domain '%s' is defined, but not started",
-		    virDomainGetName(dom));
+		    name);
 	virDomainFree(dom);
 	return rc;
 }

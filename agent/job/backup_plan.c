@@ -171,7 +171,7 @@ base_fits(struct backup_disk *disk, const struct manifest_disk *base)
 	char reason[sizeof(disk->reason)];
 
 	if (base == NULL) {
-		make_full(disk, false, "first backup of this disk");
+		make_full(disk, false, "the last point does not have this disk");
 		return false;
 	}
 	if (!can_have_checkpoint(now)) {

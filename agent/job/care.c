@@ -2,6 +2,7 @@
 /* Verify and prune, with their locks. */
 #include "agent/job/care.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,8 +56,11 @@ job_verify(struct job_context *ctx, char *const *points, size_t count,
 		options.points = list;
 	}
 	/* A prune would move objects under the check's hands. */
-	if (job_open_store(ctx, err) == -1 ||
-	    store_lock_take(&lock, ctx->store, STORE_LOCK_SHARED, err) == -1)
+	if (job_open_store(ctx, err) == -1)
+		goto out;
+	/* A repository that cannot be written cannot be pruned either. */
+	if (store_lock_take(&lock, ctx->store, STORE_LOCK_SHARED, err) == -1 &&
+	    err->sys_errno != EROFS)
 		goto out;
 	rc = store_verify(ctx->store, &options, fn, arg, out, err);
 out:

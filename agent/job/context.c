@@ -41,8 +41,8 @@ job_open_store(struct job_context *ctx, struct err *err)
 fail:
 	backend_close(backend);
 	if (err->class == ERR_NOT_FOUND && err->hint[0] == '\0')
-		err_hint(err, "make one with 'holdstill init --repo %s'",
-		    ctx->repository_url);
+		err_hint(err, "is its disk mounted?  'holdstill init --repo "
+		    "%s' makes a new, empty one", ctx->repository_url);
 	return err_prefix(err, "repository '%s'", ctx->repository_url);
 }
 

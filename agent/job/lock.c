@@ -56,14 +56,13 @@ open_lock_file(const char *path, const char *state_dir, struct err *err)
 }
 
 static int
-busy(int fd, const char *kind, const char *name, struct err *err)
+busy(int fd, struct err *err)
 {
 	char pid[24] = "";
 
 	if (io_pread_full(fd, pid, sizeof(pid) - 1, 0) <= 0)
 		strcpy(pid, "?");
-	err_set(err, ERR_BUSY, "another run holds %s '%s' (process %s)", kind,
-	    name, pid);
+	err_set(err, ERR_BUSY, "another run holds it (process %s)", pid);
 	return err_hint(err, "wait for it to end; it keeps no lock behind");
 }
 
@@ -85,7 +84,7 @@ job_lock_take(struct job_lock **out, const char *state_dir, const char *kind,
 		goto out;
 	if (flock(lock->fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno == EWOULDBLOCK)
-			busy(lock->fd, kind, name, err);
+			busy(lock->fd, err);
 		else
 			err_errno(err, errno, "cannot lock '%s'", path);
 		goto out;

@@ -303,8 +303,12 @@ job_restore(struct job_context *ctx,
 	if (ctx->events.progress_end != NULL)
 		ctx->events.progress_end(ctx->events.arg);
 	out->duration_ms = clock_monotonic_ms() - started_ms;
-	if (rc == -1)
+	if (rc == -1) {
+		if (err->class == ERR_CORRUPT && err->hint[0] == '\0')
+			err_hint(err, "run 'holdstill verify' to see what "
+			    "else is hurt");
 		restore_point_result_fini(out);
+	}
 	return rc;
 }
 

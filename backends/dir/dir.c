@@ -65,8 +65,7 @@ check_root(const char *root, enum backend_open_mode mode, struct err *err)
 		return dir_check_foreign(root, err);
 	}
 	if (stat(root, &st) == -1)
-		return err_errno(
-		    err, errno, "cannot open repository '%s'", root);
+		return err_errno(err, errno, "cannot look at '%s'", root);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ERR_NOT_FOUND, "'%s' is no folder", root);
 	return 0;

@@ -69,7 +69,7 @@ rig_guest_helper_wait two
 # A second run of the job, and a backup of its domain, find it busy.
 hs_hold streaming holdstill --config "$conf" -v run named
 assert_exit 4 run named
-assert_contains "$ASSERT_ERR" "another run holds job 'named'"
+assert_contains "$ASSERT_ERR" "job 'named': another run holds it"
 held=$(sed -n 's/^holdstill: \(.*\): streaming$/\1/p' "$HS_STDERR")
 assert_exit 4 holdstill --config "$conf" backup "$held"
 kill -CONT "$HS_PID"
