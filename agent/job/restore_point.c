@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/io.h"
+#include "common/log.h"
 #include "store/manifest.h"
 #include "store/store.h"
 
@@ -172,20 +173,56 @@ new_name(const struct restoring *r)
 					  r->manifest->domain;
 }
 
-/* A name that is taken is found before the disks are written. */
+/* What is taken is found before the disks are written. */
 static int
-check_name_free(struct restoring *r, struct err *err)
+check_free(struct restoring *r, const char *name_or_uuid, const char *hint,
+    struct err *err)
 {
 	struct domain *taken = NULL;
 
-	if (job_connect(r->ctx, err) == -1)
-		return -1;
-	if (domain_open(&taken, r->ctx->connection, new_name(r), err) == -1)
+	if (domain_open(&taken, r->ctx->connection, name_or_uuid, err) == -1)
 		return err->class == ERR_NOT_FOUND ? 0 : -1;
+	err_set(err, ERR_EXISTS, "domain '%s' exists%s", domain_name(taken),
+	    strcmp(name_or_uuid, domain_name(taken)) == 0 ?
+		"" :
+		" and has the point's UUID");
 	domain_close(taken);
-	err_set(err, ERR_EXISTS, "domain '%s' exists", new_name(r));
-	return err_hint(err, "give the restored one another name: "
-	    "--define NAME");
+	return err_hint(err, "%s", hint);
+}
+
+static int
+check_identity_free(struct restoring *r, struct err *err)
+{
+	if (job_connect(r->ctx, err) == -1 ||
+	    check_free(r, new_name(r),
+		"give the restored one another name: --define NAME", err) ==
+		-1)
+		return -1;
+	if (!r->options->same_identity)
+		return 0;
+	return check_free(r, r->manifest->uuid,
+	    "undefine it first, or leave out --same-identity", err);
+}
+
+/* Disks that the domain has and the point has not: left out of the backup,
+ * or never part of it. */
+static int
+warn_of_missing(const struct restoring *r, struct err *err)
+{
+	struct domain_disk *disks = NULL;
+	size_t count = 0, i;
+
+	if (domain_disks_parse(&disks, &count, r->manifest->definition_xml,
+		err) == -1)
+		return -1;
+	for (i = 0; i < count; i++)
+		if (disks[i].is_disk &&
+		    manifest_find_disk(r->manifest, disks[i].target) == NULL)
+			log_line(LOG_WARNING, "disk '%s' of the domain is not "
+			    "in this point, so it is not in the definition",
+			    disks[i].target);
+	domain_disks_free(disks, count);
+	return 0;
 }
 
 static int
@@ -194,7 +231,8 @@ restore_to_dir(struct restoring *r, struct err *err)
 	char *dir = NULL, *xml = NULL;
 	int rc = -1;
 
-	if (r->options->define && check_name_free(r, err) == -1)
+	if (warn_of_missing(r, err) == -1 ||
+	    (r->options->define && check_identity_free(r, err) == -1))
 		return -1;
 	if (make_absolute_dir(&dir, r->options->dir, err) == -1 ||
 	    restore_all(r, dir, err) == -1 || rewrite(&xml, r, err) == -1 ||
@@ -278,6 +316,15 @@ sum_sizes(struct restoring *r)
 			r->all_total += r->manifest->disks[index].size_bytes;
 }
 
+static int
+hint_at_verify(struct err *err)
+{
+	if (err->class == ERR_CORRUPT && err->hint[0] == '\0')
+		err_hint(err, "run 'holdstill verify' to see what else is "
+		    "hurt");
+	return -1;
+}
+
 int
 job_restore(struct job_context *ctx,
     const struct restore_point_options *options,
@@ -289,7 +336,7 @@ job_restore(struct job_context *ctx,
 
 	memset(out, 0, sizeof(*out));
 	if (job_find_point(&r.manifest, ctx, options->point, err) == -1)
-		return -1;
+		return hint_at_verify(err);
 	out->paths = calloc(r.manifest->disk_count + 1, sizeof(*out->paths));
 	if (out->paths == NULL) {
 		manifest_free(r.manifest);
@@ -304,12 +351,10 @@ job_restore(struct job_context *ctx,
 		ctx->events.progress_end(ctx->events.arg);
 	out->duration_ms = clock_monotonic_ms() - started_ms;
 	if (rc == -1) {
-		if (err->class == ERR_CORRUPT && err->hint[0] == '\0')
-			err_hint(err, "run 'holdstill verify' to see what "
-			    "else is hurt");
 		restore_point_result_fini(out);
+		return hint_at_verify(err);
 	}
-	return rc;
+	return 0;
 }
 
 void
