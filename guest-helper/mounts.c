@@ -113,8 +113,12 @@ make_plan(struct scan *scan, struct mounts *out,
 			continue;
 		if (blockdev_is_disk(sysfs, disks[i].target) &&
 		    !name_taken(plan, disks[i].target)) {
+			/* The kernel need not count disks as the host does:
+			 * the name tells what it is called, not what to
+			 * leave out. */
 			snprintf(plan->names[i], sizeof(plan->names[i]), "%s",
 			    disks[i].target);
+			plan->all = true;
 			continue;
 		}
 		plan->all = true;

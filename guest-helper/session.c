@@ -179,6 +179,9 @@ on_prepare(struct session *s, uint32_t id, struct err *err)
 	if (check_prepare(s, err) == -1)
 		return -1;
 	forget(s);
+	memcpy(s->disks, s->request.disks, sizeof(s->disks));
+	s->disk_count = s->request.disk_count;
+	s->mounted_late = false;
 	if (mounts_scan(&s->mounts, s->paths, s->request.disks,
 		s->request.disk_count, err) == -1)
 		return -1;
@@ -378,6 +381,48 @@ on_frozen(struct session *s)
 	session_reply_send(s, MESSAGE_FREEZE, s->freeze.id);
 }
 
+static bool
+was_planned(const struct session *s, const struct mounts_filesystem *fs)
+{
+	const struct mounts_filesystem *had;
+	size_t i;
+
+	for (i = 0; i < s->mounts.count; i++) {
+		had = &s->mounts.items[i];
+		if (had->major == fs->major && had->minor == fs->minor)
+			return had->state != MESSAGE_FS_SKIPPED;
+	}
+	return false;
+}
+
+/* A file system that was mounted, or became writable, since the plan was
+ * made was not frozen with the others: then nothing is proved.  Looked at
+ * after the thaw, so that nobody waits for it. */
+static void
+find_late_mounts(struct session *s)
+{
+	struct err err = ERR_INIT;
+	struct mounts seen;
+	size_t i;
+
+	if (mounts_scan(&seen, s->paths, s->disks, s->disk_count, &err) ==
+	    -1) {
+		s->mounted_late = true;
+		fail(s, err.text);
+		return;
+	}
+	for (i = 0; i < seen.count; i++) {
+		if (seen.items[i].state != MESSAGE_FS_PLANNED ||
+		    was_planned(s, &seen.items[i]))
+			continue;
+		s->mounted_late = true;
+		snprintf(s->failure, sizeof(s->failure),
+		    "mounted since the plan: '%.100s'",
+		    seen.items[i].mount_point);
+	}
+	mounts_fini(&seen);
+}
+
 /* Everything is thawed, whoever wanted it. */
 static void
 on_thawed(struct session *s)
@@ -391,6 +436,8 @@ on_thawed(struct session *s)
 	else if (s->state != SESSION_STABLE)
 		s->state = SESSION_THAWED;
 	s->have_proof = s->state != SESSION_STABLE;
+	if (s->state == SESSION_THAWED)
+		find_late_mounts(s);
 	mounts_close(&s->mounts);
 	session_pending_error(
 	    s, &s->prepare, ERR_CANCELLED, "thawed meanwhile");

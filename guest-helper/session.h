@@ -56,6 +56,8 @@ struct session {
 	char last_point[HEXID_SIZE];
 	uint32_t lease_ms;
 	int64_t lease_end_ms; /* As clock_monotonic_ms, for status only. */
+	struct message_disk disks[MESSAGE_DISKS_MAX]; /* As prepared. */
+	size_t disk_count;
 	struct mounts mounts;
 	/* From the dead-man's numbering to that of mounts. */
 	size_t planned[MESSAGE_FILESYSTEMS_MAX];
@@ -63,6 +65,7 @@ struct session {
 	struct deadman deadman;
 	struct deadman_report report; /* The last one. */
 	bool have_proof;              /* report is that of the thaw. */
+	bool mounted_late;            /* What was not frozen came up. */
 	struct session_pending prepare, freeze, thaw, abort;
 	struct message request;
 	struct message reply;

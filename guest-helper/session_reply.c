@@ -161,7 +161,7 @@ session_reply_proof(struct session *s, uint8_t type, uint32_t id)
 	if (r->begin_ns != 0 && r->thaw_ns > r->begin_ns)
 		m->held_ms = (r->thaw_ns - r->begin_ns) / 1000000;
 	m->lease_expired = r->lease_expired;
-	m->unbroken = is_unbroken(r);
+	m->unbroken = is_unbroken(r) && !s->mounted_late;
 	snprintf(m->note, sizeof(m->note), "%s", s->failure);
 	session_reply_send(s, type, id);
 }

@@ -123,6 +123,13 @@ guest_fixture_mount(struct guest_fixture *f, const char *name, const char *type,
 }
 
 void
+guest_fixture_show_mounts(const struct guest_fixture *f)
+{
+	/* grep finds nothing where nothing is mounted. */
+	shell("grep ' %s/' /proc/self/mountinfo >%s", f->dir, f->mountinfo);
+}
+
+void
 guest_fixture_start(struct guest_fixture *f)
 {
 	struct guest_options options = {
@@ -132,8 +139,7 @@ guest_fixture_start(struct guest_fixture *f)
 	};
 	struct err err = ERR_INIT;
 
-	/* grep finds nothing where nothing is mounted. */
-	shell("grep ' %s/' /proc/self/mountinfo >%s", f->dir, f->mountinfo);
+	guest_fixture_show_mounts(f);
 	unlink(f->port + 5);
 	fflush(NULL);
 	f->pid = fork();

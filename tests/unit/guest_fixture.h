@@ -37,6 +37,9 @@ void guest_fixture_fini(struct guest_fixture *f);
 void guest_fixture_mount(struct guest_fixture *f, const char *name,
     const char *type, const char *image);
 
+/* Puts what is mounted now into the table that the helper sees. */
+void guest_fixture_show_mounts(const struct guest_fixture *f);
+
 /* Starts the helper; it is ready when this returns. */
 void guest_fixture_start(struct guest_fixture *f);
 

@@ -323,6 +323,22 @@ test_guest_freezes_and_proves(void **state)
 	assert_int_equal(call(MESSAGE_COMMITTED), 0);
 }
 
+/* What came up after prepare was not frozen, so nothing is proved. */
+static void
+test_guest_sees_what_was_mounted_late(void **state)
+{
+	(void)state;
+	need_file_systems();
+	guest_fixture_mount(&fixture, "a", "ext4", "a.img");
+	start();
+	freeze(10000);
+	guest_fixture_mount(&fixture, "late", "ext4", "late.img");
+	guest_fixture_show_mounts(&fixture);
+	assert_int_equal(call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(client)->unbroken, 0);
+	assert_non_null(strstr(client_reply(client)->note, "/late"));
+}
+
 static void
 test_guest_freezes_loops_before_their_holders(void **state)
 {
@@ -596,6 +612,7 @@ main(void)
 		CASE(test_guest_takes_committed_twice),
 		CASE(test_guest_survives_dirt),
 		CASE(test_guest_freezes_and_proves),
+		CASE(test_guest_sees_what_was_mounted_late),
 		CASE(test_guest_freezes_loops_before_their_holders),
 		CASE(test_guest_thaws_at_lease_end),
 		CASE(test_guest_thaws_when_killed),
