@@ -163,10 +163,22 @@ take_full_picture(struct backup *b, const char *reason, struct err *err)
 	return take_picture(b, err);
 }
 
+static bool
+wants_application(const struct backup_options *options)
+{
+	return options->require == MANIFEST_APPLICATION ||
+	    (options->has_prefer && options->prefer == MANIFEST_APPLICATION);
+}
+
 static int
 record_reason(struct backup *b, struct err *err)
 {
 	const char *reason = quiesce_reason(b->quiesce);
+
+	if (reason[0] == '\0' &&
+	    b->manifest->consistency == MANIFEST_FILESYSTEM &&
+	    wants_application(b->options))
+		reason = "no writer in the guest answers for its applications";
 
 	if (b->state == DOMAIN_PAUSED)
 		reason = "the guest was paused: it held still, but its file "

@@ -41,7 +41,7 @@ assert_no_file "$RIG_DIR/taken"
 
 assert_ok holdstill restore "$dom@latest" --to "$RIG_DIR/new" \
     --define "$copy" --start
-assert_contains "$ASSERT_OUT" "defined as '$copy'"
+assert_contains "$ASSERT_OUT" "defined and started as '$copy'"
 field() {
 	virsh -q dumpxml "$1" | grep -o "$2"
 }
