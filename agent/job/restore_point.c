@@ -332,6 +332,8 @@ job_restore(struct job_context *ctx,
 {
 	struct restoring r = { .ctx = ctx, .options = options, .result = out };
 	int64_t started_ms = clock_monotonic_ms();
+	struct store_lock *lock = NULL;
+	struct err unlocked = ERR_INIT;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -344,11 +346,18 @@ job_restore(struct job_context *ctx,
 	}
 	out->manifest = r.manifest;
 	sum_sizes(&r);
+	/* Keeps a prune from moving blocks under our hands; but nothing may
+	 * keep a restore from its work, a dead host's lock least of all. */
+	if (store_lock_take(&lock, ctx->store, STORE_LOCK_SHARED, &unlocked) ==
+	    -1)
+		log_line(LOG_INFO, "restoring without a lock: %s",
+		    unlocked.text);
 	job_step(ctx, r.manifest->domain, "restoring");
 	rc = options->dir != NULL ? restore_to_dir(&r, err) :
 				    restore_to_targets(&r, err);
 	if (ctx->events.progress_end != NULL)
 		ctx->events.progress_end(ctx->events.arg);
+	store_lock_release(lock);
 	out->duration_ms = clock_monotonic_ms() - started_ms;
 	if (rc == -1) {
 		restore_point_result_fini(out);

@@ -14,6 +14,14 @@
 #include "common/log.h"
 
 void
+quiesce_clean(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
+			*text = '?';
+}
+
+void
 quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 {
 	va_list ap;
@@ -21,6 +29,7 @@ quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(q->reason, sizeof(q->reason), fmt, ap);
 	va_end(ap);
+	quiesce_clean(q->reason);
 }
 
 /* ---- file systems for the manifest ---- */
@@ -40,15 +49,13 @@ quiesce_filesystems_free(struct manifest_filesystem *list, size_t count)
 	free(list);
 }
 
-/* Guests name their mounts as they like; the manifest is JSON in UTF-8. */
 static char *
 clean_copy(const char *text)
 {
-	char *copy = strdup(text), *p;
+	char *copy = strdup(text);
 
-	for (p = copy; p != NULL && *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
+	if (copy != NULL)
+		quiesce_clean(copy);
 	return copy;
 }
 

@@ -50,6 +50,10 @@ bool quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms);
 /* A last try of an owed thaw; true if none is owed. */
 bool quiesce_qga_end(struct quiesce *q);
 
+/* A guest writes what it likes, also what would move a terminal's cursor:
+ * all but printable ASCII becomes '?'. */
+void quiesce_clean(char *text);
+
 /* A message's file systems in the manifest's form; the caller frees with
  * quiesce_filesystems_free. */
 int quiesce_filesystems_from(struct manifest_filesystem **out,

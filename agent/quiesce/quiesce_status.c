@@ -16,12 +16,8 @@
 static void
 copy_clean(char *out, size_t size, const char *text)
 {
-	char *p;
-
 	snprintf(out, size, "%s", text);
-	for (p = out; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
+	quiesce_clean(out);
 }
 
 /*
