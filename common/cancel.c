@@ -52,12 +52,6 @@ cancel_requested(void)
 }
 
 int
-cancel_signal(void)
-{
-	return asked_by;
-}
-
-int
 cancel_check(struct err *err)
 {
 	if (!cancel_requested())

@@ -16,9 +16,6 @@ int cancel_init(struct err *err);
 
 bool cancel_requested(void);
 
-/* The signal that asked, or 0. */
-int cancel_signal(void);
-
 /* 0, or -1 with ERR_CANCELLED once a stop was asked for. */
 int cancel_check(struct err *err);
 

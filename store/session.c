@@ -312,15 +312,6 @@ store_disk_abort(struct store_disk *disk)
 	disk_free(disk);
 }
 
-void
-store_session_progress(
-    struct store_session *session, struct store_progress *out)
-{
-	pthread_mutex_lock(&session->lock);
-	*out = session->progress;
-	pthread_mutex_unlock(&session->lock);
-}
-
 int
 store_session_commit(
     struct store_session *session, struct manifest *m, struct err *err)

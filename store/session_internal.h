@@ -56,7 +56,6 @@ struct store_session {
 	/* Jobs go round: number n uses jobs[n % SESSION_CHUNKS]. */
 	uint64_t next_get;    /* Number of the next chunk handed out. */
 	uint64_t next_commit; /* Number that the committer waits for. */
-	struct store_progress progress;
 	struct job jobs[SESSION_CHUNKS];
 
 	/* Of the committer, or of the caller once all is committed: */

@@ -203,10 +203,6 @@ session_committer(void *session)
 		pthread_mutex_lock(&s->lock);
 		if (rc == -1)
 			break;
-		s->progress.done_bytes +=
-		    (uint64_t)job->chunk.count * STORE_BLOCK_BYTES;
-		s->progress.new_bytes += job->raw_size;
-		s->progress.stored_bytes += job->stored_size;
 		job->state = JOB_FREE;
 		s->next_commit++;
 		pthread_cond_broadcast(&s->room);

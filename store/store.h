@@ -151,15 +151,6 @@ int store_disk_end(
 /* Gives up on a disk; its session can then only be ended.  NULL allowed. */
 void store_disk_abort(struct store_disk *disk);
 
-/* Bytes finished so far, for a progress display; any thread. */
-struct store_progress {
-	uint64_t done_bytes; /* Data blocks through the pipeline. */
-	uint64_t new_bytes;
-	uint64_t stored_bytes;
-};
-void store_session_progress(
-    struct store_session *session, struct store_progress *out);
-
 /*
  * Makes the packs, then the index, then the manifest durable (R1) and gives
  * the manifest its id if it has none.  0: the point exists.  -1: it does not.

@@ -261,23 +261,6 @@ domain_backup_serves(
 	return 0;
 }
 
-int
-domain_backup_scratch_used(
-    struct domain *d, uint64_t *out_bytes, struct err *err)
-{
-	virTypedParameterPtr params = NULL;
-	unsigned long long used = 0;
-	int count = 0, type;
-
-	if (virDomainGetJobStats(d->dom, &type, &params, &count, 0) < 0)
-		return domain_err(err, "cannot read the job of '%s'", d->name);
-	virTypedParamsGetULLong(
-	    params, count, VIR_DOMAIN_JOB_DISK_TEMP_USED, &used);
-	virTypedParamsFree(params, count);
-	*out_bytes = used;
-	return 0;
-}
-
 /* The abort is answered before the last of QEMU's jobs has ended. */
 static int
 wait_ended(struct domain *d, struct err *err)

@@ -152,10 +152,6 @@ int domain_backup_running(struct domain *d, bool *out, struct err *err);
 int domain_backup_serves(
     struct domain *d, const char *socket_path, bool *out, struct err *err);
 
-/* Scratch space in use, as QEMU counts it. */
-int domain_backup_scratch_used(
-    struct domain *d, uint64_t *out_bytes, struct err *err);
-
 /* Ends the pull backup that runs, whose ever it is, and waits until it is
  * gone; one that is gone already succeeds. */
 int domain_backup_end(struct domain *d, struct err *err);
