@@ -25,8 +25,7 @@ struct store;
  * aside (catalog.db.damaged) and a new one made, with a warning: it is a
  * cache.  A newer schema is ERR_UNSUPPORTED.
  */
-int catalog_open(struct catalog **out, const char *state_dir,
-    struct err *err);
+int catalog_open(struct catalog **out, const char *state_dir, struct err *err);
 void catalog_close(struct catalog *c); /* NULL is allowed. */
 
 /*
@@ -80,14 +79,13 @@ struct catalog_run {
 	int64_t started_ms;
 };
 /* The run belongs to the calling process. */
-int catalog_run_begin(struct catalog *c, const struct catalog_run *run,
-    struct err *err);
+int catalog_run_begin(
+    struct catalog *c, const struct catalog_run *run, struct err *err);
 /* outcome: "done", "demoted", "failed", "cancelled"; point "" if none. */
-int catalog_run_end(struct catalog *c, const char *run_id,
-    const char *outcome, const char *point_id, const char *message,
-    struct err *err);
+int catalog_run_end(struct catalog *c, const char *run_id, const char *outcome,
+    const char *point_id, const char *message, struct err *err);
 /* Closes runs of dead processes as "interrupted"; recovery calls it. */
-int catalog_runs_close_dead(struct catalog *c, uint64_t *closed,
-    struct err *err);
+int catalog_runs_close_dead(
+    struct catalog *c, uint64_t *closed, struct err *err);
 
 #endif

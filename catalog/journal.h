@@ -20,10 +20,10 @@ struct journal;
 
 /* The numbers are stored; a new kind goes to the end. */
 enum journal_kind {
-	JOURNAL_FREEZE = 1,	/* subject: who froze; see manifest.h. */
-	JOURNAL_JOB = 2,	/* subject: socket path of the backup job. */
+	JOURNAL_FREEZE = 1,     /* subject: who froze; see manifest.h. */
+	JOURNAL_JOB = 2,        /* subject: socket path of the backup job. */
 	JOURNAL_CHECKPOINT = 3, /* subject: checkpoint name; provisional. */
-	JOURNAL_DIR = 4,	/* subject: path of a run's scratch folder. */
+	JOURNAL_DIR = 4,        /* subject: path of a run's scratch folder. */
 };
 
 struct journal_effect {
@@ -40,14 +40,13 @@ struct journal_effect {
 
 /* Makes the file if absent.  A damaged one is ERR_CORRUPT with a hint: it
  * is no cache. */
-int journal_open(struct journal **out, const char *state_dir,
-    struct err *err);
+int journal_open(struct journal **out, const char *state_dir, struct err *err);
 void journal_close(struct journal *j); /* NULL is allowed. */
 
 /* Durable when it returns 0.  Fills effect->id; pid and start time are this
  * process's.  Call it before the deed. */
-int journal_add(struct journal *j, struct journal_effect *effect,
-    struct err *err);
+int journal_add(
+    struct journal *j, struct journal_effect *effect, struct err *err);
 
 /* Strikes an effect that is undone or has become permanent. */
 int journal_strike(struct journal *j, int64_t id, struct err *err);

@@ -32,8 +32,8 @@ char *
 clock_format_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms)
 {
 	/* Rounds down before 1970 too. */
-	time_t seconds = (time_t)((wall_ms - (wall_ms % 1000 + 1000) % 1000) /
-	    1000);
+	time_t seconds =
+	    (time_t)((wall_ms - (wall_ms % 1000 + 1000) % 1000) / 1000);
 	struct tm tm;
 
 	if (gmtime_r(&seconds, &tm) == NULL ||
@@ -121,7 +121,7 @@ clock_parse_rfc3339(int64_t *out_wall_ms, const char *text)
 	}
 	if (*p != '\0')
 		return -1;
-	*out_wall_ms = ((int64_t)timegm(&tm) - offset_minutes * 60) * 1000 +
-	    milliseconds;
+	*out_wall_ms =
+	    ((int64_t)timegm(&tm) - offset_minutes * 60) * 1000 + milliseconds;
 	return 0;
 }

@@ -121,8 +121,7 @@ err_clear(struct err *err)
 	err->hint[0] = '\0';
 }
 
-const char *
-err_class_name(enum err_class class)
+const char *err_class_name(enum err_class class)
 {
 	static const char *const names[] = {
 		[ERR_NONE] = "none",

@@ -13,17 +13,17 @@
 
 enum err_class {
 	ERR_NONE = 0,
-	ERR_ARG,	 /* The caller's or the user's input is wrong. */
-	ERR_NOT_FOUND,	 /* The named thing does not exist. */
-	ERR_EXISTS,	 /* The named thing exists already. */
-	ERR_BUSY,	 /* Somebody else holds it; may pass. */
-	ERR_IO,		 /* A device, file or connection failed. */
-	ERR_AUTH,	 /* Permission, key or password. */
-	ERR_NO_SPACE,	 /* A disk or quota is full. */
-	ERR_CORRUPT,	 /* Stored or received bytes are wrong. */
+	ERR_ARG,         /* The caller's or the user's input is wrong. */
+	ERR_NOT_FOUND,   /* The named thing does not exist. */
+	ERR_EXISTS,      /* The named thing exists already. */
+	ERR_BUSY,        /* Somebody else holds it; may pass. */
+	ERR_IO,          /* A device, file or connection failed. */
+	ERR_AUTH,        /* Permission, key or password. */
+	ERR_NO_SPACE,    /* A disk or quota is full. */
+	ERR_CORRUPT,     /* Stored or received bytes are wrong. */
 	ERR_UNSUPPORTED, /* This build, version or backend cannot do it. */
-	ERR_TIMEOUT,	 /* A deadline passed. */
-	ERR_CANCELLED,	 /* A person or signal asked us to stop. */
+	ERR_TIMEOUT,     /* A deadline passed. */
+	ERR_CANCELLED,   /* A person or signal asked us to stop. */
 	ERR_NO_MEMORY,
 	ERR_BUG, /* Our own mistake. */
 };
@@ -35,9 +35,9 @@ struct err {
 	char hint[320]; /* "" where there is none. */
 };
 
-#define ERR_INIT                                                               \
-	{                                                                      \
-		.class = ERR_NONE                                              \
+#define ERR_INIT \
+	{ \
+		.class = ERR_NONE \
 	}
 
 /* Sets class and text; returns -1 always, for `return err_set(...)`. */

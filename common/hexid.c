@@ -29,7 +29,8 @@ hexid_random(void *out, size_t size, struct err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_errno(err, errno, "cannot read random bytes");
+			return err_errno(
+			    err, errno, "cannot read random bytes");
 		p += n;
 		size -= (size_t)n;
 	}

@@ -146,7 +146,8 @@ sync_parent(const char *path, struct err *err)
 
 	if (slash == NULL)
 		return io_sync_dir(".", err);
-	dir = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	dir =
+	    slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 	if (dir == NULL)
 		return err_no_memory(err);
 	rc = io_sync_dir(dir, err);
@@ -185,8 +186,8 @@ out:
 }
 
 int
-io_read_file(char **out, size_t *out_size, const char *path, size_t max,
-    struct err *err)
+io_read_file(
+    char **out, size_t *out_size, const char *path, size_t max, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -225,8 +226,7 @@ out:
 }
 
 static int
-remove_entry(const char *path, const struct stat *st, int type,
-    struct FTW *ftw)
+remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
 	(void)type;

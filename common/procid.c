@@ -113,8 +113,8 @@ procid_probe(const struct procid *id)
 	if (id->pid <= 0)
 		return PROCID_DEAD;
 	if (read_start_ticks(&ticks, &zombie, id->pid) == 0)
-		return ticks == id->start_ticks && !zombie ? PROCID_ALIVE :
-							     PROCID_DEAD;
+		return ticks == id->start_ticks && !zombie ? PROCID_ALIVE
+							   : PROCID_DEAD;
 	if (kill((pid_t)id->pid, 0) == -1 && errno == ESRCH)
 		return PROCID_DEAD;
 	return PROCID_UNKNOWN;

@@ -405,8 +405,7 @@ find_late_mounts(struct session *s)
 	struct mounts seen;
 	size_t i;
 
-	if (mounts_scan(&seen, s->paths, s->disks, s->disk_count, &err) ==
-	    -1) {
+	if (mounts_scan(&seen, s->paths, s->disks, s->disk_count, &err) == -1) {
 		s->mounted_late = true;
 		fail(s, err.text);
 		return;

@@ -48,8 +48,8 @@ print_usage(void)
 	       "Live backup of libvirt/QEMU guests: hold still, picture, go "
 	       "on.\n\nCommands:\n");
 	for (i = 0; i < COMMAND_COUNT; i++)
-		printf("  %-10s  %s\n", commands[i]->name,
-		    commands[i]->summary);
+		printf(
+		    "  %-10s  %s\n", commands[i]->name, commands[i]->summary);
 	options_print_global();
 	printf("\n'holdstill COMMAND --help' tells about one command, "
 	       "holdstill(8) about all.\n");
@@ -161,15 +161,14 @@ set_up(struct cli *cli, struct err *err)
 	if (config_load(&cli->config, cli->config_path, err) == -1)
 		return -1;
 	config = cli->config;
-	ctx->repository_url = first_of(cli->repository,
-	    getenv("HOLDSTILL_REPO"),
-	    config->repository != NULL ? config->repository->url : NULL,
-	    DEFAULT_REPOSITORY);
-	ctx->connect_uri = first_of(cli->connect,
-	    getenv("LIBVIRT_DEFAULT_URI"), config->connect, NULL);
-	ctx->state_dir = first_of(cli->state_dir,
-	    getenv("HOLDSTILL_STATE_DIR"), config->state_dir,
-	    DEFAULT_STATE_DIR);
+	ctx->repository_url =
+	    first_of(cli->repository, getenv("HOLDSTILL_REPO"),
+		config->repository != NULL ? config->repository->url : NULL,
+		DEFAULT_REPOSITORY);
+	ctx->connect_uri = first_of(
+	    cli->connect, getenv("LIBVIRT_DEFAULT_URI"), config->connect, NULL);
+	ctx->state_dir = first_of(cli->state_dir, getenv("HOLDSTILL_STATE_DIR"),
+	    config->state_dir, DEFAULT_STATE_DIR);
 	if (make_absolute(&cli->owned_state_dir, &ctx->state_dir, err) == -1 ||
 	    make_absolute(&cli->owned_scratch_dir, &ctx->scratch_dir, err) ==
 		-1)
@@ -199,8 +198,8 @@ read_and_work(struct cli *cli, const struct cli_command *command, void *state,
     int argc, char **argv, struct err *err)
 {
 	struct cli_arguments arguments;
-	int rc = options_read(cli, command, argc, argv, command->set, state,
-	    &arguments, err);
+	int rc = options_read(
+	    cli, command, argc, argv, command->set, state, &arguments, err);
 
 	if (rc == 1)
 		return CLI_DONE;
@@ -219,8 +218,8 @@ read_and_work(struct cli *cli, const struct cli_command *command, void *state,
 
 /* argv[0] is the command's name.  An exit code, or -1. */
 static int
-call(struct cli *cli, const struct cli_command *command, int argc,
-    char **argv, struct err *err)
+call(struct cli *cli, const struct cli_command *command, int argc, char **argv,
+    struct err *err)
 {
 	void *state = calloc(1, command->state_size + 1);
 	int rc;
@@ -264,8 +263,8 @@ cli_print_json(struct json_t *json, struct err *err)
 struct json_t *
 cli_error_json(const struct err *err)
 {
-	return json_pack("{s:s, s:s, s:s}", "class",
-	    err_class_name(err->class), "text", err->text, "hint", err->hint);
+	return json_pack("{s:s, s:s, s:s}", "class", err_class_name(err->class),
+	    "text", err->text, "hint", err->hint);
 }
 
 int
@@ -283,8 +282,7 @@ report_failure(struct cli *cli, const struct err *err)
 
 	cli_print_error(err);
 	if (cli->json)
-		cli_print_json(
-		    json_pack("{s:o}", "error", cli_error_json(err)),
+		cli_print_json(json_pack("{s:o}", "error", cli_error_json(err)),
 		    &printing);
 	return cli_exit_code(cli, err);
 }

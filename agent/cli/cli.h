@@ -42,16 +42,16 @@ struct cli {
 };
 
 struct cli_option {
-	const char *name; /* Without the dashes; NULL ends a table. */
-	int key;	  /* What set() is called with. */
-	const char *value; /* The value's name for help; NULL: a flag. */
+	const char *name;    /* Without the dashes; NULL ends a table. */
+	int key;             /* What set() is called with. */
+	const char *value;   /* The value's name for help; NULL: a flag. */
 	bool value_optional; /* The next word is it, unless it is an option. */
 	const char *help;
 };
 
 /* Takes one option of a command. */
-typedef int cli_set_fn(void *state, int key, const char *value,
-    struct err *err);
+typedef int cli_set_fn(
+    void *state, int key, const char *value, struct err *err);
 
 struct cli_arguments {
 	char **word; /* Points into argv, in order. */
@@ -72,8 +72,8 @@ struct cli_command {
 	const char *summary;
 	const char *example; /* One or more lines, each with two blanks. */
 	const struct cli_option *options; /* NULL: none but the global ones. */
-	int min, max;			  /* Arguments; max -1: any number. */
-	size_t state_size;    /* 0: neither state nor options. */
+	int min, max;                     /* Arguments; max -1: any number. */
+	size_t state_size;                /* 0: neither state nor options. */
 	const void *defaults; /* What the state begins as; NULL: zeros. */
 	cli_set_fn *set;      /* Takes an option; NULL without options. */
 	/* Looks at options and arguments together; NULL: nothing to check. */

@@ -56,13 +56,15 @@ struct outcome {
 };
 
 static int
-set_level(enum manifest_consistency *out, const char *option,
-    const char *value, struct err *err)
+set_level(enum manifest_consistency *out, const char *option, const char *value,
+    struct err *err)
 {
 	if (manifest_consistency_parse(out, value) == 0)
 		return 0;
-	return err_set(err, ERR_ARG, "'--%s' takes application, filesystem or "
-	    "crash, not '%s'", option, value);
+	return err_set(err, ERR_ARG,
+	    "'--%s' takes application, filesystem or "
+	    "crash, not '%s'",
+	    option, value);
 }
 
 static int
@@ -117,8 +119,8 @@ add_error(struct outcome *outcome, const char *domain, const struct err *err)
 }
 
 static void
-note_failure(struct outcome *outcome, const char *domain,
-    const struct err *failure)
+note_failure(
+    struct outcome *outcome, const char *domain, const struct err *failure)
 {
 	cli_print_error(failure);
 	if (failure->class == ERR_BUSY)
@@ -140,8 +142,8 @@ note_success(struct outcome *outcome, struct backup_result *result)
 		    result->note);
 	}
 	if (cli->json)
-		json_array_append_new(outcome->points,
-		    manifest_to_json(result->manifest, false));
+		json_array_append_new(
+		    outcome->points, manifest_to_json(result->manifest, false));
 	else if (!cli->quiet)
 		report_backup(result);
 	manifest_free(result->manifest);
@@ -149,8 +151,8 @@ note_success(struct outcome *outcome, struct backup_result *result)
 
 /* Non-zero: do not go on with further domains. */
 static int
-backup_one(struct outcome *outcome, const struct request *request,
-    const char *domain)
+backup_one(
+    struct outcome *outcome, const struct request *request, const char *domain)
 {
 	struct backup_result result;
 	struct err err = ERR_INIT;
@@ -190,8 +192,8 @@ add_running(void *arg, const char *name, bool active)
 }
 
 static int
-backup_all(struct outcome *outcome, const struct request *request,
-    struct err *err)
+backup_all(
+    struct outcome *outcome, const struct request *request, struct err *err)
 {
 	struct job_context *ctx = &outcome->cli->ctx;
 	struct names names = { 0 };
@@ -228,8 +230,8 @@ finish(struct outcome *outcome, struct err *err)
 }
 
 static int
-check(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+check(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const struct request *request = state;
 
@@ -245,8 +247,8 @@ check(struct cli *cli, void *state,
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const struct request *request = state;
 	struct outcome outcome = { .cli = cli };
@@ -261,8 +263,8 @@ work(struct cli *cli, void *state,
 		rc = backup_all(&outcome, request, err);
 	else
 		for (i = 0; i < arguments->count; i++)
-			if (backup_one(&outcome, request,
-				arguments->word[i]) != 0)
+			if (backup_one(&outcome, request, arguments->word[i]) !=
+			    0)
 				break;
 	if (rc == 0)
 		rc = finish(&outcome, err);
@@ -272,10 +274,11 @@ work(struct cli *cli, void *state,
 }
 
 static const struct request defaults = { .backup = {
-	.require = MANIFEST_CRASH,
-	.lease_ms = QUIESCE_LEASE_DEFAULT_MS,
-	.job = "",
-} };
+					     .require = MANIFEST_CRASH,
+					     .lease_ms =
+						 QUIESCE_LEASE_DEFAULT_MS,
+					     .job = "",
+					 } };
 
 const struct cli_command cmd_backup = {
 	.name = "backup",

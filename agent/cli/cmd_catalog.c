@@ -11,8 +11,8 @@
 #include "store/store.h"
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	struct catalog_sync_result result;
 	struct job_context *ctx = &cli->ctx;
@@ -22,17 +22,16 @@ work(struct cli *cli, void *state,
 	if (job_open_store(ctx, err) == -1 ||
 	    catalog_open(&ctx->catalog, ctx->state_dir, err) == -1)
 		return -1;
-	if ((strcmp(verb, "rebuild") == 0 ?
-		    catalog_rebuild(ctx->catalog, ctx->store, &result, err) :
-		    catalog_sync(ctx->catalog, ctx->store, &result, err)) ==
+	if ((strcmp(verb, "rebuild") == 0
+		    ? catalog_rebuild(ctx->catalog, ctx->store, &result, err)
+		    : catalog_sync(ctx->catalog, ctx->store, &result, err)) ==
 	    -1)
 		return -1;
 	if (cli->json) {
-		if (cli_print_json(
-			json_pack("{s:{s:I, s:I, s:I}}", "catalog", "added",
-			    (json_int_t)result.added, "removed",
-			    (json_int_t)result.removed, "damaged",
-			    (json_int_t)result.damaged),
+		if (cli_print_json(json_pack("{s:{s:I, s:I, s:I}}", "catalog",
+				       "added", (json_int_t)result.added,
+				       "removed", (json_int_t)result.removed,
+				       "damaged", (json_int_t)result.damaged),
 			err) == -1)
 			return -1;
 	} else if (!cli->quiet) {
@@ -45,16 +44,16 @@ work(struct cli *cli, void *state,
 }
 
 static int
-check(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+check(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const char *verb = arguments->word[0];
 
 	(void)state;
 	if (strcmp(verb, "rebuild") == 0 || strcmp(verb, "sync") == 0)
 		return 0;
-	return cli_usage(cli, err,
-	    "'catalog' takes rebuild or sync, not '%s'", verb);
+	return cli_usage(
+	    cli, err, "'catalog' takes rebuild or sync, not '%s'", verb);
 }
 
 const struct cli_command cmd_catalog = {

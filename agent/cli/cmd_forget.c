@@ -24,12 +24,10 @@ static const struct cli_option options[] = {
 	{ "keep-hourly", KEY_KEEP + RETENTION_HOURLY, "N", false,
 	    "keep one of each of the last N hours" },
 	{ "keep-daily", KEY_KEEP + RETENTION_DAILY, "N", false, "... days" },
-	{ "keep-weekly", KEY_KEEP + RETENTION_WEEKLY, "N", false,
-	    "... weeks" },
+	{ "keep-weekly", KEY_KEEP + RETENTION_WEEKLY, "N", false, "... weeks" },
 	{ "keep-monthly", KEY_KEEP + RETENTION_MONTHLY, "N", false,
 	    "... months" },
-	{ "keep-yearly", KEY_KEEP + RETENTION_YEARLY, "N", false,
-	    "... years" },
+	{ "keep-yearly", KEY_KEEP + RETENTION_YEARLY, "N", false, "... years" },
 	{ "dry-run", KEY_DRY_RUN, NULL, false, "say it only" },
 	{ NULL, 0, NULL, false, NULL },
 };
@@ -69,9 +67,9 @@ rules_json(unsigned int kept_by)
 
 	for (rule = 0; rule < RETENTION_RULES; rule++)
 		if (kept_by & 1u << rule)
-			json_array_append_new(rules,
-			    json_string(retention_rule_name(
-				(enum retention_rule)rule)));
+			json_array_append_new(
+			    rules, json_string(retention_rule_name(
+				       (enum retention_rule)rule)));
 	return rules;
 }
 
@@ -82,9 +80,10 @@ print_decision(const struct decisions *decisions, const struct manifest *m,
 	char time[CLOCK_RFC3339_SIZE];
 	int rule;
 
-	printf("%-7s %s %.8s %s", kept_by != 0 ? "keep" :
-		decisions->dry_run		? "would go" :
-						  "forget",
+	printf("%-7s %s %.8s %s",
+	    kept_by != 0         ? "keep"
+	    : decisions->dry_run ? "would go"
+				 : "forget",
 	    m->domain, m->id, clock_format_rfc3339(time, m->time_ms));
 	for (rule = 0; rule < RETENTION_RULES; rule++)
 		if (kept_by & 1u << rule)
@@ -104,8 +103,8 @@ decided(void *arg, const struct manifest *m, unsigned int kept_by)
 			print_decision(decisions, m, kept_by);
 		return;
 	}
-	json_array_append_new(kept_by != 0 ? decisions->kept :
-					     decisions->forgotten,
+	json_array_append_new(
+	    kept_by != 0 ? decisions->kept : decisions->forgotten,
 	    json_pack("{s:s, s:s, s:o}", "id", m->id, "domain", m->domain,
 		"rules", rules_json(kept_by)));
 }
@@ -124,8 +123,8 @@ forget(struct cli *cli, const struct request *request,
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const struct request *request = state;
 	struct decisions decisions = {
@@ -143,7 +142,7 @@ work(struct cli *cli, void *state,
 			decisions.forgotten),
 		    err);
 	else if (rc == 0 && !cli->quiet && decisions.forgotten_count > 0 &&
-	    !request->dry_run)
+		 !request->dry_run)
 		printf("'holdstill prune' gives the space back\n");
 	json_decref(decisions.kept);
 	json_decref(decisions.forgotten);
@@ -151,8 +150,8 @@ work(struct cli *cli, void *state,
 }
 
 static int
-check(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+check(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const struct request *request = state;
 	const char *word = arguments->word[0];
@@ -168,8 +167,10 @@ check(struct cli *cli, void *state,
 	    strspn(word, "0123456789abcdef") == strlen(word))
 		return 0;
 	cli_usage(cli, err, "'%s' names no point", word);
-	return err_hint(err, "name points as in 'holdstill list', or say what "
-	    "to keep: forget %s --keep-last 7", word);
+	return err_hint(err,
+	    "name points as in 'holdstill list', or say what "
+	    "to keep: forget %s --keep-last 7",
+	    word);
 }
 
 const struct cli_command cmd_forget = {

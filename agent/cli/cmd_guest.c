@@ -26,8 +26,8 @@ static int
 set(void *state, int key, const char *value, struct err *err)
 {
 	(void)key;
-	return cli_number(state, "hold", value, 0, QUIESCE_LEASE_MAX_MS / 2,
-	    err);
+	return cli_number(
+	    state, "hold", value, 0, QUIESCE_LEASE_MAX_MS / 2, err);
 }
 
 static json_t *
@@ -37,11 +37,11 @@ filesystems_json(const struct manifest_filesystem *fs, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		json_array_append_new(list,
-		    json_pack("{s:s, s:s, s:s, s:s, s:s}", "mount_point",
-			fs[i].mount_point, "type", fs[i].type, "disk",
-			fs[i].disk, "state", fs[i].state, "reason",
-			fs[i].reason));
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "mount_point",
+			      fs[i].mount_point, "type", fs[i].type, "disk",
+			      fs[i].disk, "state", fs[i].state, "reason",
+			      fs[i].reason));
 	return list;
 }
 
@@ -96,8 +96,8 @@ print_test_json(struct domain *domain, const struct freeze_test_result *test,
 		test->reason, "source", manifest_quiesce_name(freeze->source),
 		"proved", freeze->proved, "held_ms",
 		(json_int_t)freeze->held_ms, "filesystems",
-		filesystems_json(freeze->filesystems,
-		    freeze->filesystem_count)),
+		filesystems_json(
+		    freeze->filesystems, freeze->filesystem_count)),
 	    err);
 }
 
@@ -106,9 +106,9 @@ print_test(struct domain *domain, const struct freeze_test_result *test)
 {
 	const struct manifest_freeze *freeze = &test->freeze;
 
-	printf("%s: %s, held for %lld ms by %s, %s%s%s\n",
-	    domain_name(domain), manifest_consistency_name(test->level),
-	    (long long)freeze->held_ms, manifest_quiesce_name(freeze->source),
+	printf("%s: %s, held for %lld ms by %s, %s%s%s\n", domain_name(domain),
+	    manifest_consistency_name(test->level), (long long)freeze->held_ms,
+	    manifest_quiesce_name(freeze->source),
 	    freeze->proved ? "proved" : "not proved",
 	    test->reason[0] != '\0' ? ": " : "", test->reason);
 	print_filesystems(freeze->filesystems, freeze->filesystem_count);
@@ -154,8 +154,8 @@ is_freeze_test(const struct cli_arguments *arguments)
 }
 
 static int
-check(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+check(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	(void)state;
 	if (is_freeze_test(arguments) ||
@@ -167,15 +167,15 @@ check(struct cli *cli, void *state,
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	struct domain *domain = NULL;
 	int rc;
 
 	if (job_connect(&cli->ctx, err) == -1 ||
-	    domain_open(&domain, cli->ctx.connection, arguments->word[1],
-		err) == -1)
+	    domain_open(
+		&domain, cli->ctx.connection, arguments->word[1], err) == -1)
 		return -1;
 	rc = check_running(domain, err);
 	if (rc == 0 && is_freeze_test(arguments))

@@ -15,8 +15,8 @@ make_repository(struct cli *cli, struct err *err)
 	struct backend *backend = NULL;
 	int rc = -1;
 
-	if (backend_open(&backend, cli->ctx.repository_url, BACKEND_CREATE,
-		err) == 0)
+	if (backend_open(
+		&backend, cli->ctx.repository_url, BACKEND_CREATE, err) == 0)
 		rc = store_init(backend, err);
 	backend_close(backend);
 	if (rc == -1)
@@ -25,8 +25,8 @@ make_repository(struct cli *cli, struct err *err)
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	(void)state;
 	(void)arguments;
@@ -34,14 +34,13 @@ work(struct cli *cli, void *state,
 	    job_open_store(&cli->ctx, err) == -1)
 		return -1;
 	if (cli->json)
-		return cli_print_json(
-		    json_pack("{s:{s:s, s:s}}", "repository", "id",
-			store_id(cli->ctx.store), "url",
-			cli->ctx.repository_url),
+		return cli_print_json(json_pack("{s:{s:s, s:s}}", "repository",
+					  "id", store_id(cli->ctx.store), "url",
+					  cli->ctx.repository_url),
 		    err);
 	if (!cli->quiet)
-		printf("made repository %.8s at %s\n",
-		    store_id(cli->ctx.store), cli->ctx.repository_url);
+		printf("made repository %.8s at %s\n", store_id(cli->ctx.store),
+		    cli->ctx.repository_url);
 	return CLI_DONE;
 }
 

@@ -22,8 +22,8 @@ visit(void *arg, const struct manifest *m)
 	struct listing *listing = arg;
 
 	if (listing->points != NULL) {
-		json_array_append_new(listing->points,
-		    manifest_to_json(m, false));
+		json_array_append_new(
+		    listing->points, manifest_to_json(m, false));
 	} else {
 		if (listing->count == 0)
 			report_list_heading();
@@ -34,8 +34,8 @@ visit(void *arg, const struct manifest *m)
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	struct listing listing = { .points = NULL };
 	const char *domain = arguments->word[0];

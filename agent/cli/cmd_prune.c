@@ -43,8 +43,8 @@ print_result(const struct store_prune_result *result, bool dry_run)
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const bool dry_run = *(bool *)state;
 	struct store_prune_result r;

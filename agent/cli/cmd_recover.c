@@ -10,8 +10,8 @@
 #include "common/log.h"
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	struct recover_result result;
 	struct err no_store = ERR_INIT;

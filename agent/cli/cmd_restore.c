@@ -26,7 +26,8 @@ enum {
 
 static const struct cli_option options[] = {
 	{ "to", KEY_TO, "DIR", false, "all disks and the definition into DIR" },
-	{ "format", KEY_FORMAT, "qcow2|raw", false, "of the files (qcow2; raw for .raw, .img)" },
+	{ "format", KEY_FORMAT, "qcow2|raw", false,
+	    "of the files (qcow2; raw for .raw, .img)" },
 	{ "define", KEY_DEFINE, "NAME", true,
 	    "make a domain of them, behind POINT" },
 	{ "start", KEY_START, NULL, false, "and start it" },
@@ -34,8 +35,7 @@ static const struct cli_option options[] = {
 	    "keep UUID and MAC addresses" },
 	{ "disk", KEY_DISK, "DISK=TARGET", false,
 	    "one disk to a file, device or nbd+unix URL" },
-	{ "overwrite", KEY_OVERWRITE, NULL, false,
-	    "write over what is there" },
+	{ "overwrite", KEY_OVERWRITE, NULL, false, "write over what is there" },
 	{ NULL, 0, NULL, false, NULL },
 };
 
@@ -74,7 +74,8 @@ add_target(struct request *request, const char *value, struct err *err)
 	if (equals == NULL || equals == value || equals[1] == '\0')
 		return err_set(err, ERR_ARG,
 		    "'--disk' takes DISK=TARGET, as in vda=/srv/vda.raw, not "
-		    "'%s'", value);
+		    "'%s'",
+		    value);
 	if (i == TARGETS_MAX)
 		return err_set(err, ERR_ARG, "'--disk' is given too often");
 	request->disk_names[i] = strndup(value, (size_t)(equals - value));
@@ -127,7 +128,7 @@ ends_with(const char *text, const char *end)
 	size_t length = strlen(text), end_length = strlen(end);
 
 	return length >= end_length &&
-	    strcmp(text + length - end_length, end) == 0;
+	       strcmp(text + length - end_length, end) == 0;
 }
 
 /* A file called .raw or .img that held qcow2 would not boot where it is used
@@ -152,8 +153,8 @@ guess_format(struct request *request, struct err *err)
 }
 
 static int
-check(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+check(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	struct request *request = state;
 	const struct restore_point_options *restore = &request->restore;
@@ -184,11 +185,11 @@ result_json(const struct restore_point_result *result)
 
 	for (i = 0; i < m->disk_count; i++)
 		if (result->paths[i] != NULL)
-			json_array_append_new(disks,
-			    json_pack("{s:s, s:s, s:I}", "target",
-				m->disks[i].target, "path", result->paths[i],
-				"size_bytes",
-				(json_int_t)m->disks[i].size_bytes));
+			json_array_append_new(
+			    disks, json_pack("{s:s, s:s, s:I}", "target",
+				       m->disks[i].target, "path",
+				       result->paths[i], "size_bytes",
+				       (json_int_t)m->disks[i].size_bytes));
 	return json_pack("{s:{s:s, s:s, s:o, s:s?, s:s?, s:I}}", "restore",
 	    "id", m->id, "domain", m->domain, "disks", disks, "definition",
 	    result->definition_path, "defined", result->defined_name,
@@ -217,8 +218,8 @@ print_result(const struct restore_point_result *result, bool started)
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const struct request *request = state;
 	struct restore_point_result result;
@@ -246,8 +247,8 @@ fini(void *state)
 }
 
 static const struct request defaults = { .restore = {
-	.format = RESTORE_QCOW2,
-} };
+					     .format = RESTORE_QCOW2,
+					 } };
 
 const struct cli_command cmd_restore = {
 	.name = "restore",

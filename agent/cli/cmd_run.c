@@ -43,8 +43,8 @@ domain_over(void *arg, const char *domain, const struct backup_result *result,
 	if (result->demoted)
 		log_line(LOG_ERROR, "domain '%s': done, but %s", domain,
 		    result->note);
-	json_array_append_new(telling->points,
-	    manifest_to_json(result->manifest, false));
+	json_array_append_new(
+	    telling->points, manifest_to_json(result->manifest, false));
 }
 
 static int
@@ -87,8 +87,8 @@ run_job(struct cli *cli, const char *name, struct err *err)
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	(void)state;
 	/* Steps are for people who watch. */

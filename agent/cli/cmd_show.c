@@ -9,8 +9,8 @@
 #include "store/manifest.h"
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	struct manifest *m = NULL;
 	int rc = 0;

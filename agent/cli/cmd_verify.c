@@ -35,9 +35,9 @@ report(void *arg, const struct store_damage *damage)
 
 	if (damages->json != NULL) {
 		json_array_append_new(damages->json,
-		    json_pack("{s:s, s:s, s:s, s:s}", "object",
-			damage->object, "what", damage->what, "point",
-			damage->point, "disk", damage->disk));
+		    json_pack("{s:s, s:s, s:s, s:s}", "object", damage->object,
+			"what", damage->what, "point", damage->point, "disk",
+			damage->disk));
 		return;
 	}
 	printf("damaged: %s: %s", damage->object, damage->what);
@@ -65,8 +65,8 @@ print_summary(const struct store_verify_result *result)
 }
 
 static int
-work(struct cli *cli, void *state,
-    const struct cli_arguments *arguments, struct err *err)
+work(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
 {
 	const unsigned int sample_percent = *(unsigned int *)state;
 	struct damages damages = { .json = cli->json ? json_array() : NULL };
@@ -90,9 +90,8 @@ work(struct cli *cli, void *state,
 	json_decref(damages.json);
 	if (rc == -1)
 		return -1;
-	return result.damaged_objects + result.damaged_points > 0 ?
-	    CLI_FAILED :
-	    CLI_DONE;
+	return result.damaged_objects + result.damaged_points > 0 ? CLI_FAILED
+								  : CLI_DONE;
 }
 
 static const unsigned int whole_percent = 100;

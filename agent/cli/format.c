@@ -35,7 +35,7 @@ format_duration(char out[FORMAT_SIZE], int64_t ms)
 		snprintf(out, FORMAT_SIZE, "%lld:%02lld", seconds / 60,
 		    seconds % 60);
 	else
-		snprintf(out, FORMAT_SIZE, "%lld:%02lld:%02lld",
-		    seconds / 3600, seconds / 60 % 60, seconds % 60);
+		snprintf(out, FORMAT_SIZE, "%lld:%02lld:%02lld", seconds / 3600,
+		    seconds / 60 % 60, seconds % 60);
 	return out;
 }

@@ -50,9 +50,9 @@ add_options(struct option *out, size_t count, const struct cli_option *options)
 		out[count].name = options->name;
 		/* An optional value is taken from the next word by us. */
 		out[count].has_arg =
-		    options->value != NULL && !options->value_optional ?
-		    required_argument :
-		    no_argument;
+		    options->value != NULL && !options->value_optional
+			? required_argument
+			: no_argument;
 		out[count].flag = NULL;
 		out[count].val = options->key;
 		count++;
@@ -137,8 +137,8 @@ find_option(const struct cli_command *command, int key)
 /* The next word, when it can be the value of an option that may have one
  * and the first argument was given already. */
 static const char *
-optional_value(const struct cli_option *option, int argc, char **argv,
-    int arguments)
+optional_value(
+    const struct cli_option *option, int argc, char **argv, int arguments)
 {
 	if (option == NULL || !option->value_optional || arguments == 0 ||
 	    optind >= argc || argv[optind][0] == '-')
@@ -156,8 +156,8 @@ read_words(struct cli *cli, const struct cli_command *command, int argc,
 	const char *value;
 	int key;
 
-	add_options(known, add_options(known, 0, command->options),
-	    global_options);
+	add_options(
+	    known, add_options(known, 0, command->options), global_options);
 	optind = 0; /* glibc: starts anew. */
 	opterr = 0;
 	while ((key = getopt_long(argc, argv, "-:qvh", known, NULL)) != -1) {
@@ -172,9 +172,9 @@ read_words(struct cli *cli, const struct cli_command *command, int argc,
 		if (set_global(cli, key, optarg))
 			continue;
 		option = find_option(command, key);
-		value = optarg != NULL ?
-		    optarg :
-		    optional_value(option, argc, argv, out->count);
+		value = optarg != NULL
+			    ? optarg
+			    : optional_value(option, argc, argv, out->count);
 		if (set == NULL || option == NULL ||
 		    set(state, key, value, err) == -1) {
 			cli->usage_error = true;
@@ -209,8 +209,8 @@ options_read(struct cli *cli, const struct cli_command *command, int argc,
 }
 
 int
-options_read_global(struct cli *cli, int argc, char **argv, int *out,
-    struct err *err)
+options_read_global(
+    struct cli *cli, int argc, char **argv, int *out, struct err *err)
 {
 	struct option known[OPTIONS_MAX];
 	int key;
@@ -240,9 +240,9 @@ print_options(const struct cli_option *options)
 		snprintf(text, sizeof(text), "--%s%s%s%s", options->name,
 		    options->value != NULL ? " " : "",
 		    options->value_optional ? "[NAME]" : "",
-		    options->value != NULL && !options->value_optional ?
-			options->value :
-			"");
+		    options->value != NULL && !options->value_optional
+			? options->value
+			: "");
 		printf("  %-24s  %s\n", text, options->help);
 	}
 }

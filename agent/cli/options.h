@@ -13,8 +13,8 @@ int options_read(struct cli *cli, const struct cli_command *command, int argc,
 
 /* Reads the global options before the command.  *out is the index of the
  * command in argv.  0, 1 for --help, 2 for --version, -1. */
-int options_read_global(struct cli *cli, int argc, char **argv, int *out,
-    struct err *err);
+int options_read_global(
+    struct cli *cli, int argc, char **argv, int *out, struct err *err);
 
 /* The usage of one command. */
 void options_print_help(const struct cli_command *command);

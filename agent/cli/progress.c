@@ -67,21 +67,20 @@ write_counts(char *out, size_t size, int64_t elapsed_ms, const char *disk,
 	if (elapsed_ms > 0)
 		per_second = done * 1000 / (uint64_t)elapsed_ms;
 	if (per_second > 0 && total >= done)
-		format_duration(left,
-		    (int64_t)((total - done) / per_second) * 1000);
+		format_duration(
+		    left, (int64_t)((total - done) / per_second) * 1000);
 	snprintf(out, size, "%s %3.0f%%  all %3.0f%%  %s of %s  %s/s  %s left",
 	    disk,
-	    disk_total == 0 ?
-		0.0 :
-		100.0 * (double)disk_done / (double)disk_total,
+	    disk_total == 0 ? 0.0
+			    : 100.0 * (double)disk_done / (double)disk_total,
 	    total == 0 ? 0.0 : 100.0 * (double)done / (double)total,
 	    format_bytes(a, done), format_bytes(b, total),
 	    format_bytes(rate, per_second), left);
 }
 
 static void
-show_bytes(void *arg, const char *disk, uint64_t disk_done,
-    uint64_t disk_total, uint64_t all_done, uint64_t all_total)
+show_bytes(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
+    uint64_t all_done, uint64_t all_total)
 {
 	struct progress *p = arg;
 	int64_t now_ms = clock_monotonic_ms();

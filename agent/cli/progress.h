@@ -15,8 +15,8 @@ struct progress;
 
 /* Fills *events.  silent: nothing at all is shown; no_bar: plain lines of
  * the steps only. */
-int progress_new(struct progress **out, struct job_events *events,
-    bool silent, bool no_bar, struct err *err);
+int progress_new(struct progress **out, struct job_events *events, bool silent,
+    bool no_bar, struct err *err);
 
 /* Takes the line away.  NULL is allowed. */
 void progress_free(struct progress *p);

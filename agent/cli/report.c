@@ -15,8 +15,8 @@ print_disk(const struct manifest_disk *disk)
 {
 	char size[FORMAT_SIZE], read[FORMAT_SIZE], stored[FORMAT_SIZE];
 
-	printf("  %-6s %10s  %-7s  read %10s  stored %10s%s%s\n",
-	    disk->target, format_bytes(size, disk->size_bytes),
+	printf("  %-6s %10s  %-7s  read %10s  stored %10s%s%s\n", disk->target,
+	    format_bytes(size, disk->size_bytes),
 	    manifest_source_name(disk->source),
 	    format_bytes(read, disk->read_bytes),
 	    format_bytes(stored, disk->stored_bytes),
@@ -28,8 +28,7 @@ print_freeze(const struct manifest *m)
 {
 	const struct manifest_freeze *freeze = &m->freeze;
 
-	printf("  consistency %s",
-	    manifest_consistency_name(m->consistency));
+	printf("  consistency %s", manifest_consistency_name(m->consistency));
 	if (freeze->source != MANIFEST_QUIESCE_NONE)
 		printf(", held for %" PRId64 " ms by %s, %s", freeze->held_ms,
 		    manifest_quiesce_name(freeze->source),
@@ -74,11 +73,9 @@ report_list_row(const struct manifest *m)
 		stored_bytes += m->disks[i].stored_bytes;
 	}
 	printf("%-16s %.8s %-20s %-11s %-11s %10s %10s\n", m->domain, m->id,
-	    clock_format_rfc3339(time, m->time_ms),
-	    manifest_kind_name(m->kind),
+	    clock_format_rfc3339(time, m->time_ms), manifest_kind_name(m->kind),
 	    manifest_consistency_name(m->consistency),
-	    format_bytes(size, size_bytes),
-	    format_bytes(stored, stored_bytes));
+	    format_bytes(size, size_bytes), format_bytes(stored, stored_bytes));
 }
 
 static void

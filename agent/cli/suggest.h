@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* One of known, or NULL when none is near. */
-const char *suggest_nearest(const char *word, const char *const *known,
-    size_t count);
+const char *suggest_nearest(
+    const char *word, const char *const *known, size_t count);
 
 #endif

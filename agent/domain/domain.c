@@ -194,8 +194,8 @@ domain_define(
 	/* Asked first: every call of libvirt forgets the last error. */
 	name = virDomainGetName(dom);
 	if (start && virDomainCreate(dom) < 0)
-		rc = domain_err(err, "domain '%s' is defined, but not started",
-		    name);
+		rc = domain_err(
+		    err, "domain '%s' is defined, but not started", name);
 	virDomainFree(dom);
 	return rc;
 }

@@ -71,18 +71,21 @@ check_state(struct backup *b, struct err *err)
 	case DOMAIN_PAUSED_IO:
 		err_set(err, ERR_IO,
 		    "domain '%s' is stopped by an I/O error of its disk", name);
-		return err_hint(err, "see 'virsh domblkerror %s', mend the "
-		    "cause, then 'virsh resume %s'", name, name);
+		return err_hint(err,
+		    "see 'virsh domblkerror %s', mend the "
+		    "cause, then 'virsh resume %s'",
+		    name, name);
 	case DOMAIN_OFF:
 		err_set(err, ERR_UNSUPPORTED,
 		    "domain '%s' is off, and this version backs up running "
-		    "domains only", name);
+		    "domains only",
+		    name);
 		return err_hint(err, "start it with 'virsh start %s'", name);
 	case DOMAIN_STATE_OTHER:
 		break;
 	}
-	err_set(err, ERR_BUSY, "domain '%s' is neither running nor paused",
-	    name);
+	err_set(
+	    err, ERR_BUSY, "domain '%s' is neither running nor paused", name);
 	return err_hint(err, "try again when it has started or stopped");
 }
 
@@ -108,8 +111,8 @@ open_store(struct backup *b, struct err *err)
 {
 	const struct store_session_options options = { .threads = 0 };
 
-	if (store_lock_take(&b->store_lock, b->ctx->store, STORE_LOCK_SHARED,
-		err) == -1)
+	if (store_lock_take(
+		&b->store_lock, b->ctx->store, STORE_LOCK_SHARED, err) == -1)
 		return -1;
 	b->ctx->catalog_synced = false;
 	if (job_open_catalog(b->ctx, err) == -1)
@@ -191,8 +194,8 @@ undo_effects(struct backup *b)
 		backup_strike(b, &b->freeze_effect);
 	b->quiesce = NULL;
 	if (end_job(b, &err) == -1)
-		log_line(LOG_WARNING, "cannot end the backup job: %s",
-		    err.text);
+		log_line(
+		    LOG_WARNING, "cannot end the backup job: %s", err.text);
 	drop_checkpoint(b);
 }
 
@@ -242,8 +245,8 @@ append_note(struct backup_result *out, const char *fmt, ...)
 
 	out->demoted = true;
 	if (used > 0)
-		used += (size_t)snprintf(out->note + used,
-		    sizeof(out->note) - used, "; ");
+		used += (size_t)snprintf(
+		    out->note + used, sizeof(out->note) - used, "; ");
 	if (used >= sizeof(out->note))
 		return;
 	va_start(ap, fmt);
@@ -298,8 +301,8 @@ record_run_end(struct backup *b, int rc, const struct backup_result *result,
 	const char *outcome = "done", *message = result->note;
 
 	if (rc == -1) {
-		outcome = failure->class == ERR_CANCELLED ? "cancelled" :
-							    "failed";
+		outcome =
+		    failure->class == ERR_CANCELLED ? "cancelled" : "failed";
 		message = failure->text;
 	} else if (result->demoted) {
 		outcome = "demoted";

@@ -23,9 +23,9 @@ struct store_session;
 #define BACKUP_CHECKPOINT_SIZE (10 + 8 + 1 + HEXID_SIZE)
 
 struct backup_disk {
-	const struct domain_disk *disk;	    /* Of backup.domain_disks. */
-	const struct manifest_disk *base;   /* Of backup.base; NULL: full. */
-	char reason[256];		    /* Why full; "" if not. */
+	const struct domain_disk *disk;   /* Of backup.domain_disks. */
+	const struct manifest_disk *base; /* Of backup.base; NULL: full. */
+	char reason[256];                 /* Why full; "" if not. */
 	bool demoted; /* A cheaper source was to be expected. */
 	char *scratch_path;
 };
@@ -41,7 +41,7 @@ struct backup {
 	size_t domain_disk_count;
 
 	struct manifest *manifest; /* The point in the making. */
-	struct manifest *base; /* Whose checkpoint we read from, or NULL. */
+	struct manifest *base;     /* Whose checkpoint we read from, or NULL. */
 	struct backup_disk *disks;
 	size_t disk_count;
 
@@ -54,7 +54,7 @@ struct backup {
 	char checkpoint[BACKUP_CHECKPOINT_SIZE]; /* "": no disk can have one. */
 	enum manifest_quiesce offered; /* Who could freeze, when asked. */
 	bool committed;
-	int64_t started_ms; /* Monotonic. */
+	int64_t started_ms;                                   /* Monotonic. */
 	int64_t job_effect, checkpoint_effect, freeze_effect; /* 0: none. */
 	uint64_t all_done, all_total; /* Bytes, for the progress display. */
 };

@@ -54,8 +54,8 @@ prepare_guest(struct backup *b, struct err *err)
 		.lease_ms = b->options->lease_ms,
 		.disks = disks,
 		.disk_count = b->disk_count,
-		.prefer = b->options->has_prefer ? b->options->prefer :
-						   MANIFEST_APPLICATION,
+		.prefer = b->options->has_prefer ? b->options->prefer
+						 : MANIFEST_APPLICATION,
 	};
 	size_t i;
 	int rc;
@@ -97,8 +97,8 @@ journal_picture(struct backup *b, struct err *err)
 		return -1;
 	if (b->checkpoint[0] == '\0')
 		return 0;
-	return backup_effect(b, &b->checkpoint_effect, JOURNAL_CHECKPOINT,
-	    b->checkpoint, err);
+	return backup_effect(
+	    b, &b->checkpoint_effect, JOURNAL_CHECKPOINT, b->checkpoint, err);
 }
 
 static int
@@ -119,9 +119,8 @@ begin_job(struct backup *b, struct err *err)
 		return err_no_memory(err);
 	for (i = 0; i < b->disk_count; i++) {
 		disks[i].target = b->disks[i].disk->target;
-		disks[i].since = b->disks[i].base != NULL ?
-		    b->base->checkpoint :
-		    NULL;
+		disks[i].since =
+		    b->disks[i].base != NULL ? b->base->checkpoint : NULL;
 		disks[i].scratch_path = b->disks[i].scratch_path;
 	}
 	b->manifest->time_ms = clock_wall_ms();
@@ -167,7 +166,7 @@ static bool
 wants_application(const struct backup_options *options)
 {
 	return options->require == MANIFEST_APPLICATION ||
-	    (options->has_prefer && options->prefer == MANIFEST_APPLICATION);
+	       (options->has_prefer && options->prefer == MANIFEST_APPLICATION);
 }
 
 static int

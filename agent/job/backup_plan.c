@@ -55,8 +55,8 @@ check_disk(const struct domain_disk *disk, struct err *err)
 	err_set(err, ERR_UNSUPPORTED,
 	    "disk '%s' is of type '%s', which this version cannot back up",
 	    disk->target, disk->type);
-	return err_hint(err, "leave it out with --exclude-disk %s",
-	    disk->target);
+	return err_hint(
+	    err, "leave it out with --exclude-disk %s", disk->target);
 }
 
 static int
@@ -140,8 +140,8 @@ find_base(struct backup *b, struct err *err)
 	if (store_manifest_read(&b->base, b->ctx->store, newest.id, &unread) ==
 	    0)
 		return 0;
-	snprintf(reason, sizeof(reason), "the last point cannot be read: %.180s",
-	    unread.text);
+	snprintf(reason, sizeof(reason),
+	    "the last point cannot be read: %.180s", unread.text);
 	backup_plan_all_full(b, true, reason);
 	return 0;
 }
@@ -171,19 +171,24 @@ base_fits(struct backup_disk *disk, const struct manifest_disk *base)
 	char reason[sizeof(disk->reason)];
 
 	if (base == NULL) {
-		make_full(disk, false, "the last point does not have this disk");
+		make_full(
+		    disk, false, "the last point does not have this disk");
 		return false;
 	}
 	if (!can_have_checkpoint(now)) {
-		snprintf(reason, sizeof(reason), "format '%s' cannot track "
-		    "changes", now->format);
+		snprintf(reason, sizeof(reason),
+		    "format '%s' cannot track "
+		    "changes",
+		    now->format);
 		make_full(disk, false, reason);
 		return false;
 	}
 	if (strcmp(now->path, base->path) != 0) {
 		/* Another image's bitmap would be true of another disk. */
-		snprintf(reason, sizeof(reason), "the disk is another file "
-		    "than at the last point: '%.160s'", now->path);
+		snprintf(reason, sizeof(reason),
+		    "the disk is another file "
+		    "than at the last point: '%.160s'",
+		    now->path);
 		make_full(disk, true, reason);
 		return false;
 	}
@@ -266,8 +271,8 @@ name_checkpoint(struct backup *b, struct err *err)
 			break;
 	if (i < b->disk_count)
 		snprintf(b->checkpoint, sizeof(b->checkpoint),
-		    DOMAIN_CHECKPOINT_PREFIX "%.8s-%s",
-		    store_id(b->ctx->store), b->manifest->id);
+		    DOMAIN_CHECKPOINT_PREFIX "%.8s-%s", store_id(b->ctx->store),
+		    b->manifest->id);
 	b->manifest->checkpoint = strdup(b->checkpoint);
 	return b->manifest->checkpoint == NULL ? err_no_memory(err) : 0;
 }

@@ -25,7 +25,7 @@ covered(uint64_t size_bytes, uint64_t done_bytes, uint64_t total_bytes)
 	if (total_bytes == 0)
 		return 0;
 	return (uint64_t)((double)size_bytes * (double)done_bytes /
-	    (double)total_bytes);
+			  (double)total_bytes);
 }
 
 static int
@@ -39,9 +39,8 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 	if (events->progress != NULL)
 		events->progress(events->arg, stream->disk->disk->target,
 		    done_bytes, total_bytes,
-		    b->all_done +
-			covered(stream->disk->disk->size_bytes, done_bytes,
-			    total_bytes),
+		    b->all_done + covered(stream->disk->disk->size_bytes,
+				      done_bytes, total_bytes),
 		    b->all_total);
 	if (cancel_check(err) == -1)
 		return -1;
@@ -55,8 +54,8 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 }
 
 static int
-copy_texts(struct manifest_disk *out, const struct backup_disk *disk,
-    struct err *err)
+copy_texts(
+    struct manifest_disk *out, const struct backup_disk *disk, struct err *err)
 {
 	out->target = strdup(disk->disk->target);
 	out->format = strdup(disk->disk->format);
@@ -83,8 +82,8 @@ stream_disk(struct backup *b, const struct backup_disk *disk,
 	struct source_result result = { 0 };
 	struct store_disk *writer = NULL;
 
-	out->source = base != NULL ? MANIFEST_SOURCE_BITMAP :
-				     MANIFEST_SOURCE_FULL;
+	out->source =
+	    base != NULL ? MANIFEST_SOURCE_BITMAP : MANIFEST_SOURCE_FULL;
 	/* The size is the picture's, not the plan's. */
 	if (source_size(&source, &out->size_bytes, err) == -1 ||
 	    store_disk_begin(&writer, b->session, out->size_bytes,

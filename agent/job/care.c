@@ -12,8 +12,7 @@
 
 static int
 resolve_all(char (**out_ids)[HEXID_SIZE], const char ***out_list,
-    struct job_context *ctx, char *const *points, size_t count,
-    struct err *err)
+    struct job_context *ctx, char *const *points, size_t count, struct err *err)
 {
 	char(*ids)[HEXID_SIZE] = calloc(count, sizeof(*ids));
 	const char **list = calloc(count, sizeof(*list));
@@ -71,8 +70,8 @@ out:
 }
 
 int
-job_prune(struct job_context *ctx, bool dry_run,
-    struct store_prune_result *out, struct err *err)
+job_prune(struct job_context *ctx, bool dry_run, struct store_prune_result *out,
+    struct err *err)
 {
 	struct store_lock *lock = NULL;
 	int rc;

@@ -41,8 +41,10 @@ job_open_store(struct job_context *ctx, struct err *err)
 fail:
 	backend_close(backend);
 	if (err->class == ERR_NOT_FOUND && err->hint[0] == '\0')
-		err_hint(err, "is its disk mounted?  'holdstill init --repo "
-		    "%s' makes a new, empty one", ctx->repository_url);
+		err_hint(err,
+		    "is its disk mounted?  'holdstill init --repo "
+		    "%s' makes a new, empty one",
+		    ctx->repository_url);
 	return err_prefix(err, "repository '%s'", ctx->repository_url);
 }
 
@@ -123,8 +125,8 @@ job_find_point(struct manifest **out, struct job_context *ctx,
 	char id[HEXID_SIZE];
 
 	if (job_open_catalog(ctx, err) == -1 ||
-	    catalog_resolve(id, ctx->catalog, store_id(ctx->store), point,
-		err) == -1)
+	    catalog_resolve(
+		id, ctx->catalog, store_id(ctx->store), point, err) == -1)
 		return -1;
 	return store_manifest_read(out, ctx->store, id, err);
 }

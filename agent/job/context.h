@@ -63,8 +63,8 @@ void job_close_store(struct job_context *ctx);
 void job_context_fini(struct job_context *ctx);
 
 /* Says that a step begins. */
-void job_step(struct job_context *ctx, const char *domain, const char *fmt,
-    ...) __attribute__((format(printf, 3, 4)));
+void job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Resolves a POINT and reads its manifest; the caller owns *out. */
 int job_find_point(struct manifest **out, struct job_context *ctx,

@@ -21,8 +21,8 @@ remove_point(struct job_context *ctx, const char *id, struct err *err)
 
 /* The exclusive lock of a prune reads the points that we would remove. */
 static int
-open_for_removal(struct job_context *ctx, struct store_lock **out,
-    struct err *err)
+open_for_removal(
+    struct job_context *ctx, struct store_lock **out, struct err *err)
 {
 	if (job_open_catalog(ctx, err) == -1)
 		return -1;
@@ -49,8 +49,8 @@ report_named(void *arg, const struct manifest *m)
 }
 
 static int
-forget_id(struct job_context *ctx, const char *id, bool dry_run,
-    forget_fn *fn, void *arg, struct err *err)
+forget_id(struct job_context *ctx, const char *id, bool dry_run, forget_fn *fn,
+    void *arg, struct err *err)
 {
 	struct by_name named = { .id = id, .fn = fn, .arg = arg };
 
@@ -100,8 +100,8 @@ static int
 collect(void *arg, const struct manifest *m)
 {
 	struct candidates *list = arg;
-	struct retention_point *grown = reallocarray(list->points,
-	    list->count + 1, sizeof(*grown));
+	struct retention_point *grown =
+	    reallocarray(list->points, list->count + 1, sizeof(*grown));
 
 	if (grown == NULL) {
 		list->out_of_memory = true;
@@ -130,11 +130,11 @@ report_decided(void *arg, const struct manifest *m)
 	const struct candidates *list = decided->list;
 
 	while (decided->next < list->count &&
-	    strcmp(list->points[decided->next].id, m->id) != 0)
+	       strcmp(list->points[decided->next].id, m->id) != 0)
 		decided->next++;
 	if (decided->next < list->count)
-		decided->fn(decided->arg, m,
-		    list->points[decided->next].kept_by);
+		decided->fn(
+		    decided->arg, m, list->points[decided->next].kept_by);
 	return 0;
 }
 
@@ -159,8 +159,8 @@ decide(struct job_context *ctx, const char *domain,
 	if (list->out_of_memory)
 		return err_no_memory(err);
 	if (list->count == 0) {
-		err_set(err, ERR_NOT_FOUND, "domain '%s' has no points",
-		    domain);
+		err_set(
+		    err, ERR_NOT_FOUND, "domain '%s' has no points", domain);
 		return err_hint(err, "see 'holdstill list'");
 	}
 	return retention_apply(list->points, list->count, policy, err);

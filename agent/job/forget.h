@@ -17,8 +17,8 @@ struct manifest;
 
 /* Called for each point that is decided about.  kept_by: bits of the rules
  * (1 << RETENTION_*), 0 when it goes. */
-typedef void forget_fn(void *arg, const struct manifest *m,
-    unsigned int kept_by);
+typedef void forget_fn(
+    void *arg, const struct manifest *m, unsigned int kept_by);
 
 /* By name.  All names are resolved before the first point goes. */
 int job_forget_points(struct job_context *ctx, char *const *points,

@@ -12,7 +12,7 @@ struct job_context;
 struct freeze_test_result {
 	struct manifest_freeze freeze;
 	enum manifest_consistency level; /* What a point would have had. */
-	char reason[512];		 /* Why not better, or "". */
+	char reason[512];                /* Why not better, or "". */
 };
 
 /*

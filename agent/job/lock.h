@@ -12,7 +12,8 @@ struct job_lock;
 
 /*
  * Takes STATE_DIR/locks/KIND-NAME without waiting.  ERR_BUSY names the
- * holder's pid; the caller says what "it" is.  Bytes of name that do not fit a file name are escaped.
+ * holder's pid; the caller says what "it" is.  Bytes of name that do not fit
+ * a file name are escaped.
  */
 int job_lock_take(struct job_lock **out, const char *state_dir,
     const char *kind, const char *name, struct err *err);

@@ -29,8 +29,8 @@ struct recovery {
 /* Our helper thaws by itself when the host's channel closes, and at the latest
  * when its lease ends; the QEMU guest agent thaws only when it is told. */
 static int
-undo_freeze(struct recovery *r, const struct journal_effect *effect,
-    struct err *err)
+undo_freeze(
+    struct recovery *r, const struct journal_effect *effect, struct err *err)
 {
 	enum domain_state state;
 	int count;
@@ -50,17 +50,17 @@ static bool
 names_this_store(const struct recovery *r, const char *checkpoint)
 {
 	return r->ctx->store != NULL &&
-	    strncmp(checkpoint, DOMAIN_CHECKPOINT_PREFIX,
-		strlen(DOMAIN_CHECKPOINT_PREFIX)) == 0 &&
-	    strncmp(checkpoint + strlen(DOMAIN_CHECKPOINT_PREFIX),
-		store_id(r->ctx->store), 8) == 0;
+	       strncmp(checkpoint, DOMAIN_CHECKPOINT_PREFIX,
+		   strlen(DOMAIN_CHECKPOINT_PREFIX)) == 0 &&
+	       strncmp(checkpoint + strlen(DOMAIN_CHECKPOINT_PREFIX),
+		   store_id(r->ctx->store), 8) == 0;
 }
 
 /* The point decides: with its manifest the checkpoint is good and those
  * before it are not, without it the checkpoint is the start of nothing. */
 static int
-undo_checkpoint(struct recovery *r, const struct journal_effect *effect,
-    struct err *err)
+undo_checkpoint(
+    struct recovery *r, const struct journal_effect *effect, struct err *err)
 {
 	struct manifest *m = NULL;
 
@@ -70,8 +70,8 @@ undo_checkpoint(struct recovery *r, const struct journal_effect *effect,
 		err_set(err, ERR_NOT_FOUND,
 		    "checkpoint '%s' belongs to another repository",
 		    effect->subject);
-		return err_hint(err,
-		    "run 'holdstill recover' with that repository");
+		return err_hint(
+		    err, "run 'holdstill recover' with that repository");
 	}
 	if (store_manifest_read(&m, r->ctx->store, effect->point_id, err) ==
 	    0) {
@@ -89,8 +89,8 @@ static int
 check_connection(const struct recovery *r, const struct journal_effect *effect,
     struct err *err)
 {
-	const char *uri = r->ctx->connect_uri != NULL ? r->ctx->connect_uri :
-							 "";
+	const char *uri =
+	    r->ctx->connect_uri != NULL ? r->ctx->connect_uri : "";
 
 	if (r->domain != NULL || strcmp(uri, effect->connect_uri) == 0)
 		return 0;
@@ -101,8 +101,7 @@ check_connection(const struct recovery *r, const struct journal_effect *effect,
 }
 
 static int
-undo(struct recovery *r, const struct journal_effect *effect,
-    struct err *err)
+undo(struct recovery *r, const struct journal_effect *effect, struct err *err)
 {
 	if (effect->kind != JOURNAL_DIR &&
 	    check_connection(r, effect, err) == -1)
@@ -119,8 +118,8 @@ undo(struct recovery *r, const struct journal_effect *effect,
 	case JOURNAL_DIR:
 		return scratch_remove_leftover(effect->subject, err);
 	}
-	return err_set(err, ERR_CORRUPT, "unknown kind of effect %d",
-	    (int)effect->kind);
+	return err_set(
+	    err, ERR_CORRUPT, "unknown kind of effect %d", (int)effect->kind);
 }
 
 static int
@@ -138,8 +137,8 @@ visit(void *arg, const struct journal_effect *effect)
 		r->result.kept++;
 		return 0;
 	}
-	log_line(LOG_INFO, "undone: '%s' of dead process %lld",
-	    effect->subject, (long long)effect->pid);
+	log_line(LOG_INFO, "undone: '%s' of dead process %lld", effect->subject,
+	    (long long)effect->pid);
 	r->result.undone++;
 	return 0;
 }
@@ -157,14 +156,14 @@ close_dead_runs(struct job_context *ctx)
 }
 
 int
-job_recover_domain(struct job_context *ctx, struct domain *domain,
-    struct err *err)
+job_recover_domain(
+    struct job_context *ctx, struct domain *domain, struct err *err)
 {
 	struct recovery r = { .ctx = ctx, .domain = domain };
 
 	close_dead_runs(ctx);
-	return journal_leftovers(ctx->journal, domain_uuid(domain), visit, &r,
-	    err);
+	return journal_leftovers(
+	    ctx->journal, domain_uuid(domain), visit, &r, err);
 }
 
 /* ---- all domains ---- */
@@ -220,8 +219,8 @@ out:
 }
 
 int
-job_recover_all(struct job_context *ctx, struct recover_result *out,
-    struct err *err)
+job_recover_all(
+    struct job_context *ctx, struct recover_result *out, struct err *err)
 {
 	struct uuid_list list = { 0 };
 	int rc = -1;

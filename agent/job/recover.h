@@ -18,11 +18,11 @@ struct recover_result {
 };
 
 /* Of one domain; the caller holds its lock and the store is open. */
-int job_recover_domain(struct job_context *ctx, struct domain *domain,
-    struct err *err);
+int job_recover_domain(
+    struct job_context *ctx, struct domain *domain, struct err *err);
 
 /* Of every domain.  A domain whose lock another run holds is left to it. */
-int job_recover_all(struct job_context *ctx, struct recover_result *out,
-    struct err *err);
+int job_recover_all(
+    struct job_context *ctx, struct recover_result *out, struct err *err);
 
 #endif

@@ -40,8 +40,8 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 }
 
 static int
-restore_one(struct restoring *r, size_t index, const char *target,
-    struct err *err)
+restore_one(
+    struct restoring *r, size_t index, const char *target, struct err *err)
 {
 	const struct manifest_disk *disk = &r->manifest->disks[index];
 	const struct restore_options options = {
@@ -67,8 +67,9 @@ static int
 check_target_name(const char *target, struct err *err)
 {
 	if (target[0] == '\0' || target[0] == '.' ||
-	    strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			   "0123456789_-.") != strlen(target))
+	    strspn(target,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789_-.") != strlen(target))
 		return err_set(err, ERR_CORRUPT,
 		    "the manifest names a disk '%.32s'", target);
 	return 0;
@@ -104,7 +105,7 @@ check_no_file(const struct restoring *r, const char *path, struct err *err)
 		return 0;
 	err_set(err, ERR_EXISTS, "'%s' exists", path);
 	return err_hint(err, "restore into an empty folder, or give "
-	    "--overwrite");
+			     "--overwrite");
 }
 
 static int
@@ -116,8 +117,8 @@ restore_all(struct restoring *r, const char *dir, struct err *err)
 
 	for (pass = 0; rc == 0 && pass < 2; pass++)
 		for (i = 0; rc == 0 && i < r->manifest->disk_count; i++) {
-			rc = disk_path(&path, r, dir,
-			    r->manifest->disks[i].target, err);
+			rc = disk_path(
+			    &path, r, dir, r->manifest->disks[i].target, err);
 			if (rc == 0 && pass == 0)
 				rc = check_no_file(r, path, err);
 			else if (rc == 0)
@@ -157,20 +158,20 @@ rewrite(char **out, const struct restoring *r, struct err *err)
 }
 
 static int
-write_definition(struct restoring *r, const char *dir, const char *xml,
-    struct err *err)
+write_definition(
+    struct restoring *r, const char *dir, const char *xml, struct err *err)
 {
 	if ((r->result->definition_path = io_path(dir, "domain.xml")) == NULL)
 		return err_no_memory(err);
-	return io_replace_file(r->result->definition_path, xml, strlen(xml),
-	    0600, err);
+	return io_replace_file(
+	    r->result->definition_path, xml, strlen(xml), 0600, err);
 }
 
 static const char *
 new_name(const struct restoring *r)
 {
-	return r->options->name != NULL ? r->options->name :
-					  r->manifest->domain;
+	return r->options->name != NULL ? r->options->name
+					: r->manifest->domain;
 }
 
 /* What is taken is found before the disks are written. */
@@ -183,9 +184,9 @@ check_free(struct restoring *r, const char *name_or_uuid, const char *hint,
 	if (domain_open(&taken, r->ctx->connection, name_or_uuid, err) == -1)
 		return err->class == ERR_NOT_FOUND ? 0 : -1;
 	err_set(err, ERR_EXISTS, "domain '%s' exists%s", domain_name(taken),
-	    strcmp(name_or_uuid, domain_name(taken)) == 0 ?
-		"" :
-		" and has the point's UUID");
+	    strcmp(name_or_uuid, domain_name(taken)) == 0
+		? ""
+		: " and has the point's UUID");
 	domain_close(taken);
 	return err_hint(err, "%s", hint);
 }
@@ -195,8 +196,7 @@ check_identity_free(struct restoring *r, struct err *err)
 {
 	if (job_connect(r->ctx, err) == -1 ||
 	    check_free(r, new_name(r),
-		"give the restored one another name: --define NAME", err) ==
-		-1)
+		"give the restored one another name: --define NAME", err) == -1)
 		return -1;
 	if (!r->options->same_identity)
 		return 0;
@@ -212,13 +212,14 @@ warn_of_missing(const struct restoring *r, struct err *err)
 	struct domain_disk *disks = NULL;
 	size_t count = 0, i;
 
-	if (domain_disks_parse(&disks, &count, r->manifest->definition_xml,
-		err) == -1)
+	if (domain_disks_parse(
+		&disks, &count, r->manifest->definition_xml, err) == -1)
 		return -1;
 	for (i = 0; i < count; i++)
 		if (disks[i].is_disk &&
 		    manifest_find_disk(r->manifest, disks[i].target) == NULL)
-			log_line(LOG_WARNING, "disk '%s' of the domain is not "
+			log_line(LOG_WARNING,
+			    "disk '%s' of the domain is not "
 			    "in this point, so it is not in the definition",
 			    disks[i].target);
 	domain_disks_free(disks, count);
@@ -239,10 +240,10 @@ restore_to_dir(struct restoring *r, struct err *err)
 	    write_definition(r, dir, xml, err) == -1)
 		goto out;
 	if (r->options->define) {
-		job_step(r->ctx, r->manifest->domain, "defining '%s'",
-		    new_name(r));
-		if (domain_define(r->ctx->connection, xml, r->options->start,
-			err) == -1)
+		job_step(
+		    r->ctx, r->manifest->domain, "defining '%s'", new_name(r));
+		if (domain_define(
+			r->ctx->connection, xml, r->options->start, err) == -1)
 			goto out;
 		r->result->defined_name = strdup(new_name(r));
 		if (r->result->defined_name == NULL) {
@@ -260,8 +261,8 @@ out:
 /* ---- to targets ---- */
 
 static int
-find_disk(const struct restoring *r, const char *target, size_t *out,
-    struct err *err)
+find_disk(
+    const struct restoring *r, const char *target, size_t *out, struct err *err)
 {
 	char known[256] = "";
 	size_t i, used = 0;
@@ -272,9 +273,9 @@ find_disk(const struct restoring *r, const char *target, size_t *out,
 			return 0;
 		}
 		if (used < sizeof(known))
-			used += (size_t)snprintf(known + used,
-			    sizeof(known) - used, " %s",
-			    r->manifest->disks[i].target);
+			used +=
+			    (size_t)snprintf(known + used, sizeof(known) - used,
+				" %s", r->manifest->disks[i].target);
 	}
 	err_set(err, ERR_NOT_FOUND, "the point has no disk '%s'", target);
 	return err_hint(err, "it has:%s", known);
@@ -321,7 +322,7 @@ hint_at_verify(struct err *err)
 {
 	if (err->class == ERR_CORRUPT && err->hint[0] == '\0')
 		err_hint(err, "run 'holdstill verify' to see what else is "
-		    "hurt");
+			      "hurt");
 	return -1;
 }
 
@@ -350,11 +351,11 @@ job_restore(struct job_context *ctx,
 	 * keep a restore from its work, a dead host's lock least of all. */
 	if (store_lock_take(&lock, ctx->store, STORE_LOCK_SHARED, &unlocked) ==
 	    -1)
-		log_line(LOG_INFO, "restoring without a lock: %s",
-		    unlocked.text);
+		log_line(
+		    LOG_INFO, "restoring without a lock: %s", unlocked.text);
 	job_step(ctx, r.manifest->domain, "restoring");
-	rc = options->dir != NULL ? restore_to_dir(&r, err) :
-				    restore_to_targets(&r, err);
+	rc = options->dir != NULL ? restore_to_dir(&r, err)
+				  : restore_to_targets(&r, err);
 	if (ctx->events.progress_end != NULL)
 		ctx->events.progress_end(ctx->events.arg);
 	store_lock_release(lock);
@@ -371,8 +372,8 @@ restore_point_result_fini(struct restore_point_result *result)
 {
 	size_t i;
 
-	for (i = 0; result->manifest != NULL && i < result->manifest->disk_count;
-	     i++)
+	for (i = 0;
+	     result->manifest != NULL && i < result->manifest->disk_count; i++)
 		free(result->paths[i]);
 	free(result->paths);
 	free(result->definition_path);

@@ -129,8 +129,8 @@ apply_retention(struct job_context *ctx, const struct config_job *job,
 	policy_of(&policy, job);
 	if (retention_is_empty(&policy))
 		return 0;
-	if (job_forget_policy(ctx, domain, &policy, false, ignore_decision,
-		NULL, err) == -1)
+	if (job_forget_policy(
+		ctx, domain, &policy, false, ignore_decision, NULL, err) == -1)
 		return err_prefix(err, "retention of '%s'", domain);
 	return 0;
 }
@@ -202,8 +202,8 @@ remember_damage(void *arg, const struct store_damage *damage)
 }
 
 static int
-run_verify(struct job_context *ctx, const struct config_job *job,
-    struct err *err)
+run_verify(
+    struct job_context *ctx, const struct config_job *job, struct err *err)
 {
 	struct damage_text text = { "" };
 	struct store_verify_result result;
@@ -237,8 +237,8 @@ job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
 		goto out;
 	rc = 0;
 	for (i = 0; rc == 0 && i < names.count; i++)
-		rc = run_domain(ctx, job, names.name[i], fn, arg, out, &care,
-		    err);
+		rc = run_domain(
+		    ctx, job, names.name[i], fn, arg, out, &care, err);
 	if (rc == 0 && out->done > 0)
 		rc = run_verify(ctx, job, err);
 	if (rc == 0 && care.class != ERR_NONE) {

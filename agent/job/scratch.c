@@ -52,12 +52,12 @@ no_space(const struct scratch *s, uint64_t left, struct err *err)
 	    "keeps what the guest overwrites during the backup",
 	    (unsigned long long)(left >> 20), s->dir);
 	return err_hint(err, "free space there, or give another folder with "
-	    "--scratch-dir");
+			     "--scratch-dir");
 }
 
 static int
-make_paths(struct scratch *s, const char *base_dir, const char *run,
-    struct err *err)
+make_paths(
+    struct scratch *s, const char *base_dir, const char *run, struct err *err)
 {
 	if (asprintf(&s->dir, "%s/" SCRATCH_DIR_PREFIX "%.8s", base_dir, run) ==
 	    -1) {
@@ -70,7 +70,7 @@ make_paths(struct scratch *s, const char *base_dir, const char *run,
 		err_set(err, ERR_ARG,
 		    "'%s' is too long for the path of a socket", s->socket);
 		return err_hint(err, "give a shorter folder with "
-		    "--scratch-dir");
+				     "--scratch-dir");
 	}
 	return 0;
 }
@@ -158,7 +158,8 @@ check_guest(struct scratch *s, uint64_t left, struct err *err)
 	if (domain_state(s->domain, &state, err) == -1)
 		return -1;
 	if (state == DOMAIN_OFF)
-		return err_set(err, ERR_IO, "the guest was shut down during "
+		return err_set(err, ERR_IO,
+		    "the guest was shut down during "
 		    "the backup");
 	if (state == DOMAIN_PAUSED_IO)
 		return no_space(s, left, err);
@@ -191,16 +192,15 @@ scratch_remove_leftover(const char *path, struct err *err)
 
 	/* The journal is ours, but a tree is removed on its word alone. */
 	if (name == NULL || path[0] != '/' ||
-	    strncmp(name + 1, SCRATCH_DIR_PREFIX,
-		strlen(SCRATCH_DIR_PREFIX)) != 0)
-		return err_set(err, ERR_BUG,
-		    "'%s' is no scratch folder of a run", path);
+	    strncmp(name + 1, SCRATCH_DIR_PREFIX, strlen(SCRATCH_DIR_PREFIX)) !=
+		0)
+		return err_set(
+		    err, ERR_BUG, "'%s' is no scratch folder of a run", path);
 	return io_remove_tree(path, err);
 }
 
 int
-scratch_end_job(struct domain *domain, const char *socket_path,
-    struct err *err)
+scratch_end_job(struct domain *domain, const char *socket_path, struct err *err)
 {
 	enum domain_state state;
 	bool ours = false;

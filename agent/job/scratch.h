@@ -54,7 +54,7 @@ int scratch_remove_leftover(const char *path, struct err *err);
  * tool's is left alone.  A guest that QEMU stopped for want of scratch space
  * goes on.  May be repeated.
  */
-int scratch_end_job(struct domain *domain, const char *socket_path,
-    struct err *err);
+int scratch_end_job(
+    struct domain *domain, const char *socket_path, struct err *err);
 
 #endif

@@ -81,8 +81,8 @@ bool quiesce_end(struct quiesce *q);
 /* ---- for `holdstill guest ...` ---- */
 
 struct quiesce_status {
-	char version[32];     /* The helper's. */
-	char state[32];	      /* "stable", "frozen", ... */
+	char version[32]; /* The helper's. */
+	char state[32];   /* "stable", "frozen", ... */
 	int64_t lease_left_ms;
 	struct manifest_filesystem *filesystems; /* What it would freeze. */
 	size_t filesystem_count;
@@ -91,8 +91,8 @@ struct quiesce_status {
 };
 /* Asks the helper.  ERR_NOT_FOUND: the domain has no channel or nobody
  * answers on it; the hint says how to install the helper. */
-int quiesce_status(struct quiesce_status *out, struct domain *domain,
-    struct err *err);
+int quiesce_status(
+    struct quiesce_status *out, struct domain *domain, struct err *err);
 void quiesce_status_fini(struct quiesce_status *status);
 
 #endif

@@ -23,9 +23,9 @@ struct slot {
 	struct nbd_queue *queue;
 	uint64_t offset;
 	uint32_t bytes;
-	bool zero;	      /* No data: data is not used. */
+	bool zero;            /* No data: data is not used. */
 	unsigned int fillers; /* Writers that still copy into data. */
-	uint8_t *data; /* SLOT_BYTES, made at first use. */
+	uint8_t *data;        /* SLOT_BYTES, made at first use. */
 };
 
 STAILQ_HEAD(slot_list, slot);
@@ -41,9 +41,9 @@ struct nbd_queue {
 	pthread_cond_t work;  /* Something to do for the thread. */
 	struct slot_list unused;
 	struct slot_list pending; /* Not given to the connection yet. */
-	bool ending;  /* Nothing more will come: flush, then end. */
-	bool dropped; /* With ending: end at once. */
-	struct err failure; /* The first; class ERR_NONE: none. */
+	bool ending;              /* Nothing more will come: flush, then end. */
+	bool dropped;             /* With ending: end at once. */
+	struct err failure;       /* The first; class ERR_NONE: none. */
 	struct slot slots[SLOTS];
 };
 
@@ -81,7 +81,8 @@ find_ready(struct nbd_queue *q)
 {
 	struct slot *slot;
 
-	STAILQ_FOREACH (slot, &q->pending, next) {
+	STAILQ_FOREACH(slot, &q->pending, next)
+	{
 		if (slot->fillers == 0)
 			return slot;
 	}
@@ -216,7 +217,8 @@ find_neighbour(struct nbd_queue *q, uint64_t offset, size_t size)
 {
 	struct slot *slot;
 
-	STAILQ_FOREACH (slot, &q->pending, next) {
+	STAILQ_FOREACH(slot, &q->pending, next)
+	{
 		if (!slot->zero && slot->offset + slot->bytes == offset &&
 		    slot->bytes + size <= SLOT_BYTES)
 			return slot;
@@ -226,8 +228,8 @@ find_neighbour(struct nbd_queue *q, uint64_t offset, size_t size)
 
 /* With the lock held: a place of size bytes to copy to, NULL with err. */
 static uint8_t *
-begin_fill(struct nbd_queue *q, struct slot **out, uint64_t offset,
-    size_t size, struct err *err)
+begin_fill(struct nbd_queue *q, struct slot **out, uint64_t offset, size_t size,
+    struct err *err)
 {
 	struct slot *slot = find_neighbour(q, offset, size);
 	uint8_t *place;
@@ -290,8 +292,8 @@ nbd_queue_write(struct nbd_queue *q, uint64_t offset, const void *buf,
 }
 
 int
-nbd_queue_zero(struct nbd_queue *q, uint64_t offset, uint32_t bytes,
-    struct err *err)
+nbd_queue_zero(
+    struct nbd_queue *q, uint64_t offset, uint32_t bytes, struct err *err)
 {
 	struct slot *slot;
 

@@ -25,8 +25,8 @@ int nbd_queue_start(struct nbd_queue **out, struct nbd_link *link,
 int nbd_queue_write(struct nbd_queue *q, uint64_t offset, const void *buf,
     size_t size, struct err *err);
 /* As write, for at most 32 MiB of zeros. */
-int nbd_queue_zero(struct nbd_queue *q, uint64_t offset, uint32_t bytes,
-    struct err *err);
+int nbd_queue_zero(
+    struct nbd_queue *q, uint64_t offset, uint32_t bytes, struct err *err);
 
 /* Waits for all requests and flushes; then only close may follow. */
 int nbd_queue_finish(struct nbd_queue *q, struct err *err);

@@ -42,14 +42,17 @@ partial_names(struct partial *p, const char *path, struct err *err)
 		return err_no_memory(err);
 	slash = strrchr(copy, '/');
 	name = slash == NULL ? copy : slash + 1;
-	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+	if (*name == '\0' || strcmp(name, ".") == 0 ||
+	    strcmp(name, "..") == 0) {
 		err_set(err, ERR_ARG, "'%s' does not name a file", path);
 		goto out;
 	}
 	if (slash != NULL)
 		*slash = '\0';
-	p->dir = realpath(
-	    slash == NULL ? "." : slash == copy ? "/" : copy, NULL);
+	p->dir = realpath(slash == NULL   ? "."
+			  : slash == copy ? "/"
+					  : copy,
+	    NULL);
 	if (p->dir == NULL) {
 		err_errno(err, errno, "cannot use the folder of '%s'", path);
 		goto out;
@@ -120,8 +123,8 @@ take_lock(const struct partial *p, struct err *err)
 		return 0;
 	if (errno != EWOULDBLOCK)
 		return err_errno(err, errno, "cannot lock '%s'", p->temporary);
-	return err_set(err, ERR_BUSY, "another restore is writing '%s'",
-	    p->temporary);
+	return err_set(
+	    err, ERR_BUSY, "another restore is writing '%s'", p->temporary);
 }
 
 static int
@@ -139,8 +142,8 @@ make_file(struct partial *p, struct err *err)
 	if (fstat(p->fd, &held) == -1 || stat(p->temporary, &named) == -1 ||
 	    held.st_ino != named.st_ino || held.st_dev != named.st_dev ||
 	    !S_ISREG(held.st_mode))
-		return err_set(err, ERR_BUSY,
-		    "another program changed '%s'", p->temporary);
+		return err_set(err, ERR_BUSY, "another program changed '%s'",
+		    p->temporary);
 	p->made = true;
 	if (ftruncate(p->fd, 0) == -1)
 		return err_errno(err, errno, "cannot empty '%s'", p->temporary);
@@ -156,11 +159,11 @@ copy_owner(const struct partial *p, struct err *err)
 	if (stat(p->path, &st) == -1)
 		return 0;
 	if (fchown(p->fd, st.st_uid, st.st_gid) == -1 && errno != EPERM)
-		return err_errno(err, errno, "cannot give '%s' its owner",
-		    p->temporary);
+		return err_errno(
+		    err, errno, "cannot give '%s' its owner", p->temporary);
 	if (fchmod(p->fd, st.st_mode & 07777) == -1)
-		return err_errno(err, errno, "cannot give '%s' its mode",
-		    p->temporary);
+		return err_errno(
+		    err, errno, "cannot give '%s' its mode", p->temporary);
 	return 0;
 }
 
@@ -172,8 +175,8 @@ check_space(const struct partial *p, uint64_t data_bytes, struct err *err)
 
 	if (fstatvfs(p->fd, &fs) == -1 || fs.f_blocks == 0)
 		return 0; /* ENOSPC will come by itself. */
-	free_bytes = (uint64_t)(geteuid() == 0 ? fs.f_bfree : fs.f_bavail) *
-	    fs.f_frsize;
+	free_bytes =
+	    (uint64_t)(geteuid() == 0 ? fs.f_bfree : fs.f_bavail) * fs.f_frsize;
 	if (data_bytes <= free_bytes)
 		return 0;
 	err_set(err, ERR_NO_SPACE,
@@ -184,8 +187,8 @@ check_space(const struct partial *p, uint64_t data_bytes, struct err *err)
 }
 
 int
-partial_open(struct partial **out, const struct target_request *request,
-    struct err *err)
+partial_open(
+    struct partial **out, const struct target_request *request, struct err *err)
 {
 	struct partial *p = calloc(1, sizeof(*p));
 
@@ -243,8 +246,7 @@ take_name(const struct partial *p, struct err *err)
 		rc = renameat2(AT_FDCWD, p->temporary, AT_FDCWD, p->path,
 		    RENAME_NOREPLACE);
 		/* Not every file system knows the flag. */
-		if (rc == -1 && errno == EINVAL &&
-		    access(p->path, F_OK) == -1)
+		if (rc == -1 && errno == EINVAL && access(p->path, F_OK) == -1)
 			rc = rename(p->temporary, p->path);
 	}
 	if (rc == -1)

@@ -20,8 +20,8 @@
 
 #define TICK_MS 100
 
-typedef int open_fn(struct target **out, const struct target_request *request,
-    struct err *err);
+typedef int open_fn(
+    struct target **out, const struct target_request *request, struct err *err);
 
 /*
  * The work runs in a thread of its own, so that the caller's can tick
@@ -59,16 +59,16 @@ refuse_url(const char *target, struct err *err)
 		err_set(err, ERR_UNSUPPORTED,
 		    "this build cannot write Ceph RBD images ('%s')", target);
 		return err_hint(err, "map the image with 'rbd map' and "
-		    "restore to its device");
+				     "restore to its device");
 	}
 	err_set(err, ERR_ARG, "'%s' is of no known kind", target);
 	return err_hint(err, "name a file, a block device, or "
-	    "nbd+unix:///NAME?socket=PATH");
+			     "nbd+unix:///NAME?socket=PATH");
 }
 
 static int
-choose_target(open_fn **out, const struct restore_options *options,
-    struct err *err)
+choose_target(
+    open_fn **out, const struct restore_options *options, struct err *err)
 {
 	const char *target = options->target;
 	struct stat st;
@@ -110,8 +110,8 @@ check_stop(const struct restore *r, struct err *err)
 
 /* Called by the reader's threads. */
 static int
-write_data(void *arg, uint64_t offset, const void *buf, size_t size,
-    struct err *err)
+write_data(
+    void *arg, uint64_t offset, const void *buf, size_t size, struct err *err)
 {
 	struct restore *r = arg;
 	uint64_t end;
@@ -119,8 +119,8 @@ write_data(void *arg, uint64_t offset, const void *buf, size_t size,
 	if (check_stop(r, err) == -1)
 		return -1;
 	if (ckd_add(&end, offset, size) || end > r->disk->size_bytes)
-		return err_set(err, ERR_CORRUPT,
-		    "the map has data behind the disk's end");
+		return err_set(
+		    err, ERR_CORRUPT, "the map has data behind the disk's end");
 	if (r->written != NULL)
 		written_mark(r->written, offset, size);
 	if (r->target->ops->write(r->target, offset, buf, size, err) == -1)
@@ -147,8 +147,8 @@ zero_rest(struct restore *r, struct err *err)
 }
 
 static int
-open_target(struct restore *r, open_fn *open, uint64_t data_bytes,
-    struct err *err)
+open_target(
+    struct restore *r, open_fn *open, uint64_t data_bytes, struct err *err)
 {
 	struct target_request request = {
 		.path = r->options->target,

@@ -22,15 +22,15 @@ struct store;
 enum restore_format { RESTORE_QCOW2, RESTORE_RAW };
 
 /* Called from one thread, at least every 250 ms; -1 with err ends it. */
-typedef int restore_tick_fn(void *arg, uint64_t done_bytes,
-    uint64_t total_bytes, struct err *err);
+typedef int restore_tick_fn(
+    void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err);
 
 struct restore_options {
 	const char *target;
 	enum restore_format format; /* Of a file. */
 	/* Replace an existing file, write over a device or an export. */
 	bool overwrite;
-	unsigned int threads; /* 0: as many as processors. */
+	unsigned int threads;  /* 0: as many as processors. */
 	restore_tick_fn *tick; /* NULL is allowed. */
 	void *arg;
 };

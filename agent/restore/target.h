@@ -41,8 +41,8 @@ struct target_ops {
 	int (*write)(struct target *t, uint64_t offset, const void *buf,
 	    size_t size, struct err *err);
 	/* Makes a range read as zeros; at most TARGET_ZERO_BYTES a call. */
-	int (*zero)(struct target *t, uint64_t offset, uint64_t bytes,
-	    struct err *err);
+	int (*zero)(
+	    struct target *t, uint64_t offset, uint64_t bytes, struct err *err);
 	/* 0: everything written is durable and has its final name. */
 	int (*finish)(struct target *t, struct err *err);
 	/* Frees t; without a finish that gave 0, a file is removed. */
@@ -56,13 +56,13 @@ struct target_ops {
  * close().  ERR_EXISTS, ERR_NO_SPACE, ERR_BUSY, ERR_UNSUPPORTED (a tool is
  * not installed) as they say.
  */
-int target_file_open(struct target **out, const struct target_request *request,
-    struct err *err);
-int target_qcow2_open(struct target **out,
-    const struct target_request *request, struct err *err);
-int target_device_open(struct target **out,
-    const struct target_request *request, struct err *err);
-int target_nbd_open(struct target **out, const struct target_request *request,
-    struct err *err);
+int target_file_open(
+    struct target **out, const struct target_request *request, struct err *err);
+int target_qcow2_open(
+    struct target **out, const struct target_request *request, struct err *err);
+int target_device_open(
+    struct target **out, const struct target_request *request, struct err *err);
+int target_nbd_open(
+    struct target **out, const struct target_request *request, struct err *err);
 
 #endif

@@ -37,8 +37,7 @@ device_write(struct target *t, uint64_t offset, const void *buf, size_t size,
 }
 
 static int
-write_zeros(struct target *t, uint64_t offset, uint64_t bytes,
-    struct err *err)
+write_zeros(struct target *t, uint64_t offset, uint64_t bytes, struct err *err)
 {
 	static const char zeros[ZERO_ALIGN];
 	size_t n;
@@ -106,8 +105,8 @@ open_held(struct target_device *d, struct err *err)
 	if (d->fd == -1)
 		return err_errno(err, errno, "cannot open '%s'", d->path);
 	if (fstat(d->fd, &st) == -1 || !S_ISBLK(st.st_mode))
-		return err_set(err, ERR_ARG, "'%s' is no block device",
-		    d->path);
+		return err_set(
+		    err, ERR_ARG, "'%s' is no block device", d->path);
 	return 0;
 }
 
@@ -117,24 +116,25 @@ check_size(const struct target_device *d, uint64_t need, struct err *err)
 	uint64_t have;
 
 	if (ioctl(d->fd, BLKGETSIZE64, &have) == -1)
-		return err_errno(err, errno, "cannot ask '%s' for its size",
-		    d->path);
+		return err_errno(
+		    err, errno, "cannot ask '%s' for its size", d->path);
 	if (have < need)
 		return err_set(err, ERR_NO_SPACE,
 		    "'%s' is too small: it has %" PRIu64
-		    " bytes, the disk %" PRIu64, d->path, have, need);
+		    " bytes, the disk %" PRIu64,
+		    d->path, have, need);
 	return 0;
 }
 
 int
-target_device_open(struct target **out, const struct target_request *request,
-    struct err *err)
+target_device_open(
+    struct target **out, const struct target_request *request, struct err *err)
 {
 	struct target_device *d;
 
 	if (!request->overwrite) {
-		err_set(err, ERR_EXISTS, "'%s' is a block device",
-		    request->path);
+		err_set(
+		    err, ERR_EXISTS, "'%s' is a block device", request->path);
 		return err_hint(err, "use --overwrite to write over it");
 	}
 	if ((d = calloc(1, sizeof(*d))) == NULL)

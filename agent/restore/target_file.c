@@ -22,8 +22,8 @@ file_write(struct target *t, uint64_t offset, const void *buf, size_t size,
 	struct target_file *f = (struct target_file *)t;
 
 	if (io_pwrite_full(partial_fd(f->partial), buf, size, offset) == -1)
-		return err_errno(err, errno, "cannot write '%s'",
-		    partial_path(f->partial));
+		return err_errno(
+		    err, errno, "cannot write '%s'", partial_path(f->partial));
 	return 0;
 }
 
@@ -63,8 +63,8 @@ static const struct target_ops file_ops = {
 };
 
 int
-target_file_open(struct target **out, const struct target_request *request,
-    struct err *err)
+target_file_open(
+    struct target **out, const struct target_request *request, struct err *err)
 {
 	struct target_file *f = calloc(1, sizeof(*f));
 
@@ -78,8 +78,8 @@ target_file_open(struct target **out, const struct target_request *request,
 	}
 	if (ftruncate(partial_fd(f->partial), (off_t)request->size_bytes) ==
 	    -1) {
-		err_errno(err, errno, "cannot size '%s'",
-		    partial_path(f->partial));
+		err_errno(
+		    err, errno, "cannot size '%s'", partial_path(f->partial));
 		file_close(&f->base);
 		return -1;
 	}

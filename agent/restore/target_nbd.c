@@ -115,8 +115,8 @@ bad:
 }
 
 static int
-connect_queue(struct target_nbd *n, const struct target_request *request,
-    struct err *err)
+connect_queue(
+    struct target_nbd *n, const struct target_request *request, struct err *err)
 {
 	struct nbd_link_options options = {
 		.socket_path = n->socket_path,
@@ -142,8 +142,8 @@ out:
 }
 
 int
-target_nbd_open(struct target **out, const struct target_request *request,
-    struct err *err)
+target_nbd_open(
+    struct target **out, const struct target_request *request, struct err *err)
 {
 	struct target_nbd *n = calloc(1, sizeof(*n));
 

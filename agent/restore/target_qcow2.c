@@ -114,8 +114,8 @@ start_tool(struct tool **out, const char *const argv[], struct err *err)
 		return -1;
 	err_set(err, ERR_UNSUPPORTED,
 	    "'%s' is not installed; a qcow2 file cannot be made", argv[0]);
-	return err_hint(err,
-	    "install qemu-utils, or restore with --format raw");
+	return err_hint(
+	    err, "install qemu-utils, or restore with --format raw");
 }
 
 static int
@@ -201,8 +201,8 @@ connect_queue(struct target_qcow2 *c, struct err *err)
 }
 
 int
-target_qcow2_open(struct target **out, const struct target_request *request,
-    struct err *err)
+target_qcow2_open(
+    struct target **out, const struct target_request *request, struct err *err)
 {
 	struct target_qcow2 *c = calloc(1, sizeof(*c));
 

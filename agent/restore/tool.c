@@ -152,8 +152,8 @@ last_words(const struct tool *t, char out[WORDS_BYTES])
 {
 	off_t end = lseek(t->words, 0, SEEK_END);
 	off_t from = end > WORDS_BYTES - 1 ? end - (WORDS_BYTES - 1) : 0;
-	int64_t n = io_pread_full(
-	    t->words, out, WORDS_BYTES - 1, (uint64_t)from);
+	int64_t n =
+	    io_pread_full(t->words, out, WORDS_BYTES - 1, (uint64_t)from);
 	char *line;
 
 	if (n < 0)
@@ -206,8 +206,8 @@ watch(struct tool *t, int extra_fd, int64_t deadline_ms,
 	if (atomic_load(stop))
 		return err_set(err, ERR_CANCELLED, "stopped");
 	if (clock_monotonic_ms() >= deadline_ms)
-		return err_set(err, ERR_TIMEOUT, "'%s' does not answer",
-		    t->name);
+		return err_set(
+		    err, ERR_TIMEOUT, "'%s' does not answer", t->name);
 	if (poll(fds, 2, STOP_POLL_MS) == -1 && errno != EINTR)
 		return err_errno(err, errno, "cannot watch '%s'", t->name);
 	if ((fds[0].revents & POLLIN) == 0)
@@ -236,8 +236,7 @@ wait_name(struct tool *t, int notify, const char *path, int64_t deadline_ms,
 			    err, ERR_IO, "'%s' ended at once", t->name);
 		if (read(notify, events, sizeof(events)) == -1 &&
 		    errno != EAGAIN && errno != EINTR)
-			return err_errno(err, errno, "cannot watch '%s'",
-			    path);
+			return err_errno(err, errno, "cannot watch '%s'", path);
 	}
 }
 
@@ -267,8 +266,8 @@ out:
 }
 
 int
-tool_wait(struct tool *t, int timeout_ms, const atomic_bool *stop,
-    struct err *err)
+tool_wait(
+    struct tool *t, int timeout_ms, const atomic_bool *stop, struct err *err)
 {
 	int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
 	int rc;

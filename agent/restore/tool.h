@@ -14,8 +14,7 @@ struct tool;
 
 /* argv ends with NULL; argv[0] is searched in PATH.  ERR_NOT_FOUND: it is
  * not installed.  The caller owns *out. */
-int tool_start(
-    struct tool **out, const char *const argv[], struct err *err);
+int tool_start(struct tool **out, const char *const argv[], struct err *err);
 /* Kills it if it still runs and reaps it; NULL is allowed. */
 void tool_close(struct tool *t);
 
@@ -28,7 +27,7 @@ int tool_wait_file(struct tool *t, const char *dir, const char *name,
     int timeout_ms, const atomic_bool *stop, struct err *err);
 
 /* Waits for its end; -1 unless it ended by itself with status 0. */
-int tool_wait(struct tool *t, int timeout_ms, const atomic_bool *stop,
-    struct err *err);
+int tool_wait(
+    struct tool *t, int timeout_ms, const atomic_bool *stop, struct err *err);
 
 #endif

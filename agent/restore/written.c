@@ -24,7 +24,7 @@ written_new(uint64_t size_bytes)
 		return NULL;
 	w->size_bytes = size_bytes;
 	w->blocks = size_bytes / STORE_BLOCK_BYTES +
-	    (size_bytes % STORE_BLOCK_BYTES != 0);
+		    (size_bytes % STORE_BLOCK_BYTES != 0);
 	w->bits = calloc(w->blocks / WORD_BITS + 1, sizeof(*w->bits));
 	if (w->bits == NULL) {
 		free(w);
@@ -58,9 +58,10 @@ written_mark(struct written *w, uint64_t offset, size_t size)
 static bool
 is_marked(const struct written *w, uint64_t block)
 {
-	return (atomic_load_explicit(&w->bits[block / WORD_BITS],
-		    memory_order_relaxed) >>
-		   block % WORD_BITS) & 1;
+	return (atomic_load_explicit(
+		    &w->bits[block / WORD_BITS], memory_order_relaxed) >>
+		   block % WORD_BITS) &
+	       1;
 }
 
 bool
@@ -74,7 +75,7 @@ written_gap(const struct written *w, uint64_t *offset, uint64_t *bytes,
 	if (first >= w->blocks)
 		return false;
 	for (end = first; end < w->blocks && !is_marked(w, end) &&
-	     (end - first) * STORE_BLOCK_BYTES < max_bytes;
+			  (end - first) * STORE_BLOCK_BYTES < max_bytes;
 	     end++)
 		;
 	*offset = first * STORE_BLOCK_BYTES;

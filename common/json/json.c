@@ -26,8 +26,8 @@ json_parse(json_t **out, const char *text, size_t size, struct err *err)
 }
 
 int
-json_get_i64(int64_t *out, const json_t *object, const char *key,
-    struct err *err)
+json_get_i64(
+    int64_t *out, const json_t *object, const char *key, struct err *err)
 {
 	const json_t *value = json_object_get(object, key);
 
@@ -38,8 +38,8 @@ json_get_i64(int64_t *out, const json_t *object, const char *key,
 }
 
 int
-json_get_u64(uint64_t *out, const json_t *object, const char *key,
-    struct err *err)
+json_get_u64(
+    uint64_t *out, const json_t *object, const char *key, struct err *err)
 {
 	int64_t value;
 
@@ -52,8 +52,7 @@ json_get_u64(uint64_t *out, const json_t *object, const char *key,
 }
 
 int
-json_get_bool(bool *out, const json_t *object, const char *key,
-    struct err *err)
+json_get_bool(bool *out, const json_t *object, const char *key, struct err *err)
 {
 	const json_t *value = json_object_get(object, key);
 
@@ -92,8 +91,8 @@ json_get_array(const json_t **out, const json_t *object, const char *key,
 }
 
 int
-json_get_object(const json_t **out, const json_t *object, const char *key,
-    struct err *err)
+json_get_object(
+    const json_t **out, const json_t *object, const char *key, struct err *err)
 {
 	const json_t *value = json_object_get(object, key);
 
@@ -106,6 +105,6 @@ json_get_object(const json_t **out, const json_t *object, const char *key,
 char *
 json_text(const json_t *json, bool indented)
 {
-	return json_dumps(json,
-	    JSON_SORT_KEYS | (indented ? JSON_INDENT(2) : JSON_COMPACT));
+	return json_dumps(
+	    json, JSON_SORT_KEYS | (indented ? JSON_INDENT(2) : JSON_COMPACT));
 }

@@ -31,8 +31,8 @@ int json_get_string(char **out, const json_t *object, const char *key,
 int json_get_array(const json_t **out, const json_t *object, const char *key,
     size_t max, struct err *err);
 /* An object; borrowed. */
-int json_get_object(const json_t **out, const json_t *object, const char *key,
-    struct err *err);
+int json_get_object(
+    const json_t **out, const json_t *object, const char *key, struct err *err);
 
 /* The document as text with sorted keys (malloc), indented or compact;
  * NULL without memory. */

@@ -9,8 +9,7 @@
 #include "store/store.h"
 
 struct fake_point *
-fake_store_add(struct store *s, char digit, const char *domain,
-    int64_t time_ms)
+fake_store_add(struct store *s, char digit, const char *domain, int64_t time_ms)
 {
 	struct fake_point *point = &s->points[s->count++];
 
@@ -76,8 +75,8 @@ store_points(struct store *s, store_point_fn *fn, void *arg, struct err *err)
 }
 
 int
-store_manifest_read(struct manifest **out, struct store *s, const char *id,
-    struct err *err)
+store_manifest_read(
+    struct manifest **out, struct store *s, const char *id, struct err *err)
 {
 	size_t i;
 
@@ -88,8 +87,8 @@ store_manifest_read(struct manifest **out, struct store *s, const char *id,
 	if (i == s->count || s->points[i].gone)
 		return err_set(err, ERR_NOT_FOUND, "no point '%s'", id);
 	if (s->points[i].damaged)
-		return err_set(err, ERR_CORRUPT, "'manifests/%s' is damaged",
-		    id);
+		return err_set(
+		    err, ERR_CORRUPT, "'manifests/%s' is damaged", id);
 	*out = fake_store_manifest(&s->points[i]);
 	return 0;
 }

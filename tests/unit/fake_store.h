@@ -32,8 +32,8 @@ struct store {
 };
 
 /* Adds a point whose id is digit, 32 times. */
-struct fake_point *fake_store_add(struct store *s, char digit,
-    const char *domain, int64_t time_ms);
+struct fake_point *fake_store_add(
+    struct store *s, char digit, const char *domain, int64_t time_ms);
 
 /* The manifest of one point as the store would read it. */
 struct manifest *fake_store_manifest(const struct fake_point *point);

@@ -87,8 +87,8 @@ store_reader_data_bytes(struct store_reader *r, uint64_t *out, struct err *err)
 {
 	(void)r;
 	(void)err;
-	*out = fixture.told_bytes != 0 ? fixture.told_bytes
-				       : fixture_data_bytes();
+	*out =
+	    fixture.told_bytes != 0 ? fixture.told_bytes : fixture_data_bytes();
 	return 0;
 }
 
@@ -234,8 +234,8 @@ fixture_data_bytes(void)
 }
 
 int
-fixture_restore(const char *target, enum restore_format format,
-    bool overwrite, restore_tick_fn *tick, void *arg, struct err *err)
+fixture_restore(const char *target, enum restore_format format, bool overwrite,
+    restore_tick_fn *tick, void *arg, struct err *err)
 {
 	struct manifest_disk disk = { .size_bytes = fixture.size_bytes };
 	struct restore_options options = {
@@ -281,8 +281,8 @@ fixture_assert_disk(const char *path)
 		memset(want, 0, BLOCK);
 		if (has_data(block))
 			fill_block(want, block);
-		assert_int_equal(io_pread_full(fd, got, block_bytes(block),
-				     block * BLOCK),
+		assert_int_equal(
+		    io_pread_full(fd, got, block_bytes(block), block * BLOCK),
 		    block_bytes(block));
 		if (memcmp(got, want, block_bytes(block)) != 0)
 			fail_msg("'%s' differs in block %ju", path,
@@ -350,8 +350,7 @@ fixture_find_child(pid_t pid, const char *name)
 	while (found == 0 && (entry = readdir(dir)) != NULL) {
 		child = (pid_t)atoi(entry->d_name);
 		if (child > 0 && read_stat(child, comm, &state, &parent) &&
-		    parent == pid &&
-		    (name == NULL || strcmp(comm, name) == 0))
+		    parent == pid && (name == NULL || strcmp(comm, name) == 0))
 			found = child;
 	}
 	closedir(dir);

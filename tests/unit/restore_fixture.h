@@ -22,8 +22,8 @@ struct fixture {
 	uint64_t size_bytes;
 	/* What the reader does otherwise than well. */
 	uint64_t corrupt_after_bytes; /* 0: never. */
-	bool endless;		      /* Until fn fails. */
-	uint64_t told_bytes;	      /* Data bytes told; 0: the truth. */
+	bool endless;                 /* Until fn fails. */
+	uint64_t told_bytes;          /* Data bytes told; 0: the truth. */
 };
 extern struct fixture fixture;
 

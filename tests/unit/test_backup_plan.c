@@ -69,15 +69,15 @@ domain_checkpoint_usable(struct domain *d, const char *checkpoint,
 	(void)err;
 	assert_string_equal(checkpoint, base_checkpoint);
 	snprintf(out_reason, reason_size, "%s",
-	    unusable_disk != NULL && strcmp(unusable_disk, target) == 0 ?
-		"its bitmap is gone" :
-		"");
+	    unusable_disk != NULL && strcmp(unusable_disk, target) == 0
+		? "its bitmap is gone"
+		: "");
 	return 0;
 }
 
 int
-catalog_points(struct catalog *c, const char *repository_id,
-    const char *domain, catalog_point_fn *fn, void *arg, struct err *err)
+catalog_points(struct catalog *c, const char *repository_id, const char *domain,
+    catalog_point_fn *fn, void *arg, struct err *err)
 {
 	struct manifest m = { .id = BASE_ID, .uuid = (char *)UUID };
 	struct manifest other = { .id = "ff", .uuid = (char *)"another" };
@@ -111,8 +111,8 @@ base_disk(struct manifest_disk *disk, const char *target, const char *path)
 }
 
 int
-store_manifest_read(struct manifest **out, struct store *s, const char *id,
-    struct err *err)
+store_manifest_read(
+    struct manifest **out, struct store *s, const char *id, struct err *err)
 {
 	struct manifest *m;
 
@@ -214,8 +214,7 @@ test_backup_plan_all_incremental_when_tracked(void **state)
 	assert_non_null(b.disks[1].base);
 	assert_string_equal(b.disks[0].reason, "");
 	assert_string_equal(b.manifest->parent, BASE_ID);
-	assert_int_equal(
-	    strncmp(b.checkpoint, "holdstill-fedcba98-", 19), 0);
+	assert_int_equal(strncmp(b.checkpoint, "holdstill-fedcba98-", 19), 0);
 	plan_free(&b);
 }
 

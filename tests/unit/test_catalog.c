@@ -86,7 +86,8 @@ order(struct bed *bed, const char *domain)
 {
 	memset(bed->visited, 0, sizeof(bed->visited));
 	assert_int_equal(catalog_points(bed->c, bed->s.id, domain, visit,
-	    bed->visited, &bed->err), 0);
+			     bed->visited, &bed->err),
+	    0);
 	return bed->visited;
 }
 
@@ -149,8 +150,8 @@ test_catalog_rebuild_reads_all_again(void **state)
 
 	fake_store_add(&bed->s, '1', "db1", T0);
 	synced(bed);
-	assert_int_equal(catalog_rebuild(bed->c, &bed->s, &result, &bed->err),
-	    0);
+	assert_int_equal(
+	    catalog_rebuild(bed->c, &bed->s, &result, &bed->err), 0);
 	assert_int_equal(result.added, 1);
 	assert_int_equal(bed->s.reads, 2);
 }
@@ -166,8 +167,8 @@ test_catalog_keeps_repositories_apart(void **state)
 	memset(bed->s.id, 'e', HEXID_LENGTH);
 	assert_string_equal(order(bed, NULL), "");
 	bed->s.count = 0;
-	assert_int_equal(catalog_rebuild(bed->c, &bed->s, &result, &bed->err),
-	    0);
+	assert_int_equal(
+	    catalog_rebuild(bed->c, &bed->s, &result, &bed->err), 0);
 	memset(bed->s.id, 'f', HEXID_LENGTH);
 	assert_string_equal(order(bed, NULL), "1");
 }
@@ -196,8 +197,8 @@ test_catalog_order_ends_with_parents_in_a_circle(void **state)
 {
 	struct bed *bed = *state;
 
-	memset(fake_store_add(&bed->s, '1', "db1", T0)->parent, '2',
-	    HEXID_LENGTH);
+	memset(
+	    fake_store_add(&bed->s, '1', "db1", T0)->parent, '2', HEXID_LENGTH);
 	memset(fake_store_add(&bed->s, '2', "db1", T0 + 1)->parent, '1',
 	    HEXID_LENGTH);
 	memset(fake_store_add(&bed->s, '3', "db1", T0 + 2)->parent, '3',
@@ -237,8 +238,7 @@ refused(struct bed *bed, const char *point, enum err_class class,
 
 	if (catalog_resolve(id, bed->c, bed->s.id, point, &bed->err) == 0)
 		fail_msg("'%s' was resolved to %s", point, id);
-	if (bed->err.class != class ||
-	    strstr(bed->err.text, text) == NULL ||
+	if (bed->err.class != class || strstr(bed->err.text, text) == NULL ||
 	    strstr(bed->err.hint, hint) == NULL)
 		fail_msg("'%s': %s, '%s', hint '%s'", point,
 		    err_class_name(bed->err.class), bed->err.text,
@@ -296,8 +296,8 @@ test_catalog_resolve_refuses_with_help(void **state)
 	refused(bed, "db1@latest", ERR_NOT_FOUND, "has no points",
 	    "holdstill backup");
 	fill_db1(bed);
-	refused(bed, "db2@latest", ERR_NOT_FOUND,
-	    "domain 'db2' has no points", "db1, we@ird");
+	refused(bed, "db2@latest", ERR_NOT_FOUND, "domain 'db2' has no points",
+	    "db1, we@ird");
 	refused(bed, "db1@-3", ERR_NOT_FOUND, "has 3 points", "list db1");
 	refused(bed, "db1@2020-01-01", ERR_NOT_FOUND, "at or before",
 	    "2026-11-21T05:21:37Z");
@@ -348,8 +348,11 @@ test_catalog_sets_a_damaged_file_aside(void **state)
 	catalog_close(bed->c);
 	bed->c = NULL;
 	path_in(bed, path, "catalog.db");
-	assert_int_equal(io_replace_file(path, "this is no database, and "
-	    "not even nearly as long as a header", 61, 0600, &bed->err), 0);
+	assert_int_equal(io_replace_file(path,
+			     "this is no database, and "
+			     "not even nearly as long as a header",
+			     61, 0600, &bed->err),
+	    0);
 	reopen(bed);
 	assert_non_null(strstr(bed->last_line, "set aside"));
 	path_in(bed, path, "catalog.db.damaged");
@@ -369,12 +372,12 @@ test_catalog_notices_a_flipped_page(void **state)
 	catalog_close(bed->c);
 	bed->c = NULL;
 	path_in(bed, path, "catalog.db");
-	assert_int_equal(io_read_file(&bytes, &size, path, 1 << 20,
-	    &bed->err), 0);
+	assert_int_equal(
+	    io_read_file(&bytes, &size, path, 1 << 20, &bed->err), 0);
 	/* The header of the second page, a table's root. */
 	memset(bytes + 4096, 0xa5, 64);
-	assert_int_equal(io_replace_file(path, bytes, size, 0600, &bed->err),
-	    0);
+	assert_int_equal(
+	    io_replace_file(path, bytes, size, 0600, &bed->err), 0);
 	free(bytes);
 	reopen(bed);
 	assert_non_null(strstr(bed->last_line, "set aside"));
@@ -462,8 +465,11 @@ test_catalog_damage_is_set_aside_once(void **state)
 	catalog_close(bed->c);
 	bed->c = NULL;
 	path_in(bed, path, "catalog.db");
-	assert_int_equal(io_replace_file(path, "rubbish that is long enough "
-	    "to be looked at as a header of it", 60, 0600, &bed->err), 0);
+	assert_int_equal(io_replace_file(path,
+			     "rubbish that is long enough "
+			     "to be looked at as a header of it",
+			     60, 0600, &bed->err),
+	    0);
 	for (i = 0; i < 4; i++) {
 		assert_true((pids[i] = fork()) >= 0);
 		if (pids[i] == 0)
@@ -486,7 +492,9 @@ test_catalog_runs_of_the_dead_are_closed(void **state)
 {
 	struct bed *bed = *state;
 	struct catalog_run run = {
-		.repository_id = "r", .domain = "db1", .job = "",
+		.repository_id = "r",
+		.domain = "db1",
+		.job = "",
 		.started_ms = T0,
 	};
 	uint64_t closed;
@@ -500,17 +508,17 @@ test_catalog_runs_of_the_dead_are_closed(void **state)
 		struct err err = ERR_INIT;
 
 		_exit(hexid_new(run.id, &err) == -1 ||
-		    catalog_open(&c, bed->dir, &err) == -1 ||
-		    catalog_run_begin(c, &run, &err) == -1);
+		      catalog_open(&c, bed->dir, &err) == -1 ||
+		      catalog_run_begin(c, &run, &err) == -1);
 	}
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(catalog_runs_close_dead(bed->c, &closed, &bed->err),
-	    0);
+	assert_int_equal(
+	    catalog_runs_close_dead(bed->c, &closed, &bed->err), 0);
 	assert_int_equal(closed, 1);
-	assert_int_equal(catalog_run_end(bed->c, run.id, "done", "", "",
-	    &bed->err), 0);
-	assert_int_equal(catalog_runs_close_dead(bed->c, &closed, &bed->err),
-	    0);
+	assert_int_equal(
+	    catalog_run_end(bed->c, run.id, "done", "", "", &bed->err), 0);
+	assert_int_equal(
+	    catalog_runs_close_dead(bed->c, &closed, &bed->err), 0);
 	assert_int_equal(closed, 0);
 }
 

@@ -46,10 +46,9 @@ static const struct cli_option options[] = {
 	{ "named", 502, "NAME", true, "an optional value" },
 	{ NULL, 0, NULL, false, NULL },
 };
-static const struct cli_command command = { .name = "try",
-	.arguments = "",
-	.summary = "",
-	.options = options };
+static const struct cli_command command = {
+	.name = "try", .arguments = "", .summary = "", .options = options
+};
 
 /* Reads up to seven words; NULL ends them. */
 static int

@@ -42,8 +42,7 @@ test_clock_reads_zones_and_fractions(void **state)
 	int64_t utc, other;
 
 	(void)state;
-	assert_int_equal(
-	    clock_parse_rfc3339(&utc, "2026-11-21T05:21:37Z"), 0);
+	assert_int_equal(clock_parse_rfc3339(&utc, "2026-11-21T05:21:37Z"), 0);
 	assert_int_equal(
 	    clock_parse_rfc3339(&other, "2026-11-21T07:21:37+02:00"), 0);
 	assert_int_equal(other, utc);
@@ -64,8 +63,8 @@ test_clock_refuses_what_is_no_time(void **state)
 {
 	static const char *const wrong[] = { "", "latest", "2026", "2026-13-01",
 		"2026-11-32", "2026-11-21T", "2026-11-21T25:00:00Z",
-		"2026-11-21T05:21:37Zx", "2026-11-21T05:21:37+2",
-		"1969-12-31", "2026-1-1" };
+		"2026-11-21T05:21:37Zx", "2026-11-21T05:21:37+2", "1969-12-31",
+		"2026-1-1" };
 	int64_t ms;
 	size_t i;
 

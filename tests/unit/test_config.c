@@ -61,8 +61,7 @@ loaded(const char *text)
 
 /* The text must begin with "PATH:LINE: ". */
 static void
-refused(const char *text, unsigned int line, const char *what,
-    const char *hint)
+refused(const char *text, unsigned int line, const char *what, const char *hint)
 {
 	struct config *config = NULL;
 	struct err err = ERR_INIT;
@@ -74,27 +73,26 @@ refused(const char *text, unsigned int line, const char *what,
 	if (err.class != ERR_ARG ||
 	    strncmp(err.text, where, strlen(where)) != 0 ||
 	    strstr(err.text, what) == NULL || strstr(err.hint, hint) == NULL)
-		fail_msg("line %u, '%s' expected; got %s '%s', hint '%s'",
-		    line, what, err_class_name(err.class), err.text,
-		    err.hint);
+		fail_msg("line %u, '%s' expected; got %s '%s', hint '%s'", line,
+		    what, err_class_name(err.class), err.text, err.hint);
 }
 
 static void
 test_config_reads_every_key(void **state)
 {
-	struct config *c = loaded(
-	    "# a comment\n; another\n"
-	    "[global]\nrepository = two\nconnect = qemu+ssh://h/system\n"
-	    "state-dir = /var/lib/x\n\n"
-	    "[repository one]\nurl=/srv/one\n"
-	    "[ repository  two ]\r\nurl = /srv/two ; remark\r\n"
-	    "[job nightly]\nrepository = one\n"
-	    "domains = db1, web-*\n   mail  ; last = one\n"
-	    "exclude-domains = web-test\nexclude-disks = vdb vdc\n"
-	    "require = crash\nprefer = filesystem\nlease = 20\n"
-	    "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
-	    "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
-	    "verify = 5%\n");
+	struct config *c =
+	    loaded("# a comment\n; another\n"
+		   "[global]\nrepository = two\nconnect = qemu+ssh://h/system\n"
+		   "state-dir = /var/lib/x\n\n"
+		   "[repository one]\nurl=/srv/one\n"
+		   "[ repository  two ]\r\nurl = /srv/two ; remark\r\n"
+		   "[job nightly]\nrepository = one\n"
+		   "domains = db1, web-*\n   mail  ; last = one\n"
+		   "exclude-domains = web-test\nexclude-disks = vdb vdc\n"
+		   "require = crash\nprefer = filesystem\nlease = 20\n"
+		   "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
+		   "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
+		   "verify = 5%\n");
 	const struct config_job *job;
 	struct err err = ERR_INIT;
 
@@ -148,7 +146,7 @@ static void
 test_config_job_chooses_domains(void **state)
 {
 	struct config *c = loaded(R "[job j]\ndomains = db?, web-* x\n"
-	    "exclude-domains = web-t*\n");
+				    "exclude-domains = web-t*\n");
 	const struct config_job *job = c->jobs[0];
 
 	(void)state;
@@ -192,8 +190,8 @@ test_config_refuses_wrong_values(void **state)
 	refused(J "verify = 10000005%\n", 5, "percentage", "");
 	refused(J "verify = yes\n", 5, "percentage", "no");
 	refused(J "require = fs\n", 5, "'fs' is no level", "filesystem");
-	refused(J "prefer = crash\nrequire = filesystem\n", 3,
-	    "prefers less", "");
+	refused(
+	    J "prefer = crash\nrequire = filesystem\n", 3, "prefers less", "");
 	refused(J "exclude-disks = ,\n", 5, "empty", "");
 	refused(J "require =\n", 5, "no value", "");
 	refused("[global]\nstate-dir = x\n", 2, "absolute", "");
@@ -287,7 +285,8 @@ test_config_find_job_names_those_there_are(void **state)
 static void
 test_config_survives_damage(void **state)
 {
-	static const char good[] = "[global]\nrepository = r\n" J
+	static const char good[] =
+	    "[global]\nrepository = r\n" J
 	    "   b, c\nkeep-last = 3 ; x\n[job k]\ndomains = *\n";
 	static const unsigned char bytes[] = { '\n', ' ', '[', ']', '=', ';',
 		0x80, '\t' };

@@ -131,8 +131,7 @@ test_journal_finds_what_a_killed_process_left(void **state)
 	assert_string_equal(leftovers(bed, NULL), "");
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_string_equal(leftovers(bed, NULL),
-	    "freeze third second first ");
+	assert_string_equal(leftovers(bed, NULL), "freeze third second first ");
 	assert_string_equal(leftovers(bed, "A"), "freeze third first ");
 	assert_string_equal(leftovers(bed, "C"), "");
 	bed->strike = true;
@@ -150,11 +149,9 @@ test_journal_takes_a_zombie_for_dead(void **state)
 
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	/* Dead, but not yet waited for. */
-	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT),
-	    0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(kill(pid, 0), 0);
-	assert_string_equal(leftovers(bed, NULL),
-	    "freeze third second first ");
+	assert_string_equal(leftovers(bed, NULL), "freeze third second first ");
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
@@ -191,8 +188,12 @@ test_journal_ids_are_never_used_twice(void **state)
 {
 	struct bed *bed = *state;
 	struct journal_effect effect = {
-		.run = "r", .kind = JOURNAL_JOB, .connect_uri = "",
-		.domain_uuid = "", .subject = "s", .point_id = "",
+		.run = "r",
+		.kind = JOURNAL_JOB,
+		.connect_uri = "",
+		.domain_uuid = "",
+		.subject = "s",
+		.point_id = "",
 	};
 	int64_t first;
 
@@ -214,8 +215,11 @@ test_journal_damaged_is_no_cache(void **state)
 	journal_close(bed->j);
 	bed->j = NULL;
 	snprintf(path, sizeof(path), "%s/journal.db", bed->dir);
-	assert_int_equal(io_replace_file(path, "no database at all, but long "
-	    "enough to be one's header, nearly", 62, 0600, &bed->err), 0);
+	assert_int_equal(io_replace_file(path,
+			     "no database at all, but long "
+			     "enough to be one's header, nearly",
+			     62, 0600, &bed->err),
+	    0);
 	assert_int_equal(journal_open(&bed->j, bed->dir, &bed->err), -1);
 	assert_int_equal(bed->err.class, ERR_CORRUPT);
 	assert_non_null(strstr(bed->err.hint, path));

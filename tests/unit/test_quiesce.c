@@ -384,8 +384,8 @@ test_quiesce_freezes_nothing_unless_wanted(void **state)
 	begin(MANIFEST_CRASH);
 	hold();
 	assert_int_equal(fake.thaws, 0);
-	assert_string_equal(quiesce_reason(q),
-	    "the guest was not asked to freeze");
+	assert_string_equal(
+	    quiesce_reason(q), "the guest was not asked to freeze");
 	assert_int_equal(level, MANIFEST_CRASH);
 }
 

@@ -25,8 +25,8 @@ must_restore(const char *name, enum restore_format format, bool overwrite)
 {
 	struct err err = ERR_INIT;
 
-	if (fixture_restore(fixture_path(name), format, overwrite, NULL, NULL,
-		&err) == -1)
+	if (fixture_restore(
+		fixture_path(name), format, overwrite, NULL, NULL, &err) == -1)
 		fail_msg("%s", err.text);
 }
 
@@ -37,9 +37,8 @@ must_refuse(const char *target, enum restore_format format, bool overwrite,
 {
 	struct err err = ERR_INIT;
 
-	assert_int_equal(fixture_restore(target, format, overwrite, NULL, NULL,
-			     &err),
-	    -1);
+	assert_int_equal(
+	    fixture_restore(target, format, overwrite, NULL, NULL, &err), -1);
 	if (err.class != class)
 		fail_msg("%s: %s", err_class_name(err.class), err.text);
 	if (strstr(err.text, words) == NULL && strstr(err.hint, words) == NULL)
@@ -58,8 +57,8 @@ test_restore_raw_holds_the_disk_and_stays_sparse(void **state)
 	assert_int_equal(stat(fixture_path("a.raw"), &st), 0);
 	assert_int_equal(st.st_size, fixture.size_bytes);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_true((uint64_t)st.st_blocks * 512 <
-	    fixture_data_bytes() + (1 << 20));
+	assert_true(
+	    (uint64_t)st.st_blocks * 512 < fixture_data_bytes() + (1 << 20));
 }
 
 static void
@@ -91,8 +90,8 @@ test_restore_takes_names_that_look_like_protocols(void **state)
 
 	(void)state;
 	assert_int_equal(chdir(fixture.dir), 0);
-	rc = fixture_restore("nbd:a,b=c d", RESTORE_QCOW2, false, NULL, NULL,
-	    &err);
+	rc = fixture_restore(
+	    "nbd:a,b=c d", RESTORE_QCOW2, false, NULL, NULL, &err);
 	assert_int_equal(chdir(cwd), 0);
 	free(cwd);
 	assert_string_equal(err.text, "");
@@ -105,10 +104,10 @@ test_restore_refuses_an_existing_file(void **state)
 {
 	(void)state;
 	fixture_fill(fixture_path("a"), 4096);
-	must_refuse(fixture_path("a"), RESTORE_RAW, false, ERR_EXISTS,
-	    "--overwrite");
-	must_refuse(fixture_path("a"), RESTORE_QCOW2, false, ERR_EXISTS,
-	    "--overwrite");
+	must_refuse(
+	    fixture_path("a"), RESTORE_RAW, false, ERR_EXISTS, "--overwrite");
+	must_refuse(
+	    fixture_path("a"), RESTORE_QCOW2, false, ERR_EXISTS, "--overwrite");
 	fixture_assert_untouched(fixture_path("a"), 0, 4096);
 	assert_int_equal(fixture_count_files(), 1);
 }
@@ -150,8 +149,8 @@ test_restore_leaves_the_partial_of_a_living_run(void **state)
 	fixture_fill(fixture_path("a.partial"), 4096);
 	fd = open(fixture_path("a.partial"), O_RDWR | O_CLOEXEC);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
-	must_refuse(fixture_path("a"), RESTORE_RAW, false, ERR_BUSY,
-	    "another restore");
+	must_refuse(
+	    fixture_path("a"), RESTORE_RAW, false, ERR_BUSY, "another restore");
 	close(fd);
 	fixture_assert_untouched(fixture_path("a.partial"), 0, 4096);
 }
@@ -171,8 +170,7 @@ test_restore_refuses_an_image_in_use(void **state)
 	fixture_fill(fixture_path("a"), 4096);
 	fd = open(fixture_path("a"), O_RDWR | O_CLOEXEC);
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
-	must_refuse(fixture_path("a"), RESTORE_RAW, true, ERR_BUSY,
-	    "in use");
+	must_refuse(fixture_path("a"), RESTORE_RAW, true, ERR_BUSY, "in use");
 	close(fd);
 	assert_int_equal(fixture_count_files(), 1);
 }
@@ -181,16 +179,16 @@ static void
 test_restore_refuses_what_is_no_target(void **state)
 {
 	(void)state;
-	must_refuse("rbd:pool/image", RESTORE_RAW, true, ERR_UNSUPPORTED,
-	    "RBD");
+	must_refuse(
+	    "rbd:pool/image", RESTORE_RAW, true, ERR_UNSUPPORTED, "RBD");
 	must_refuse("ftp://host/a", RESTORE_RAW, true, ERR_ARG, "known kind");
 	must_refuse("", RESTORE_RAW, true, ERR_ARG, "empty");
 	must_refuse(fixture.dir, RESTORE_RAW, true, ERR_ARG, "neither");
 	must_refuse("/dev/null", RESTORE_RAW, true, ERR_ARG, "neither");
-	must_refuse("/dev/no-such-disk", RESTORE_RAW, true, ERR_NOT_FOUND,
-	    "device");
-	must_refuse(fixture_path("none/a"), RESTORE_RAW, true, ERR_NOT_FOUND,
-	    "folder");
+	must_refuse(
+	    "/dev/no-such-disk", RESTORE_RAW, true, ERR_NOT_FOUND, "device");
+	must_refuse(
+	    fixture_path("none/a"), RESTORE_RAW, true, ERR_NOT_FOUND, "folder");
 	assert_int_equal(fixture_count_files(), 0);
 }
 
@@ -199,13 +197,13 @@ test_restore_leaves_nothing_of_a_damaged_disk(void **state)
 {
 	(void)state;
 	fixture.corrupt_after_bytes = fixture_data_bytes() / 2;
-	must_refuse(fixture_path("a"), RESTORE_RAW, false, ERR_CORRUPT,
-	    "pack 'x'");
-	must_refuse(fixture_path("a"), RESTORE_QCOW2, false, ERR_CORRUPT,
-	    "pack 'x'");
+	must_refuse(
+	    fixture_path("a"), RESTORE_RAW, false, ERR_CORRUPT, "pack 'x'");
+	must_refuse(
+	    fixture_path("a"), RESTORE_QCOW2, false, ERR_CORRUPT, "pack 'x'");
 	fixture_fill(fixture_path("b"), 4096);
-	must_refuse(fixture_path("b"), RESTORE_RAW, true, ERR_CORRUPT,
-	    "pack 'x'");
+	must_refuse(
+	    fixture_path("b"), RESTORE_RAW, true, ERR_CORRUPT, "pack 'x'");
 	fixture_assert_untouched(fixture_path("b"), 0, 4096);
 	assert_int_equal(fixture_count_files(), 1);
 	fixture_assert_clean();
@@ -221,8 +219,8 @@ struct ticks {
 };
 
 static int
-count_tick(void *arg, uint64_t done_bytes, uint64_t total_bytes,
-    struct err *err)
+count_tick(
+    void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 {
 	struct ticks *t = arg;
 	int64_t now_ms = clock_monotonic_ms();
@@ -326,8 +324,8 @@ test_restore_killed_takes_its_server_along(void **state)
 	fixture.endless = true;
 	child = fork();
 	if (child == 0) {
-		fixture_restore(fixture_path("a"), RESTORE_QCOW2, false, NULL,
-		    NULL, &err);
+		fixture_restore(
+		    fixture_path("a"), RESTORE_QCOW2, false, NULL, NULL, &err);
 		_exit(0);
 	}
 	while (server == 0 && clock_monotonic_ms() < deadline_ms)
@@ -351,8 +349,8 @@ test_restore_without_tools_names_the_package(void **state)
 
 	(void)state;
 	setenv("PATH", fixture.dir, 1);
-	rc = fixture_restore(fixture_path("a"), RESTORE_QCOW2, false, NULL,
-	    NULL, &err);
+	rc = fixture_restore(
+	    fixture_path("a"), RESTORE_QCOW2, false, NULL, NULL, &err);
 	setenv("PATH", path, 1);
 	free(path);
 	assert_int_equal(rc, -1);
@@ -402,16 +400,14 @@ test_restore_obeys_a_signal(void **state)
 	(void)state;
 	fixture.endless = true;
 	cancel_request(SIGTERM);
-	must_refuse(fixture_path("a"), RESTORE_RAW, false, ERR_CANCELLED,
-	    "");
-	must_refuse(fixture_path("a"), RESTORE_QCOW2, false, ERR_CANCELLED,
-	    "");
+	must_refuse(fixture_path("a"), RESTORE_RAW, false, ERR_CANCELLED, "");
+	must_refuse(fixture_path("a"), RESTORE_QCOW2, false, ERR_CANCELLED, "");
 	assert_int_equal(fixture_count_files(), 0);
 	fixture_assert_clean();
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_setup, \
-	fixture_teardown)
+#define CASE(f) \
+	cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int
 main(void)

@@ -26,7 +26,7 @@ struct nbd_link {
 	uint8_t *disk;
 	unsigned int in_flight, most_in_flight, requests, flushes;
 	unsigned int fail_at; /* Request that fails; 0: none. */
-	bool stuck;	      /* Nothing is ever done. */
+	bool stuck;           /* Nothing is ever done. */
 	bool closed;
 	struct {
 		nbd_done_fn *fn;
@@ -96,8 +96,7 @@ nbd_link_wait(struct nbd_link *n, int timeout_ms, struct err *err)
 		memcpy(n->disk + n->waiting[i].offset, n->waiting[i].buf,
 		    n->waiting[i].size);
 	else if (!bad)
-		memset(n->disk + n->waiting[i].offset, 0,
-		    n->waiting[i].size);
+		memset(n->disk + n->waiting[i].offset, 0, n->waiting[i].size);
 	n->waiting[i].fn(n->waiting[i].arg, bad ? ENOSPC : 0);
 	return 0;
 }
@@ -138,8 +137,8 @@ writer_thread(void *arg)
 	     at += WRITERS << 20) {
 		for (block = 0; w->rc == 0 && block < 16; block++) {
 			memset(buf, (int)((at >> 20) * 7 + block + 1), BLOCK);
-			w->rc = nbd_queue_write(w->queue, at + block * BLOCK,
-			    buf, BLOCK, &w->err);
+			w->rc = nbd_queue_write(
+			    w->queue, at + block * BLOCK, buf, BLOCK, &w->err);
 		}
 	}
 	free(buf);
@@ -315,8 +314,7 @@ test_restore_queue_closes_with_work_left(void **state)
 	(void)state;
 	the_link.stuck = true;
 	q = start();
-	assert_int_equal(
-	    nbd_queue_write(q, 0, block, sizeof(block), &err), 0);
+	assert_int_equal(nbd_queue_write(q, 0, block, sizeof(block), &err), 0);
 	nbd_queue_close(q);
 	assert_true(the_link.closed);
 	nbd_queue_close(NULL);

@@ -161,13 +161,11 @@ damage(struct place *p)
 		fd = open(path, O_RDWR | O_CLOEXEC);
 		assert_int_not_equal(fd, -1);
 		assert_int_equal(fstat(fd, &st), 0);
-		assert_int_equal(io_pread_full(fd, &byte, 1,
-				     (uint64_t)st.st_size / 2),
-		    1);
+		assert_int_equal(
+		    io_pread_full(fd, &byte, 1, (uint64_t)st.st_size / 2), 1);
 		byte ^= 1;
-		assert_int_equal(io_pwrite_full(fd, &byte, 1,
-				     (uint64_t)st.st_size / 2),
-		    0);
+		assert_int_equal(
+		    io_pwrite_full(fd, &byte, 1, (uint64_t)st.st_size / 2), 0);
 		close(fd);
 	}
 }
@@ -179,12 +177,10 @@ test_restore_store_damage_leaves_nothing(void **state)
 	struct err err = ERR_INIT;
 
 	damage(p);
-	assert_int_equal(
-	    restore_to(p, p->full, "a", RESTORE_RAW, &err), -1);
+	assert_int_equal(restore_to(p, p->full, "a", RESTORE_RAW, &err), -1);
 	assert_int_equal(err.class, ERR_CORRUPT);
 	assert_non_null(strstr(err.text, "packs/"));
-	assert_int_equal(
-	    restore_to(p, p->full, "a", RESTORE_QCOW2, &err), -1);
+	assert_int_equal(restore_to(p, p->full, "a", RESTORE_QCOW2, &err), -1);
 	assert_int_equal(err.class, ERR_CORRUPT);
 	assert_int_equal(count_files(p->out), 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);

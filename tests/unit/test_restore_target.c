@@ -23,8 +23,7 @@ static char device[64];
 static int
 restore_to(const char *target, bool overwrite, struct err *err)
 {
-	return fixture_restore(
-	    target, RESTORE_RAW, overwrite, NULL, NULL, err);
+	return fixture_restore(target, RESTORE_RAW, overwrite, NULL, NULL, err);
 }
 
 static void
@@ -146,8 +145,8 @@ url(void)
 {
 	static char text[256];
 
-	snprintf(text, sizeof(text), "nbd+unix:///a%%20b?socket=%s/s",
-	    fixture.dir);
+	snprintf(
+	    text, sizeof(text), "nbd+unix:///a%%20b?socket=%s/s", fixture.dir);
 	return text;
 }
 
@@ -188,8 +187,8 @@ test_restore_target_nbd_bad_urls_are_refused(void **state)
 	must_refuse("nbd+unix:", true, ERR_ARG);
 }
 
-#define DEVICE(f) cmocka_unit_test_setup_teardown(f, fixture_setup, \
-	device_teardown)
+#define DEVICE(f) \
+	cmocka_unit_test_setup_teardown(f, fixture_setup, device_teardown)
 #define NBD(f) cmocka_unit_test_setup_teardown(f, fixture_setup, nbd_teardown)
 
 int

@@ -141,11 +141,11 @@ test_restore_tool_file_is_awaited(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	t = shell(": > \"$1/other\"; : > \"$1/ready\"; "
-		  "exec sleep 100", dir);
+		  "exec sleep 100",
+	    dir);
 	assert_int_equal(
 	    tool_wait_file(t, dir, "ready", 20000, &stop, &err), 0);
-	assert_int_equal(
-	    tool_wait_file(t, dir, "never", 50, &stop, &err), -1);
+	assert_int_equal(tool_wait_file(t, dir, "never", 50, &stop, &err), -1);
 	assert_int_equal(err.class, ERR_TIMEOUT);
 	tool_close(t);
 

@@ -49,8 +49,8 @@ kept(enum retention_rule rule, unsigned int keep, const char *const *times,
 	return out;
 }
 
-#define KEPT(rule, keep, ...)                                                  \
-	kept(rule, keep, (const char *const[]){ __VA_ARGS__ },                 \
+#define KEPT(rule, keep, ...) \
+	kept(rule, keep, (const char *const[]){ __VA_ARGS__ }, \
 	    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 static void
@@ -58,21 +58,27 @@ test_retention_keeps_the_newest_of_each_period(void **state)
 {
 	(void)state;
 	assert_string_equal(KEPT(RETENTION_LAST, 2, "2026-01-01T00:00",
-	    "2026-01-01T00:00", "2026-01-01T00:00"), "-kk");
-	assert_string_equal(KEPT(RETENTION_HOURLY, 2, "2026-01-01T00:59:59Z",
-	    "2026-01-01T01:00", "2026-01-01T01:59", "2026-01-01T02:00"),
+				"2026-01-01T00:00", "2026-01-01T00:00"),
+	    "-kk");
+	assert_string_equal(
+	    KEPT(RETENTION_HOURLY, 2, "2026-01-01T00:59:59Z",
+		"2026-01-01T01:00", "2026-01-01T01:59", "2026-01-01T02:00"),
 	    "--kk");
 	assert_string_equal(KEPT(RETENTION_DAILY, 2, "2026-01-01T23:59:59Z",
-	    "2026-01-02T00:00", "2026-01-02T23:00"), "k-k");
+				"2026-01-02T00:00", "2026-01-02T23:00"),
+	    "k-k");
 	/* 2026-11-22 is a Sunday. */
-	assert_string_equal(KEPT(RETENTION_WEEKLY, 2, "2026-11-15T23:59",
-	    "2026-11-16T00:00", "2026-11-22T23:59", "2026-11-23T00:00"),
+	assert_string_equal(
+	    KEPT(RETENTION_WEEKLY, 2, "2026-11-15T23:59", "2026-11-16T00:00",
+		"2026-11-22T23:59", "2026-11-23T00:00"),
 	    "--kk");
-	assert_string_equal(KEPT(RETENTION_MONTHLY, 3, "2024-01-31T12:00",
-	    "2024-02-29T23:59", "2024-03-01T00:00", "2024-03-31T00:00"),
+	assert_string_equal(
+	    KEPT(RETENTION_MONTHLY, 3, "2024-01-31T12:00", "2024-02-29T23:59",
+		"2024-03-01T00:00", "2024-03-31T00:00"),
 	    "kk-k");
-	assert_string_equal(KEPT(RETENTION_YEARLY, 2, "2024-12-31T23:59",
-	    "2025-01-01T00:00", "2025-12-31T23:59", "2026-02-28T00:00"),
+	assert_string_equal(
+	    KEPT(RETENTION_YEARLY, 2, "2024-12-31T23:59", "2025-01-01T00:00",
+		"2025-12-31T23:59", "2026-02-28T00:00"),
 	    "--kk");
 }
 
@@ -81,8 +87,9 @@ test_retention_counts_periods_that_have_points(void **state)
 {
 	(void)state;
 	/* A pause of years does not age the old points out. */
-	assert_string_equal(KEPT(RETENTION_DAILY, 3, "2001-01-01",
-	    "2001-01-02", "2019-01-01", "2026-01-01"), "-kkk");
+	assert_string_equal(KEPT(RETENTION_DAILY, 3, "2001-01-01", "2001-01-02",
+				"2019-01-01", "2026-01-01"),
+	    "-kkk");
 }
 
 static void
@@ -105,16 +112,18 @@ test_retention_survives_impossible_times(void **state)
 {
 	struct retention_policy policy = { { 9, 9, 9, 9, 9, 9 } };
 	struct retention_point points[] = {
-		{ .time_ms = INT64_MIN }, { .time_ms = -1 },
-		{ .time_ms = 0 }, { .time_ms = INT64_MAX },
+		{ .time_ms = INT64_MIN },
+		{ .time_ms = -1 },
+		{ .time_ms = 0 },
+		{ .time_ms = INT64_MAX },
 	};
 
 	(void)state;
 	assert_int_equal(retention_apply(points, 4, &policy, &err), 0);
 	assert_int_equal(points[0].kept_by, 63);
 	/* -1 is 1969, 0 is 1970, of one ISO week. */
-	assert_int_equal(points[1].kept_by & 1u << RETENTION_YEARLY,
-	    1u << RETENTION_YEARLY);
+	assert_int_equal(
+	    points[1].kept_by & 1u << RETENTION_YEARLY, 1u << RETENTION_YEARLY);
 	assert_int_equal(points[1].kept_by & 1u << RETENTION_WEEKLY, 0);
 	assert_int_equal(points[2].kept_by, 63);
 }
@@ -124,8 +133,8 @@ test_retention_names_its_rules(void **state)
 {
 	(void)state;
 	assert_string_equal(retention_rule_name(RETENTION_LAST), "keep-last");
-	assert_string_equal(retention_rule_name(RETENTION_YEARLY),
-	    "keep-yearly");
+	assert_string_equal(
+	    retention_rule_name(RETENTION_YEARLY), "keep-yearly");
 	assert_string_equal(retention_rule_name(RETENTION_RULES), "unknown");
 }
 
@@ -159,8 +168,8 @@ random_history(struct retention_point *points)
 	size_t i, count = 1 + dice(POINTS_MAX - 1);
 
 	for (i = 0; i < count; i++)
-		points[i].time_ms = start + dice(span) * INT64_C(3600000) +
-		    dice(3600000);
+		points[i].time_ms =
+		    start + dice(span) * INT64_C(3600000) + dice(3600000);
 	qsort(points, count, sizeof(*points), compare_times);
 	return count;
 }
@@ -227,8 +236,8 @@ test_retention_agrees_with_the_calendar(void **state)
 		for (rule = 0; rule < RETENTION_RULES; rule++)
 			policy.keep[rule] = dice(3) ? dice(20) : 0;
 		policy.keep[dice(RETENTION_RULES)] = 1 + dice(9);
-		assert_int_equal(retention_apply(points, count, &policy,
-		    &err), 0);
+		assert_int_equal(
+		    retention_apply(points, count, &policy, &err), 0);
 		assert_true(points[count - 1].kept_by != 0);
 		for (rule = 0; rule < RETENTION_RULES; rule++)
 			check_rule(points, count, (enum retention_rule)rule,
@@ -248,13 +257,13 @@ test_retention_twice_is_once(void **state)
 	(void)state;
 	for (round = 0; round < 200; round++) {
 		count = random_history(points);
-		assert_int_equal(retention_apply(points, count, &policy,
-		    &err), 0);
+		assert_int_equal(
+		    retention_apply(points, count, &policy, &err), 0);
 		for (i = left = 0; i < count; i++)
 			if (points[i].kept_by != 0)
 				points[left++] = points[i];
-		assert_int_equal(retention_apply(points, left, &policy, &err),
-		    0);
+		assert_int_equal(
+		    retention_apply(points, left, &policy, &err), 0);
 		for (i = 0; i < left; i++)
 			assert_true(points[i].kept_by != 0);
 	}

@@ -182,9 +182,9 @@ test_source_full_copies_data_and_zeros(void **state)
 	assert_int_equal(result.changed_bytes, 20 * MIB + 3 * BLOCK);
 	assert_int_equal(result.read_bytes, 20 * MIB + 2 * BLOCK + 4096);
 	/* Data on both sides of a hole shares a chunk, and so a frame. */
-	assert_int_equal(disk.count,
-	    (20 * MIB / BLOCK + 3 + STORE_CHUNK_BLOCKS - 1) /
-		STORE_CHUNK_BLOCKS);
+	assert_int_equal(
+	    disk.count, (20 * MIB / BLOCK + 3 + STORE_CHUNK_BLOCKS - 1) /
+			    STORE_CHUNK_BLOCKS);
 	free(image);
 }
 

@@ -101,8 +101,8 @@ run(const char *command, int out, int err)
 	}
 	if (waitpid(pid, &status, 0) == -1)
 		die("waitpid");
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
-	    WEXITSTATUS(status);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+				   : WEXITSTATUS(status);
 }
 
 static void

@@ -91,8 +91,8 @@ write_record(int fd, uint64_t seq)
 
 	for (i = 0; i < sizeof(record); i += sizeof(seq))
 		memcpy(record + i, &seq, sizeof(seq));
-	if (pwrite(fd, record, sizeof(record),
-	    (off_t)(place * RECORD_BYTES)) != (ssize_t)sizeof(record))
+	if (pwrite(fd, record, sizeof(record), (off_t)(place * RECORD_BYTES)) !=
+	    (ssize_t)sizeof(record))
 		return -1;
 	return seq % WRITES_PER_SYNC == 0 ? fdatasync(fd) : 0;
 }
@@ -147,7 +147,8 @@ print_gap(const char *progress_path, int reset)
 	if (!pg)
 		return fail(progress_path);
 	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
-	    atomic_load(&pg->writes), now > pg->last_ms ? now - pg->last_ms : 0, pg->max_gap_ms);
+	    atomic_load(&pg->writes), now > pg->last_ms ? now - pg->last_ms : 0,
+	    pg->max_gap_ms);
 	if (reset)
 		pg->max_gap_ms = 0;
 	return 0;
@@ -181,6 +182,6 @@ main(int argc, char **argv)
 	if (argc == 4 && !strcmp(argv[1], "more"))
 		return wait_for_write(argv[2], strtoul(argv[3], NULL, 10));
 	fprintf(stderr, "usage: rig_tool write DIR PROGRESS | gap PROGRESS |"
-	    " reset PROGRESS | more PROGRESS SECONDS\n");
+			" reset PROGRESS | more PROGRESS SECONDS\n");
 	return 2;
 }
