@@ -407,7 +407,7 @@ find_late_mounts(struct session *s)
 
 	if (mounts_scan(&seen, s->paths, s->disks, s->disk_count, &err) == -1) {
 		s->mounted_late = true;
-		fail(s, err.text);
+		fail(s, "what is mounted cannot be read again");
 		return;
 	}
 	for (i = 0; i < seen.count; i++) {
