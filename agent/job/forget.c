@@ -60,6 +60,18 @@ forget_id(struct job_context *ctx, const char *id, bool dry_run, forget_fn *fn,
 	return dry_run ? 0 : remove_point(ctx, id, err);
 }
 
+/* One point under two names, "@latest" and its id, goes once. */
+static bool
+is_repeated(char (*ids)[HEXID_SIZE], size_t i)
+{
+	size_t k;
+
+	for (k = 0; k < i; k++)
+		if (strcmp(ids[k], ids[i]) == 0)
+			return true;
+	return false;
+}
+
 int
 job_forget_points(struct job_context *ctx, char *const *points, size_t count,
     bool dry_run, forget_fn *fn, void *arg, struct err *err)
@@ -79,7 +91,8 @@ job_forget_points(struct job_context *ctx, char *const *points, size_t count,
 			points[i], err) == -1)
 			goto out;
 	for (i = 0; i < count; i++)
-		if (forget_id(ctx, ids[i], dry_run, fn, arg, err) == -1)
+		if (!is_repeated(ids, i) &&
+		    forget_id(ctx, ids[i], dry_run, fn, arg, err) == -1)
 			goto out;
 	rc = 0;
 out:

@@ -85,7 +85,8 @@ assert_ok rig_reference_live web "$RIG_DIR/ref" \
 assert_ok holdstill --config "$conf" forget "$HS_DOM" --keep-last 1 --dry-run
 assert_contains "$ASSERT_OUT" "would go"
 assert_eq 2 "$(count "$HS_DOM")" "points after a dry run"
-assert_ok holdstill --config "$conf" forget "$HS_DOM@-1"
+# One point under two names goes once.
+assert_ok holdstill --config "$conf" forget "$HS_DOM@-1" "$HS_DOM@-1"
 assert_eq 1 "$(count "$HS_DOM")" "points of web"
 repo=$RIG_DIR/repo
 before=$(du -sb "$repo" | cut -f1)
