@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,24 +26,27 @@
 struct tool {
 	char *name;
 	pid_t pid; /* 0 once reaped. */
-	int pidfd;
+	int alive; /* A pipe that ends when the program does. */
 	int words; /* What it printed. */
 	int status;
 };
 
 /* Only async-signal-safe calls: other threads may hold any lock. */
 static _Noreturn void
-become(const char *const argv[], pid_t parent, int words, int report)
+become(const char *const argv[], pid_t parent, int words, int report, int alive)
 {
 	int null = open("/dev/null", O_RDONLY), failure;
 	sigset_t none;
 
+	/* Out of the way of the numbers that they get below. */
+	report = fcntl(report, F_DUPFD_CLOEXEC, 5);
+	alive = fcntl(alive, F_DUPFD_CLOEXEC, 5);
 	sigemptyset(&none);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent &&
 	    setpgid(0, 0) == 0 && null != -1 && dup2(null, 0) != -1 &&
 	    dup2(words, 1) != -1 && dup2(words, 2) != -1 &&
-	    (report == 3 || dup3(report, 3, O_CLOEXEC) != -1) &&
-	    close_range(4, ~0U, 0) == 0) {
+	    dup3(report, 3, O_CLOEXEC) != -1 && dup2(alive, 4) != -1 &&
+	    close_range(5, ~0U, 0) == 0) {
 		report = 3;
 		signal(SIGPIPE, SIG_DFL);
 		sigprocmask(SIG_SETMASK, &none, NULL);
@@ -73,14 +75,21 @@ static int
 fork_tool(struct tool *t, const char *const argv[], struct err *err)
 {
 	pid_t parent = getpid();
-	int report[2], failure;
+	int report[2], alive[2], failure;
 
 	if (pipe2(report, O_CLOEXEC) == -1)
 		return err_errno(err, errno, "cannot make a pipe");
+	if (pipe2(alive, O_CLOEXEC) == -1) {
+		close(report[0]);
+		close(report[1]);
+		return err_errno(err, errno, "cannot make a pipe");
+	}
 	t->pid = fork();
 	if (t->pid == 0)
-		become(argv, parent, t->words, report[1]);
+		become(argv, parent, t->words, report[1], alive[1]);
 	failure = t->pid == -1 ? errno : 0;
+	t->alive = alive[0];
+	close(alive[1]);
 	close(report[1]);
 	if (t->pid == -1)
 		t->pid = 0;
@@ -100,7 +109,7 @@ tool_start(struct tool **out, const char *const argv[], struct err *err)
 
 	if (t == NULL)
 		return err_no_memory(err);
-	t->pidfd = -1;
+	t->alive = -1;
 	t->words = memfd_create("words", MFD_CLOEXEC);
 	t->name = strdup(argv[0]);
 	if (t->words == -1 || t->name == NULL) {
@@ -109,10 +118,6 @@ tool_start(struct tool **out, const char *const argv[], struct err *err)
 	}
 	if (fork_tool(t, argv, err) == -1)
 		goto out;
-	if ((t->pidfd = pidfd_open(t->pid, 0)) == -1) {
-		err_errno(err, errno, "cannot watch '%s'", t->name);
-		goto out;
-	}
 	*out = t;
 	t = NULL;
 	rc = 0;
@@ -138,8 +143,8 @@ tool_close(struct tool *t)
 		kill(t->pid, SIGKILL);
 		reap(t);
 	}
-	if (t->pidfd != -1)
-		close(t->pidfd);
+	if (t->alive != -1)
+		close(t->alive);
 	if (t->words != -1)
 		close(t->words);
 	free(t->name);
@@ -197,7 +202,7 @@ watch(struct tool *t, int extra_fd, int64_t deadline_ms,
     const atomic_bool *stop, struct err *err)
 {
 	struct pollfd fds[2] = {
-		{ .fd = t->pidfd, .events = POLLIN },
+		{ .fd = t->alive, .events = POLLIN },
 		{ .fd = extra_fd, .events = POLLIN },
 	};
 
@@ -210,7 +215,7 @@ watch(struct tool *t, int extra_fd, int64_t deadline_ms,
 		    err, ERR_TIMEOUT, "'%s' does not answer", t->name);
 	if (poll(fds, 2, STOP_POLL_MS) == -1 && errno != EINTR)
 		return err_errno(err, errno, "cannot watch '%s'", t->name);
-	if ((fds[0].revents & POLLIN) == 0)
+	if (fds[0].revents == 0)
 		return 0;
 	reap(t);
 	return 1;
