@@ -2,3 +2,4 @@
 hs_unit_test(test_clock hs_common)
 hs_unit_test(test_err hs_common)
 hs_unit_test(test_io hs_common)
+target_sources(test_io PRIVATE temp_dir.c)

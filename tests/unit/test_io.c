@@ -14,27 +14,7 @@
 #include "common/err.h"
 #include "common/hexid.h"
 #include "common/io.h"
-
-static int
-make_dir(void **state)
-{
-	char template[] = "/tmp/holdstill-io.XXXXXX";
-
-	if (mkdtemp(template) == NULL)
-		return -1;
-	*state = strdup(template);
-	return *state == NULL ? -1 : 0;
-}
-
-static int
-remove_dir(void **state)
-{
-	struct err err = ERR_INIT;
-	int rc = io_remove_tree(*state, &err);
-
-	free(*state);
-	return rc;
-}
+#include "tests/unit/temp_dir.h"
 
 static void
 test_io_replace_file_replaces(void **state)
@@ -192,5 +172,5 @@ main(void)
 		cmocka_unit_test(test_hex_reads_what_it_writes),
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, temp_dir_setup, temp_dir_teardown);
 }

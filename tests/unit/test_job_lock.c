@@ -15,27 +15,7 @@
 #include "agent/job/lock.h"
 #include "common/err.h"
 #include "common/io.h"
-
-static int
-make_dir(void **state)
-{
-	char template[] = "/tmp/holdstill-lock.XXXXXX";
-
-	if (mkdtemp(template) == NULL)
-		return -1;
-	*state = strdup(template);
-	return *state == NULL ? -1 : 0;
-}
-
-static int
-remove_dir(void **state)
-{
-	struct err err = ERR_INIT;
-	int rc = io_remove_tree(*state, &err);
-
-	free(*state);
-	return rc;
-}
+#include "tests/unit/temp_dir.h"
 
 static void
 test_job_lock_excludes_the_second(void **state)
@@ -106,5 +86,5 @@ main(void)
 		cmocka_unit_test(test_job_lock_dies_with_its_process),
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, temp_dir_setup, temp_dir_teardown);
 }
