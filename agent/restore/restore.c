@@ -160,7 +160,7 @@ open_target(
 
 	if (open(&r->target, &request, err) == -1)
 		return -1;
-	if (r->target->zeroed)
+	if (r->target->ops->zero == NULL)
 		return 0;
 	if ((r->written = written_new(r->disk->size_bytes)) == NULL)
 		return err_no_memory(err);

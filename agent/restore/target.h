@@ -21,8 +21,6 @@ struct target_ops;
 
 struct target { /* First member of each target's own struct. */
 	const struct target_ops *ops;
-	/* What is not written reads as zeros anyway: no zero() needed. */
-	bool zeroed;
 };
 
 /* All of it is borrowed and outlives the target. */
@@ -40,7 +38,8 @@ struct target_ops {
 	 * call, or at finish. */
 	int (*write)(struct target *t, uint64_t offset, const void *buf,
 	    size_t size, struct err *err);
-	/* Makes a range read as zeros; at most TARGET_ZERO_BYTES a call. */
+	/* Makes a range read as zeros; at most TARGET_ZERO_BYTES a call.
+	 * NULL: what is not written reads as zeros anyway. */
 	int (*zero)(
 	    struct target *t, uint64_t offset, uint64_t bytes, struct err *err);
 	/* 0: everything written is durable and has its final name. */

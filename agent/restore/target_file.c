@@ -27,17 +27,6 @@ file_write(struct target *t, uint64_t offset, const void *buf, size_t size,
 	return 0;
 }
 
-/* Never needed: what a new file does not hold reads as zeros. */
-static int
-file_zero(struct target *t, uint64_t offset, uint64_t bytes, struct err *err)
-{
-	(void)t;
-	(void)offset;
-	(void)bytes;
-	(void)err;
-	return 0;
-}
-
 static int
 file_finish(struct target *t, struct err *err)
 {
@@ -57,7 +46,6 @@ file_close(struct target *t)
 
 static const struct target_ops file_ops = {
 	.write = file_write,
-	.zero = file_zero,
 	.finish = file_finish,
 	.close = file_close,
 };
@@ -71,7 +59,6 @@ target_file_open(
 	if (f == NULL)
 		return err_no_memory(err);
 	f->base.ops = &file_ops;
-	f->base.zeroed = true;
 	if (partial_open(&f->partial, request, err) == -1) {
 		free(f);
 		return -1;

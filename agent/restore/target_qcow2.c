@@ -48,17 +48,6 @@ qcow2_write(struct target *t, uint64_t offset, const void *buf, size_t size,
 	return nbd_queue_write(c->queue, offset, buf, size, err);
 }
 
-/* Never needed: what a new image does not hold reads as zeros. */
-static int
-qcow2_zero(struct target *t, uint64_t offset, uint64_t bytes, struct err *err)
-{
-	(void)t;
-	(void)offset;
-	(void)bytes;
-	(void)err;
-	return 0;
-}
-
 /* The server ends by itself once its only connection does. */
 static int
 qcow2_finish(struct target *t, struct err *err)
@@ -100,7 +89,6 @@ qcow2_close(struct target *t)
 
 static const struct target_ops qcow2_ops = {
 	.write = qcow2_write,
-	.zero = qcow2_zero,
 	.finish = qcow2_finish,
 	.close = qcow2_close,
 };
@@ -209,7 +197,6 @@ target_qcow2_open(
 	if (c == NULL)
 		return err_no_memory(err);
 	c->base.ops = &qcow2_ops;
-	c->base.zeroed = true;
 	c->stop = request->stop;
 	if (partial_open(&c->partial, request, err) == -1 ||
 	    make_image(c, request->size_bytes, err) == -1 ||
