@@ -19,6 +19,21 @@ struct telling {
 	json_t *points, *errors;
 };
 
+/* Most texts name their domain already. */
+static void
+tell_failure(const char *domain, const struct err *failure)
+{
+	struct err line = *failure;
+	char quoted[256];
+
+	snprintf(quoted, sizeof(quoted), "'%s'", domain);
+	if (strstr(line.text, quoted) == NULL)
+		err_prefix(&line, "domain %s", quoted);
+	log_line(LOG_ERROR, "%s%s%s%s", line.text,
+	    line.hint[0] != '\0' ? " (" : "", line.hint,
+	    line.hint[0] != '\0' ? ")" : "");
+}
+
 /* Quiet when well, one line when not; -v tells more. */
 static void
 domain_over(void *arg, const char *domain, const struct backup_result *result,
@@ -28,13 +43,7 @@ domain_over(void *arg, const char *domain, const struct backup_result *result,
 	json_t *json;
 
 	if (failure != NULL) {
-		/* Most texts name their domain already. */
-		log_line(LOG_ERROR, "%s%s%s%s%s%s%s",
-		    strstr(failure->text, domain) == NULL ? "domain '" : "",
-		    strstr(failure->text, domain) == NULL ? domain : "",
-		    strstr(failure->text, domain) == NULL ? "': " : "",
-		    failure->text, failure->hint[0] != '\0' ? " (" : "",
-		    failure->hint, failure->hint[0] != '\0' ? ")" : "");
+		tell_failure(domain, failure);
 		json = cli_error_json(failure);
 		json_object_set_new(json, "domain", json_string(domain));
 		json_array_append_new(telling->errors, json);
