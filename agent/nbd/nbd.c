@@ -31,6 +31,7 @@ struct request {
 	struct request *next;
 	nbd_done_fn *fn;
 	void *arg;
+	int64_t cookie;
 	int error;
 	bool done;
 };
@@ -48,6 +49,7 @@ struct nbd_link {
 	unsigned int in_flight;
 	int stop_fd; /* -1: none. */
 	uint64_t size_bytes;
+	bool can_flush;
 	struct extent_list extents[CONTEXTS];
 	bool extents_failed; /* No memory, or too many. */
 };
@@ -207,6 +209,9 @@ check_export(
 			    "it does not offer '%s'", n->contexts[i]);
 	if (options->writable && nbd_is_read_only(n->nbd) != 0)
 		return err_set(err, ERR_AUTH, "it is read-only");
+	/* Asked now: a dead connection cannot flush either, and must not
+	 * pass for a server that has nothing to flush. */
+	n->can_flush = nbd_can_flush(n->nbd) == 1;
 	return 0;
 }
 
@@ -275,6 +280,13 @@ nbd_link_size(const struct nbd_link *n)
 	return n->size_bytes;
 }
 
+/*
+ * These functions never let libnbd forget a command by itself: when the
+ * connection dies while a command is being sent, libnbd 1.14 frees it first
+ * and reads its cookie afterwards.
+ */
+enum { KEEP_COMMAND = 0 };
+
 static int
 on_complete(void *user_data, int *error)
 {
@@ -286,7 +298,7 @@ on_complete(void *user_data, int *error)
 	request->next = NULL;
 	*n->done_tail = request;
 	n->done_tail = &request->next;
-	return 1; /* libnbd may forget the command. */
+	return KEEP_COMMAND;
 }
 
 /* A request that never completed dies with its connection. */
@@ -310,6 +322,8 @@ deliver(struct nbd_link *n)
 		if ((n->done = request->next) == NULL)
 			n->done_tail = &n->done;
 		n->in_flight--;
+		/* Its result is known from on_complete. */
+		nbd_aio_command_completed(n->nbd, (uint64_t)request->cookie);
 		request->fn(request->arg, request->error);
 		free(request);
 		any = true;
@@ -340,10 +354,12 @@ completion(struct request *request)
 
 /* libnbd has taken the request, or has freed it through on_free. */
 static int
-started(struct nbd_link *n, int64_t cookie, const char *what, struct err *err)
+started(struct nbd_link *n, struct request *request, int64_t cookie,
+    const char *what, struct err *err)
 {
 	if (cookie == -1)
 		return is_gone(n) ? connection_lost(err) : nbd_err(err, what);
+	request->cookie = cookie;
 	n->in_flight++;
 	return 0;
 }
@@ -356,7 +372,7 @@ nbd_link_read(struct nbd_link *n, void *buf, size_t size, uint64_t offset,
 
 	if (request == NULL)
 		return err_no_memory(err);
-	return started(n,
+	return started(n, request,
 	    nbd_aio_pread(n->nbd, buf, size, offset, completion(request), 0),
 	    "cannot read", err);
 }
@@ -369,7 +385,7 @@ nbd_link_write(struct nbd_link *n, const void *buf, size_t size,
 
 	if (request == NULL)
 		return err_no_memory(err);
-	return started(n,
+	return started(n, request,
 	    nbd_aio_pwrite(n->nbd, buf, size, offset, completion(request), 0),
 	    "cannot write", err);
 }
@@ -382,7 +398,7 @@ nbd_link_zero(struct nbd_link *n, uint64_t size, uint64_t offset,
 
 	if (request == NULL)
 		return err_no_memory(err);
-	return started(n,
+	return started(n, request,
 	    nbd_aio_zero(n->nbd, size, offset, completion(request), 0),
 	    "cannot write zeros", err);
 }
@@ -415,7 +431,7 @@ nbd_link_wait(struct nbd_link *n, int timeout_ms, struct err *err)
 
 /* Runs until *done, for requests that are not counted as in flight. */
 static int
-run_until(struct nbd_link *n, const bool *done, struct err *err)
+run_until(struct nbd_link *n, int64_t cookie, const bool *done, struct err *err)
 {
 	while (!*done) {
 		if (is_gone(n))
@@ -423,6 +439,7 @@ run_until(struct nbd_link *n, const bool *done, struct err *err)
 		if (turn(n, -1, err) == -1)
 			return -1;
 	}
+	nbd_aio_command_completed(n->nbd, (uint64_t)cookie);
 	return 0;
 }
 
@@ -442,7 +459,7 @@ on_ticket(void *user_data, int *error)
 		*ticket->error = *error;
 		*ticket->done = true;
 	}
-	return 1;
+	return KEEP_COMMAND;
 }
 
 static int
@@ -511,19 +528,21 @@ ask_extents(
 {
 	struct ticket *ticket = calloc(1, sizeof(*ticket));
 	bool done = false;
+	int64_t cookie;
 	int error = 0, rc;
 
 	if (ticket == NULL)
 		return err_no_memory(err);
 	*ticket = (struct ticket){ .done = &done, .error = &error };
-	if (nbd_aio_block_status(n->nbd, bytes, offset,
-		(nbd_extent_callback){ .callback = on_extents, .user_data = n },
-		(nbd_completion_callback){
-		    .callback = on_ticket, .user_data = ticket, .free = free },
-		0) == -1)
+	cookie = nbd_aio_block_status(n->nbd, bytes, offset,
+	    (nbd_extent_callback){ .callback = on_extents, .user_data = n },
+	    (nbd_completion_callback){
+		.callback = on_ticket, .user_data = ticket, .free = free },
+	    0);
+	if (cookie == -1)
 		return is_gone(n) ? connection_lost(err)
 				  : nbd_err(err, "cannot ask for extents");
-	rc = run_until(n, &done, err);
+	rc = run_until(n, cookie, &done, err);
 	if (!done)
 		ticket->done = NULL;
 	if (rc == 0 && error != 0)
@@ -564,21 +583,23 @@ nbd_link_flush(struct nbd_link *n, struct err *err)
 {
 	struct ticket *ticket;
 	bool done = false;
+	int64_t cookie;
 	int error = 0, rc;
 
 	/* A server that cannot flush has nothing in a cache. */
-	if (nbd_can_flush(n->nbd) != 1)
+	if (!n->can_flush)
 		return 0;
 	if ((ticket = calloc(1, sizeof(*ticket))) == NULL)
 		return err_no_memory(err);
 	*ticket = (struct ticket){ .done = &done, .error = &error };
-	if (nbd_aio_flush(n->nbd,
-		(nbd_completion_callback){
-		    .callback = on_ticket, .user_data = ticket, .free = free },
-		0) == -1)
+	cookie = nbd_aio_flush(n->nbd,
+	    (nbd_completion_callback){
+		.callback = on_ticket, .user_data = ticket, .free = free },
+	    0);
+	if (cookie == -1)
 		return is_gone(n) ? connection_lost(err)
 				  : nbd_err(err, "cannot flush");
-	rc = run_until(n, &done, err);
+	rc = run_until(n, cookie, &done, err);
 	if (!done)
 		ticket->done = NULL;
 	if (rc == 0 && error != 0)
