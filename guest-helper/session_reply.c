@@ -76,10 +76,10 @@ session_put_filesystems(struct message *m, const struct mounts *mounts)
 	struct message_filesystem *to;
 	size_t i;
 
-	m->filesystem_count = mounts->count;
 	for (i = 0; i < mounts->count; i++) {
 		from = &mounts->items[i];
-		to = &m->filesystems[i];
+		if ((to = message_add_filesystem(m)) == NULL)
+			break;
 		snprintf(to->mount_point, sizeof(to->mount_point), "%s",
 		    from->mount_point);
 		strcpy(to->type, from->type);

@@ -50,17 +50,17 @@ put_disks(
     struct message *m, const struct quiesce_options *options, struct err *err)
 {
 	const struct quiesce_disk *disk;
+	struct message_disk *to;
 	size_t i;
 
-	if (options->disk_count > MESSAGE_DISKS_MAX)
-		return err_set(err, ERR_UNSUPPORTED,
-		    "more than %d disks in one backup", MESSAGE_DISKS_MAX);
-	m->disk_count = options->disk_count;
 	for (i = 0; i < options->disk_count; i++) {
 		disk = &options->disks[i];
-		snprintf(m->disks[i].target, sizeof(m->disks[i].target), "%s",
-		    disk->target);
-		snprintf(m->disks[i].serial, sizeof(m->disks[i].serial), "%s",
+		if ((to = message_add_disk(m)) == NULL)
+			return err_set(err, ERR_UNSUPPORTED,
+			    "more than %d disks in one backup",
+			    MESSAGE_DISKS_MAX);
+		snprintf(to->target, sizeof(to->target), "%s", disk->target);
+		snprintf(to->serial, sizeof(to->serial), "%s",
 		    disk->serial == NULL ? "" : disk->serial);
 	}
 	return 0;

@@ -30,6 +30,8 @@ struct field {
 /* Tags are those of docs/protocol.md and are never used again for others. */
 #define TAG_DISK 32
 #define TAG_FILESYSTEM 33
+#define TAG_WRITER 34
+#define TAG_META 16 /* Inside a writer. */
 
 static const struct field fields[] = {
 	FIELD_U64(1, message, version_min),
@@ -54,6 +56,9 @@ static const struct field fields[] = {
 	FIELD_TEXT(20, message, note),
 	FIELD_TEXT(21, message, error_class),
 	FIELD_TEXT(22, message, error_text),
+	FIELD_U64(23, message, prepare_ms),
+	FIELD_U64(24, message, freeze_ms),
+	FIELD_U64(25, message, forecast_ms),
 };
 
 static const struct field disk_fields[] = {
@@ -70,10 +75,72 @@ static const struct field filesystem_fields[] = {
 	FIELD_U64(6, message_filesystem, thawed),
 };
 
+static const struct field writer_fields[] = {
+	FIELD_TEXT(1, message_writer, name),
+	FIELD_U64(2, message_writer, state),
+	FIELD_U64(3, message_writer, required),
+	FIELD_TEXT(4, message_writer, reason),
+	FIELD_U64(5, message_writer, age_ms),
+	FIELD_U64(6, message_writer, failure_age_ms),
+	FIELD_U64(7, message_writer, prepare_ms),
+	FIELD_U64(8, message_writer, freeze_ms),
+	FIELD_U64(9, message_writer, thaw_ms),
+};
+
+static const struct field meta_fields[] = {
+	FIELD_TEXT(1, message_meta, key),
+	FIELD_TEXT(2, message_meta, value),
+};
+
+/* The lists are most of a message, and mostly unused: they are left. */
 void
 message_clear(struct message *m)
 {
-	memset(m, 0, sizeof(*m));
+	memset(m, 0, offsetof(struct message, disks));
+	m->disk_count = 0;
+	m->filesystem_count = 0;
+	m->writer_count = 0;
+}
+
+struct message_disk *
+message_add_disk(struct message *m)
+{
+	if (m->disk_count == MESSAGE_DISKS_MAX)
+		return NULL;
+	return memset(
+	    &m->disks[m->disk_count++], 0, sizeof(struct message_disk));
+}
+
+struct message_filesystem *
+message_add_filesystem(struct message *m)
+{
+	if (m->filesystem_count == MESSAGE_FILESYSTEMS_MAX)
+		return NULL;
+	return memset(&m->filesystems[m->filesystem_count++], 0,
+	    sizeof(struct message_filesystem));
+}
+
+/* Its metas are a list of their own. */
+struct message_writer *
+message_add_writer(struct message *m)
+{
+	struct message_writer *w;
+
+	if (m->writer_count == MESSAGE_WRITERS_MAX)
+		return NULL;
+	w = &m->writers[m->writer_count++];
+	memset(w, 0, offsetof(struct message_writer, metas));
+	w->meta_count = 0;
+	return w;
+}
+
+struct message_meta *
+message_add_meta(struct message_writer *w)
+{
+	if (w->meta_count == MESSAGE_META_MAX)
+		return NULL;
+	return memset(
+	    &w->metas[w->meta_count++], 0, sizeof(struct message_meta));
 }
 
 static void
@@ -107,6 +174,18 @@ encode_group(struct tlv_writer *w, uint16_t tag, const struct field *table,
 	tlv_group_end(w, begin);
 }
 
+static void
+encode_writer(struct tlv_writer *w, const struct message_writer *from)
+{
+	size_t begin = tlv_group_begin(w, TAG_WRITER), i;
+
+	encode_fields(w, writer_fields, COUNT(writer_fields), from);
+	for (i = 0; i < from->meta_count; i++)
+		encode_group(w, TAG_META, meta_fields, COUNT(meta_fields),
+		    &from->metas[i]);
+	tlv_group_end(w, begin);
+}
+
 int
 message_encode(uint8_t *buf, size_t size, size_t *out_used,
     const struct message *m, struct err *err)
@@ -122,6 +201,8 @@ message_encode(uint8_t *buf, size_t size, size_t *out_used,
 	for (i = 0; i < m->filesystem_count; i++)
 		encode_group(&w, TAG_FILESYSTEM, filesystem_fields,
 		    COUNT(filesystem_fields), &m->filesystems[i]);
+	for (i = 0; i < m->writer_count; i++)
+		encode_writer(&w, &m->writers[i]);
 	if (w.overflow)
 		return err_set(err, ERR_ARG,
 		    "the message does not fit in a frame of %zu bytes", size);
@@ -168,24 +249,55 @@ decode_group(
 static int
 decode_disk(struct message *m, const struct tlv *tlv)
 {
-	if (m->disk_count == MESSAGE_DISKS_MAX)
+	struct message_disk *disk = message_add_disk(m);
+
+	if (disk == NULL)
 		return -1;
-	return decode_group(
-	    &m->disks[m->disk_count++], disk_fields, COUNT(disk_fields), tlv);
+	return decode_group(disk, disk_fields, COUNT(disk_fields), tlv);
 }
 
 static int
 decode_filesystem(struct message *m, const struct tlv *tlv)
 {
-	struct message_filesystem *fs;
+	struct message_filesystem *fs = message_add_filesystem(m);
 
-	if (m->filesystem_count == MESSAGE_FILESYSTEMS_MAX)
-		return -1;
-	fs = &m->filesystems[m->filesystem_count++];
-	if (decode_group(
-		fs, filesystem_fields, COUNT(filesystem_fields), tlv) == -1)
+	if (fs == NULL || decode_group(fs, filesystem_fields,
+			      COUNT(filesystem_fields), tlv) == -1)
 		return -1;
 	return fs->state < MESSAGE_FS_STATES ? 0 : -1;
+}
+
+static int
+decode_meta(struct message_writer *w, const struct tlv *tlv)
+{
+	struct message_meta *meta = message_add_meta(w);
+
+	if (meta == NULL)
+		return -1;
+	return decode_group(meta, meta_fields, COUNT(meta_fields), tlv);
+}
+
+static int
+decode_writer(struct message *m, const struct tlv *group)
+{
+	struct message_writer *w = message_add_writer(m);
+	struct tlv_reader r;
+	struct tlv tlv;
+	int rc, next;
+
+	if (w == NULL)
+		return -1;
+	tlv_reader_init(&r, group->value, group->size);
+	while ((next = tlv_next(&r, &tlv)) == 1) {
+		if (tlv.tag == TAG_META)
+			rc = decode_meta(w, &tlv);
+		else
+			rc = decode_field(
+			    w, writer_fields, COUNT(writer_fields), &tlv);
+		if (rc == -1)
+			return -1;
+	}
+	return next == 0 && w->state < MESSAGE_WRITER_STATES ? 0 : -1;
 }
 
 int
@@ -203,6 +315,8 @@ message_decode(
 			rc = decode_disk(m, &tlv);
 		else if (tlv.tag == TAG_FILESYSTEM)
 			rc = decode_filesystem(m, &tlv);
+		else if (tlv.tag == TAG_WRITER)
+			rc = decode_writer(m, &tlv);
 		else
 			rc = decode_field(m, fields, COUNT(fields), &tlv);
 		if (rc == -1)
@@ -233,6 +347,16 @@ message_fs_state_name(uint64_t state)
 		"skipped", "frozen", "failed" };
 
 	return state < MESSAGE_FS_STATES ? names[state] : "unknown";
+}
+
+const char *
+message_writer_state_name(uint64_t state)
+{
+	static const char *const names[MESSAGE_WRITER_STATES] = { "stable",
+		"preparing", "prepared", "freezing", "frozen", "thawed",
+		"committed", "failed" };
+
+	return state < MESSAGE_WRITER_STATES ? names[state] : "unknown";
 }
 
 const char *

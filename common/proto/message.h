@@ -4,7 +4,9 @@
  * the fields of all messages; each message uses some.  Zero and empty fields
  * are not sent, and read as zero and empty when they do not come.
  *
- * A message is large (about 250 KiB): keep it on the heap or static.
+ * A message is large (about 400 KiB): keep it on the heap or static.  Beyond
+ * its counts the lists hold whatever was there before; the functions below
+ * clear an entry when they add it, and so does message_add_*().
  */
 #ifndef HOLDSTILL_COMMON_PROTO_MESSAGE_H
 #define HOLDSTILL_COMMON_PROTO_MESSAGE_H
@@ -19,10 +21,13 @@
 #define MESSAGE_VERSION_MAX 1
 #define MESSAGE_DISKS_MAX 64
 #define MESSAGE_FILESYSTEMS_MAX 256
+#define MESSAGE_WRITERS_MAX 32
+#define MESSAGE_META_MAX 16        /* For each writer. */
 #define MESSAGE_LEASE_MAX_MS 60000 /* Enforced in the guest. */
 #define MESSAGE_NAME_SIZE 64
 #define MESSAGE_PATH_SIZE 512
 #define MESSAGE_REASON_SIZE 160
+#define MESSAGE_VALUE_SIZE 256
 
 enum message_type {
 	MESSAGE_HELLO = 1,
@@ -47,6 +52,19 @@ enum message_fs_state {
 enum message_level { /* As in the manifest, lowest first. */
 	MESSAGE_CRASH = 0,
 	MESSAGE_FILESYSTEM = 1,
+	MESSAGE_APPLICATION = 2,
+};
+
+enum message_writer_state {
+	MESSAGE_WRITER_STABLE = 0, /* Nothing is asked of it. */
+	MESSAGE_WRITER_PREPARING = 1,
+	MESSAGE_WRITER_PREPARED = 2,
+	MESSAGE_WRITER_FREEZING = 3,
+	MESSAGE_WRITER_FROZEN = 4,
+	MESSAGE_WRITER_THAWED = 5, /* It was frozen until it was thawed. */
+	MESSAGE_WRITER_COMMITTED = 6,
+	MESSAGE_WRITER_FAILED = 7,
+	MESSAGE_WRITER_STATES
 };
 
 struct message_disk {
@@ -61,6 +79,25 @@ struct message_filesystem {
 	uint64_t state;               /* enum message_fs_state */
 	char reason[MESSAGE_REASON_SIZE];
 	uint64_t thawed; /* Its FITHAW succeeded: it was frozen until then. */
+};
+
+struct message_meta { /* What a writer wants to be remembered. */
+	char key[MESSAGE_NAME_SIZE];
+	char value[MESSAGE_VALUE_SIZE];
+};
+
+struct message_writer {
+	char name[MESSAGE_NAME_SIZE];
+	uint64_t state; /* enum message_writer_state */
+	uint64_t required;
+	char reason[MESSAGE_REASON_SIZE]; /* Of its last failure. */
+	uint64_t age_ms;                  /* Since it came into the state. */
+	uint64_t failure_age_ms;          /* Since reason; 0: none. */
+	uint64_t prepare_ms;              /* What its last steps took. */
+	uint64_t freeze_ms;
+	uint64_t thaw_ms;
+	struct message_meta metas[MESSAGE_META_MAX];
+	size_t meta_count;
 };
 
 struct message {
@@ -86,14 +123,25 @@ struct message {
 	char note[MESSAGE_REASON_SIZE];
 	char error_class[32]; /* err_class_name() */
 	char error_text[640];
+	uint64_t prepare_ms;  /* How long the host waits for prepare. */
+	uint64_t freeze_ms;   /* How long the freeze itself may take. */
+	uint64_t forecast_ms; /* How long it took lately; 0: not known. */
 	struct message_disk disks[MESSAGE_DISKS_MAX];
 	size_t disk_count;
 	struct message_filesystem filesystems[MESSAGE_FILESYSTEMS_MAX];
 	size_t filesystem_count;
+	struct message_writer writers[MESSAGE_WRITERS_MAX];
+	size_t writer_count;
 };
 
 /* Empties it. */
 void message_clear(struct message *m);
+
+/* An empty entry at the end of a list; NULL if there is no room. */
+struct message_disk *message_add_disk(struct message *m);
+struct message_filesystem *message_add_filesystem(struct message *m);
+struct message_writer *message_add_writer(struct message *m);
+struct message_meta *message_add_meta(struct message_writer *w);
 
 /* Writes the body; ERR_ARG if it does not fit. */
 int message_encode(uint8_t *buf, size_t size, size_t *out_used,
@@ -111,6 +159,10 @@ enum err_class message_error_class(const struct message *m);
 
 /* "planned", "skipped", "frozen", "failed". */
 const char *message_fs_state_name(uint64_t state);
+
+/* "stable", "preparing", "prepared", "freezing", "frozen", "thawed",
+ * "committed", "failed". */
+const char *message_writer_state_name(uint64_t state);
 
 /* "hello", "freeze", ...; "unknown" for others. */
 const char *message_type_name(uint8_t type);

@@ -17,7 +17,8 @@
 #define WIRE_VERSION 1
 #define WIRE_HEAD_BYTES 20
 #define WIRE_TAIL_BYTES 4 /* The body's CRC-32, also of an empty body. */
-#define WIRE_BODY_MAX 65536
+/* Every list of a message full, with room to spare. */
+#define WIRE_BODY_MAX (512 * 1024)
 #define WIRE_MAX (WIRE_HEAD_BYTES + WIRE_BODY_MAX + WIRE_TAIL_BYTES)
 
 /* A frame that makes no progress for so long was left half-sent. */

@@ -15,19 +15,21 @@
 
 static struct wire_reader reader;
 static struct message message, again;
-static uint8_t body[WIRE_BODY_MAX];
+static uint8_t body[WIRE_BODY_MAX], body_again[WIRE_BODY_MAX];
 
 /* What was read can be written, and reads the same. */
 static void
 round_trip(void)
 {
 	struct err err = ERR_INIT;
-	size_t size;
+	size_t size, size_again;
 
 	if (message_encode(body, sizeof(body), &size, &message, &err) == -1)
 		return;
 	if (message_decode(&again, body, size, &err) == -1 ||
-	    memcmp(&message, &again, sizeof(message)) != 0)
+	    message_encode(body_again, sizeof(body_again), &size_again, &again,
+		&err) == -1 ||
+	    size_again != size || memcmp(body, body_again, size) != 0)
 		abort();
 }
 

@@ -204,6 +204,8 @@ test_message_survives_the_way(void **state)
 {
 	struct message *m = new_message(), *back = new_message();
 	static uint8_t body[WIRE_BODY_MAX];
+	struct message_filesystem *fs;
+	struct message_meta *meta;
 	struct err err = ERR_INIT;
 	size_t size;
 
@@ -211,12 +213,16 @@ test_message_survives_the_way(void **state)
 	strcpy(m->session, "0123456789abcdef0123456789abcdef");
 	m->lease_ms = 10000;
 	m->thaw_ns = UINT64_MAX;
-	m->disk_count = 2;
-	strcpy(m->disks[0].target, "vda");
-	strcpy(m->disks[1].serial, "S1");
-	m->filesystem_count = 1;
-	strcpy(m->filesystems[0].mount_point, "/srv/a b");
-	m->filesystems[0].state = MESSAGE_FS_FAILED;
+	strcpy(message_add_disk(m)->target, "vda");
+	strcpy(message_add_disk(m)->serial, "S1");
+	fs = message_add_filesystem(m);
+	strcpy(fs->mount_point, "/srv/a b");
+	fs->state = MESSAGE_FS_FAILED;
+	strcpy(message_add_writer(m)->name, "postgresql");
+	meta = message_add_meta(&m->writers[0]);
+	strcpy(meta->key, "wal");
+	strcpy(meta->value, "0/16B3748");
+	m->writers[0].state = MESSAGE_WRITER_THAWED;
 	assert_int_equal(message_encode(body, sizeof(body), &size, m, &err), 0);
 	assert_int_equal(message_decode(back, body, size, &err), 0);
 	assert_memory_equal(m, back, sizeof(*m));
@@ -261,6 +267,10 @@ test_message_refuses_malformed_fields(void **state)
 	/* A file system in state 200. */
 	assert_int_equal(
 	    decode_one(33, "\0\4\0\0\0\10\0\0\0\0\0\0\0\310", 14), -1);
+	/* A writer in state 200, and one with half a meta. */
+	assert_int_equal(
+	    decode_one(34, "\0\2\0\0\0\10\0\0\0\0\0\0\0\310", 14), -1);
+	assert_int_equal(decode_one(34, "\0\20\0\0\0\3abc", 9), -1);
 	assert_int_equal(decode_one(999, "whatever", 8), 0);
 }
 
