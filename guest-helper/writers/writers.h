@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writers of a session: one process for each application, spoken to in
+ * lines (docs/writers.md), and QEMU's fsfreeze hooks as one-shot writers.
+ * A step is asked of all at once, except where `after` orders them; it ends
+ * when each has answered, failed, or run out of its time.  A writer that
+ * hangs, dies, floods or answers nonsense fails by itself and hurts nobody.
+ *
+ * Nothing here blocks.  One thread.
+ */
+#ifndef HOLDSTILL_GUEST_WRITERS_H
+#define HOLDSTILL_GUEST_WRITERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/proto/message.h"
+
+struct conf;
+struct err;
+struct spawner;
+struct writers;
+
+enum writers_step {
+	WRITERS_NONE,
+	WRITERS_PREPARE,
+	WRITERS_FREEZE,
+	WRITERS_THAW,
+	WRITERS_COMMITTED,
+	WRITERS_ABORT, /* Whatever was asked before; ends the processes. */
+};
+
+/* The step is over for all; writers_begin() may be called from it. */
+typedef void writers_done_fn(void *arg, enum writers_step step);
+
+/* conf and spawner are the caller's and outlive the set. */
+int writers_new(struct writers **out, const struct conf *conf,
+    struct spawner *spawner, writers_done_fn *done, void *arg, struct err *err);
+
+/* Closes the processes' input, which makes them thaw and end; the spawner
+ * ends those that do not.  NULL is allowed. */
+void writers_free(struct writers *w);
+
+/* To poll for input; then call writers_turn(), which calls done. */
+int writers_fd(const struct writers *w);
+void writers_turn(struct writers *w);
+
+/*
+ * Begins a step; a step that was under way is over without a call of done
+ * (only THAW and ABORT may cut one short).  Each writer has as long as its
+ * configuration gives it, and at most limit_ms.  With nobody to ask, done is
+ * called from the next writers_turn().
+ *
+ * PREPARE  looks for writers anew and starts them; id: the session.
+ * FREEZE   those that prepared.
+ * THAW     those that froze or were asked to.  told: they have been sent
+ *          "thaw" already, by the dead-man.
+ * COMMITTED  id: the point.  Those of *metas (a message whose writers hold
+ *          what they said in that session), started if need be.
+ */
+struct writers_request {
+	enum writers_step step;
+	const char *id;
+	unsigned int limit_ms;
+	bool told;
+	const struct message *metas;
+};
+void writers_begin(struct writers *w, const struct writers_request *request);
+
+/* The step under way. */
+enum writers_step writers_step(const struct writers *w);
+
+/*
+ * The level that the writers leave reachable: APPLICATION while there is at
+ * least one that serves and no required one has failed in this session, else
+ * FILESYSTEM.  After the thaw: what they prove.  *out_reason (static or w's,
+ * until the next step) says why not APPLICATION.
+ */
+enum message_level writers_level(
+    const struct writers *w, const char **out_reason);
+
+/* Any process that may hold something still? */
+bool writers_hold(const struct writers *w);
+
+/* The processes' inputs, for the dead-man to say "thaw" on (it gets copies
+ * by its fork).  Returns how many. */
+size_t writers_inputs(const struct writers *w, int *out, size_t max);
+
+/* Adds each writer with its state and meta to m. */
+void writers_put(const struct writers *w, struct message *m);
+
+/* Looks which writers there are, without starting any; for status. */
+int writers_scan(struct writers *w, struct err *err);
+
+/*
+ * Hooks cannot thaw by themselves when the helper dies.  Names of those that
+ * were asked to freeze are kept in RUN_DIR/hooks; this runs "thaw" of those
+ * that a predecessor left.  To be called once, before any session.
+ */
+void writers_thaw_leftovers(struct writers *w);
+
+#endif
