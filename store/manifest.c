@@ -46,6 +46,16 @@ manifest_freeze_fini(struct manifest_freeze *freeze)
 }
 
 void
+manifest_group_fini(struct manifest_group *group)
+{
+	while (group->member_count > 0)
+		free(group->members[--group->member_count].domain);
+	free(group->members);
+	free(group->reason);
+	memset(group, 0, sizeof(*group));
+}
+
+void
 manifest_free(struct manifest *m)
 {
 	struct manifest_disk *d;
@@ -61,6 +71,7 @@ manifest_free(struct manifest *m)
 	}
 	free(m->disks);
 	manifest_freeze_fini(&m->freeze);
+	manifest_group_fini(&m->group);
 	free(m->domain);
 	free(m->uuid);
 	free(m->host);

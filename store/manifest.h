@@ -24,6 +24,7 @@ struct json_t; /* jansson's; see common/json/json.h */
 #define MANIFEST_FILESYSTEMS_MAX 256
 #define MANIFEST_WRITERS_MAX 64
 #define MANIFEST_META_MAX 32
+#define MANIFEST_GROUP_MAX 64
 
 enum manifest_consistency {
 	MANIFEST_CRASH,       /* All disks at one instant, nothing frozen. */
@@ -63,6 +64,7 @@ struct manifest_writer {
 	char *name;
 	char *state;  /* stable preparing frozen thawed committed failed */
 	char *reason; /* "" when well. */
+	bool required;
 	struct manifest_meta *meta;
 	size_t meta_count;
 };
@@ -71,10 +73,28 @@ struct manifest_freeze {
 	enum manifest_quiesce source;
 	bool proved;     /* Unbroken from before the picture until after. */
 	int64_t held_ms; /* Freeze to thaw as the guest measured it. */
+	/* The same on the guest's CLOCK_MONOTONIC: before the first file
+	 * system's freeze, after the last's, after the last thaw; 0: not
+	 * known. */
+	uint64_t begin_ns, end_ns, thaw_ns;
 	struct manifest_filesystem *filesystems;
 	size_t filesystem_count;
 	struct manifest_writer *writers;
 	size_t writer_count;
+};
+
+struct manifest_member {
+	char id[HEXID_SIZE]; /* Of the member's point. */
+	char *domain;
+};
+
+struct manifest_group {      /* Domains that were pictured together. */
+	char id[HEXID_SIZE]; /* "": the point is of no group. */
+	bool consistent;     /* All held still at one instant, proved. */
+	char *reason;        /* Why not; "" if consistent. */
+	int64_t spread_ms;   /* From the first picture to the last. */
+	struct manifest_member *members; /* This point's among them. */
+	size_t member_count;
 };
 
 struct manifest_disk {
@@ -103,6 +123,7 @@ struct manifest {
 	enum manifest_consistency consistency;
 	char *consistency_reason; /* "" if the best was reached. */
 	struct manifest_freeze freeze;
+	struct manifest_group group;
 	struct manifest_disk *disks;
 	size_t disk_count;
 	char *checkpoint;     /* libvirt's name, or "". */
@@ -113,6 +134,7 @@ struct manifest {
 struct manifest *manifest_new(void);
 void manifest_free(struct manifest *m); /* NULL is allowed. */
 void manifest_freeze_fini(struct manifest_freeze *freeze);
+void manifest_group_fini(struct manifest_group *group);
 
 /* The disk with that target, or NULL. */
 const struct manifest_disk *manifest_find_disk(

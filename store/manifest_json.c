@@ -68,9 +68,10 @@ writers_to_json(const struct manifest_freeze *f)
 		for (j = 0; j < w->meta_count; j++)
 			set_meta(meta, &w->meta[j]);
 		json_array_append_new(
-		    array, json_pack("{s:o, s:o, s:o, s:o}", "name",
+		    array, json_pack("{s:o, s:o, s:o, s:b, s:o}", "name",
 			       string_of(w->name), "state", string_of(w->state),
-			       "reason", string_of(w->reason), "meta", meta));
+			       "reason", string_of(w->reason), "required",
+			       (int)w->required, "meta", meta));
 	}
 	return array;
 }
@@ -78,10 +79,27 @@ writers_to_json(const struct manifest_freeze *f)
 static json_t *
 freeze_to_json(const struct manifest_freeze *f)
 {
-	return json_pack("{s:I, s:b, s:s, s:o, s:o}", "held_ms",
-	    (json_int_t)f->held_ms, "proved", (int)f->proved, "source",
+	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o}", "held_ms",
+	    (json_int_t)f->held_ms, "begin_ns", (json_int_t)f->begin_ns,
+	    "end_ns", (json_int_t)f->end_ns, "thaw_ns", (json_int_t)f->thaw_ns,
+	    "proved", (int)f->proved, "source",
 	    manifest_quiesce_name(f->source), "filesystems",
 	    filesystems_to_json(f), "writers", writers_to_json(f));
+}
+
+static json_t *
+group_to_json(const struct manifest_group *g)
+{
+	json_t *members = json_array();
+	size_t i;
+
+	for (i = 0; i < g->member_count; i++)
+		json_array_append_new(
+		    members, json_pack("{s:s, s:o}", "id", g->members[i].id,
+				 "domain", string_of(g->members[i].domain)));
+	return json_pack("{s:s, s:b, s:o, s:I, s:o}", "id", g->id, "consistent",
+	    (int)g->consistent, "reason", string_of(g->reason), "spread_ms",
+	    (json_int_t)g->spread_ms, "members", members);
 }
 
 static json_t *
@@ -140,6 +158,12 @@ manifest_to_json(const struct manifest *m, bool whole)
 	    string_of(m->consistency_reason), "freeze",
 	    freeze_to_json(&m->freeze), "disks", disks_to_json(m, whole),
 	    "duration_ms", (json_int_t)m->duration_ms);
+	if (json != NULL && m->group.id[0] != '\0' &&
+	    json_object_set_new(json, "group", group_to_json(&m->group)) ==
+		-1) {
+		json_decref(json);
+		return NULL;
+	}
 	if (json == NULL || !whole)
 		return json;
 	if (json_object_set_new(

@@ -93,6 +93,24 @@ parse_meta(struct manifest_writer *w, const json_t *meta, struct err *err)
 	return 0;
 }
 
+/* Members that came later than the first version: absent is 0. */
+static int
+optional_u64(
+    uint64_t *out, const json_t *json, const char *key, struct err *err)
+{
+	if (json_object_get(json, key) == NULL)
+		return 0;
+	return json_get_u64(out, json, key, err);
+}
+
+static int
+optional_bool(bool *out, const json_t *json, const char *key, struct err *err)
+{
+	if (json_object_get(json, key) == NULL)
+		return 0;
+	return json_get_bool(out, json, key, err);
+}
+
 static int
 parse_writer(struct manifest_writer *w, const json_t *json, struct err *err)
 {
@@ -104,6 +122,7 @@ parse_writer(struct manifest_writer *w, const json_t *json, struct err *err)
 		-1 ||
 	    json_get_string(
 		&w->reason, json, "reason", REASON_MAX_BYTES, err) == -1 ||
+	    optional_bool(&w->required, json, "required", err) == -1 ||
 	    json_get_object(&meta, json, "meta", err) == -1)
 		return -1;
 	return parse_meta(w, meta, err);
@@ -167,6 +186,9 @@ parse_freeze(struct manifest_freeze *f, const json_t *manifest, struct err *err)
 
 	if (json_get_object(&json, manifest, "freeze", err) == -1 ||
 	    json_get_i64(&f->held_ms, json, "held_ms", err) == -1 ||
+	    optional_u64(&f->begin_ns, json, "begin_ns", err) == -1 ||
+	    optional_u64(&f->end_ns, json, "end_ns", err) == -1 ||
+	    optional_u64(&f->thaw_ns, json, "thaw_ns", err) == -1 ||
 	    json_get_bool(&f->proved, json, "proved", err) == -1 ||
 	    get_word(&source, json, "source", sources, 3, err) == -1)
 		return -1;
@@ -174,6 +196,46 @@ parse_freeze(struct manifest_freeze *f, const json_t *manifest, struct err *err)
 	if (parse_filesystems(f, json, err) == -1)
 		return -1;
 	return parse_writers(f, json, err);
+}
+
+static int
+parse_members(struct manifest_group *g, const json_t *json, struct err *err)
+{
+	const json_t *array, *member;
+	size_t i;
+
+	if (json_get_array(&array, json, "members", MANIFEST_GROUP_MAX, err) ==
+	    -1)
+		return -1;
+	g->members = calloc(json_array_size(array) + 1, sizeof(*g->members));
+	if (g->members == NULL)
+		return err_no_memory(err);
+	for (i = 0; i < json_array_size(array); i++) {
+		member = json_array_get(array, i);
+		g->member_count++;
+		if (get_id(g->members[i].id, member, "id", false, err) == -1 ||
+		    json_get_string(&g->members[i].domain, member, "domain",
+			NAME_MAX_BYTES, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+parse_group(struct manifest_group *g, const json_t *manifest, struct err *err)
+{
+	const json_t *json;
+
+	if (json_object_get(manifest, "group") == NULL)
+		return 0;
+	if (json_get_object(&json, manifest, "group", err) == -1 ||
+	    get_id(g->id, json, "id", false, err) == -1 ||
+	    json_get_bool(&g->consistent, json, "consistent", err) == -1 ||
+	    json_get_string(
+		&g->reason, json, "reason", REASON_MAX_BYTES, err) == -1 ||
+	    json_get_i64(&g->spread_ms, json, "spread_ms", err) == -1)
+		return -1;
+	return parse_members(g, json, err);
 }
 
 static int
@@ -286,7 +348,8 @@ parse_whole(struct manifest *m, const json_t *json, struct err *err)
 	    json_get_string(&m->definition_xml, json, "definition",
 		DEFINITION_MAX_BYTES, err) == -1 ||
 	    parse_words(m, json, err) == -1 ||
-	    parse_freeze(&m->freeze, json, err) == -1)
+	    parse_freeze(&m->freeze, json, err) == -1 ||
+	    parse_group(&m->group, json, err) == -1)
 		return -1;
 	return parse_disks(m, json, err);
 }

@@ -28,6 +28,13 @@ example(void)
 	m->freeze.source = MANIFEST_QUIESCE_HOLDSTILL;
 	m->freeze.proved = true;
 	m->freeze.held_ms = 17;
+	m->freeze.thaw_ns = UINT64_C(1) << 62;
+	strcpy(m->group.id, "fedcba9876543210fedcba9876543210");
+	m->group.spread_ms = 9;
+	m->group.members = calloc(1, sizeof(*m->group.members));
+	m->group.member_count = 1;
+	strcpy(m->group.members[0].id, m->id);
+	m->group.members[0].domain = strdup("db1");
 	m->freeze.filesystems = calloc(1, sizeof(*m->freeze.filesystems));
 	m->freeze.filesystem_count = 1;
 	/* A guest may name a mount point in any bytes. */
@@ -37,6 +44,7 @@ example(void)
 	m->freeze.writer_count = 1;
 	w = &m->freeze.writers[0];
 	w->name = strdup("postgresql");
+	w->required = true;
 	w->meta = calloc(1, sizeof(*w->meta));
 	w->meta_count = 1;
 	w->meta[0].key = strdup("wal");
@@ -74,6 +82,11 @@ test_manifest_comes_back_from_json(void **state)
 	assert_string_equal(
 	    got->freeze.filesystems[0].mount_point, "/srv/\?\?");
 	assert_string_equal(got->freeze.writers[0].meta[0].value, "0/16B3748");
+	assert_true(got->freeze.writers[0].required);
+	assert_int_equal(got->freeze.thaw_ns, UINT64_C(1) << 62);
+	assert_string_equal(got->group.id, m->group.id);
+	assert_int_equal(got->group.spread_ms, 9);
+	assert_string_equal(got->group.members[0].domain, "db1");
 	assert_int_equal(got->disks[0].size_bytes, UINT64_C(1) << 40);
 	assert_int_equal(got->disks[0].source, MANIFEST_SOURCE_BITMAP);
 	assert_memory_equal(got->disks[0].root, m->disks[0].root, 32);
