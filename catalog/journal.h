@@ -24,6 +24,7 @@ enum journal_kind {
 	JOURNAL_JOB = 2,        /* subject: socket path of the backup job. */
 	JOURNAL_CHECKPOINT = 3, /* subject: checkpoint name; provisional. */
 	JOURNAL_DIR = 4,        /* subject: path of a run's scratch folder. */
+	JOURNAL_COMMITTED = 5,  /* subject: session; the guest is to be told. */
 };
 
 struct journal_effect {

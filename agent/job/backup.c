@@ -141,11 +141,27 @@ end_job(struct backup *b, struct err *err)
 	return 0;
 }
 
+/* Written before the point is there: from then on the guest is owed the
+ * news, whatever becomes of this process. */
+static int
+journal_committed(struct backup *b, struct err *err)
+{
+	char subject[RECOVER_COMMITTED_SIZE];
+
+	if (b->manifest->freeze.writer_count == 0)
+		return 0;
+	recover_format_committed(subject, store_id(b->ctx->store), b->run);
+	return backup_effect(
+	    b, &b->committed_effect, JOURNAL_COMMITTED, subject, err);
+}
+
 static int
 commit(struct backup *b, struct err *err)
 {
 	job_step(b->ctx, b->manifest->domain, "committing");
 	b->manifest->duration_ms = clock_monotonic_ms() - b->started_ms;
+	if (journal_committed(b, err) == -1)
+		return -1;
 	if (store_session_commit(b->session, b->manifest, err) == -1)
 		return -1;
 	b->committed = true;
@@ -158,7 +174,9 @@ after_commit(struct backup *b)
 {
 	struct err err = ERR_INIT;
 
-	quiesce_committed(b->quiesce, b->manifest->id);
+	if (quiesce_committed(
+		b->quiesce, b->manifest->id, &b->manifest->freeze))
+		backup_strike(b, &b->committed_effect);
 	if (b->checkpoint[0] != '\0')
 		job_promote(b->domain, b->checkpoint,
 		    b->base != NULL ? b->base->checkpoint : NULL);
@@ -197,6 +215,9 @@ undo_effects(struct backup *b)
 		log_line(
 		    LOG_WARNING, "cannot end the backup job: %s", err.text);
 	drop_checkpoint(b);
+	/* Without a point there is nothing to tell. */
+	if (!b->committed)
+		backup_strike(b, &b->committed_effect);
 }
 
 static void

@@ -54,8 +54,9 @@ struct backup {
 	char checkpoint[BACKUP_CHECKPOINT_SIZE]; /* "": no disk can have one. */
 	enum manifest_quiesce offered; /* Who could freeze, when asked. */
 	bool committed;
-	int64_t started_ms;                                   /* Monotonic. */
-	int64_t job_effect, checkpoint_effect, freeze_effect; /* 0: none. */
+	int64_t started_ms; /* Monotonic. */
+	/* In the journal; 0: none. */
+	int64_t job_effect, checkpoint_effect, freeze_effect, committed_effect;
 	uint64_t all_done, all_total; /* Bytes, for the progress display. */
 };
 

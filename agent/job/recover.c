@@ -3,6 +3,7 @@
 #include "agent/job/recover.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +12,11 @@
 #include "agent/job/lock.h"
 #include "agent/job/promote.h"
 #include "agent/job/scratch.h"
+#include "agent/quiesce/quiesce.h"
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "common/err.h"
+#include "common/hexid.h"
 #include "common/log.h"
 #include "store/manifest.h"
 #include "store/store.h"
@@ -44,6 +47,26 @@ undo_freeze(
 	if (state == DOMAIN_OFF)
 		return 0; /* A freeze does not outlive its guest. */
 	return domain_agent_thaw(r->domain, AGENT_TIMEOUT_MS, &count, err);
+}
+
+void
+recover_format_committed(char out[RECOVER_COMMITTED_SIZE],
+    const char *repository_id, const char *session)
+{
+	snprintf(
+	    out, RECOVER_COMMITTED_SIZE, "%.8s-%s", repository_id, session);
+}
+
+static int
+parse_committed(
+    char repository[9], char session[HEXID_SIZE], const char *subject)
+{
+	if (strlen(subject) != RECOVER_COMMITTED_SIZE - 1 ||
+	    subject[8] != '-' || !hexid_valid(subject + 9))
+		return -1;
+	snprintf(repository, 9, "%.8s", subject);
+	snprintf(session, HEXID_SIZE, "%s", subject + 9);
+	return 0;
 }
 
 static bool
@@ -84,6 +107,35 @@ undo_checkpoint(
 	return domain_checkpoint_delete(r->domain, effect->subject, err);
 }
 
+/*
+ * Told only when the point is there, and told until the guest has heard it:
+ * its logs grow else.
+ */
+static int
+deliver_committed(
+    struct recovery *r, const struct journal_effect *effect, struct err *err)
+{
+	char session[HEXID_SIZE], repository[9];
+	struct manifest *m = NULL;
+	int rc;
+
+	if (r->domain == NULL)
+		return 0;
+	if (parse_committed(repository, session, effect->subject) == -1)
+		return err_set(err, ERR_CORRUPT,
+		    "the journal names no session in '%s'", effect->subject);
+	if (r->ctx->store == NULL ||
+	    strncmp(repository, store_id(r->ctx->store), 8) != 0)
+		return err_set(
+		    err, ERR_NOT_FOUND, "the point is in another repository");
+	if (store_manifest_read(&m, r->ctx->store, effect->point_id, err) == -1)
+		return err->class == ERR_NOT_FOUND ? 0 : -1;
+	rc = quiesce_deliver(
+	    r->domain, session, effect->point_id, &m->freeze, err);
+	manifest_free(m);
+	return rc;
+}
+
 /* A domain that this libvirt does not know may live on with another. */
 static int
 check_connection(const struct recovery *r, const struct journal_effect *effect,
@@ -117,6 +169,8 @@ undo(struct recovery *r, const struct journal_effect *effect, struct err *err)
 		return undo_checkpoint(r, effect, err);
 	case JOURNAL_DIR:
 		return scratch_remove_leftover(effect->subject, err);
+	case JOURNAL_COMMITTED:
+		return deliver_committed(r, effect, err);
 	}
 	return err_set(
 	    err, ERR_CORRUPT, "unknown kind of effect %d", (int)effect->kind);
@@ -130,6 +184,12 @@ visit(void *arg, const struct journal_effect *effect)
 
 	if (undo(r, effect, &err) == -1 ||
 	    journal_strike(r->ctx->journal, effect->id, &err) == -1) {
+		/* A guest that is off hears it some other day. */
+		if (effect->kind == JOURNAL_COMMITTED) {
+			log_line(LOG_INFO, "point %.8s: not told yet: %s",
+			    effect->point_id, err.text);
+			return 0;
+		}
 		log_line(LOG_WARNING, "left of process %lld: %s%s%s%s",
 		    (long long)effect->pid, err.text,
 		    err.hint[0] != '\0' ? " (" : "", err.hint,

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Undoes what a dead process left, by the effect journal: the freeze first,
- * then the job, the checkpoint, the scratch folder.
+ * then the job, the checkpoint, the scratch folder.  A commit that the guest
+ * was not told of is told now, if the guest can hear it.
  */
 #ifndef HOLDSTILL_AGENT_JOB_RECOVER_H
 #define HOLDSTILL_AGENT_JOB_RECOVER_H
 
 #include <stdint.h>
+
+#include "common/hexid.h"
 
 struct domain;
 struct err;
@@ -24,5 +27,10 @@ int job_recover_domain(
 /* Of every domain.  A domain whose lock another run holds is left to it. */
 int job_recover_all(
     struct job_context *ctx, struct recover_result *out, struct err *err);
+
+/* The subject of a JOURNAL_COMMITTED: the repository and the session. */
+#define RECOVER_COMMITTED_SIZE (8 + 1 + HEXID_SIZE)
+void recover_format_committed(char out[RECOVER_COMMITTED_SIZE],
+    const char *repository_id, const char *session);
 
 #endif

@@ -19,7 +19,8 @@ struct err;
 #define CLIENT_HELLO_MS 3000
 #define CLIENT_PREPARE_MS 30000
 #define CLIENT_THAW_MS 10000
-#define CLIENT_SHORT_MS 5000 /* ping, status, committed, abort */
+#define CLIENT_SHORT_MS 5000      /* ping, status, abort */
+#define CLIENT_COMMITTED_MS 60000 /* Writers truncate their logs meanwhile. */
 
 /* Takes fd, also on failure. */
 int client_new(struct client **out, int fd, struct err *err);

@@ -217,12 +217,34 @@ quiesce_thaw(struct quiesce *q, struct manifest_freeze *freeze,
 	*level = freeze->proved ? MANIFEST_FILESYSTEM : MANIFEST_CRASH;
 }
 
-void
-quiesce_committed(struct quiesce *q, const char *point_id)
+bool
+quiesce_committed(struct quiesce *q, const char *point_id,
+    const struct manifest_freeze *freeze)
 {
 	q->committed = true;
-	if (q->source == MANIFEST_QUIESCE_HOLDSTILL)
-		quiesce_helper_committed(q, point_id);
+	if (q->source != MANIFEST_QUIESCE_HOLDSTILL)
+		return true;
+	return quiesce_helper_committed(q, point_id, freeze);
+}
+
+int
+quiesce_deliver(struct domain *domain, const char *session,
+    const char *point_id, const struct manifest_freeze *freeze, struct err *err)
+{
+	struct quiesce q = { .domain = domain };
+	int rc;
+
+	snprintf(q.session, sizeof(q.session), "%s", session);
+	rc = quiesce_helper_deliver(&q, point_id, freeze, err);
+	q.committed = true;
+	quiesce_helper_end(&q);
+	return rc;
+}
+
+enum manifest_consistency
+quiesce_reachable(const struct quiesce *q)
+{
+	return q->reachable;
 }
 
 bool

@@ -49,6 +49,9 @@ int quiesce_begin(struct quiesce **out, struct domain *domain,
 /* Who will freeze. */
 enum manifest_quiesce quiesce_source(const struct quiesce *q);
 
+/* The best level that a freeze can still prove, as the guest sees it. */
+enum manifest_consistency quiesce_reachable(const struct quiesce *q);
+
 /* Why not better; "" if nothing is to be said.  Valid until quiesce_end. */
 const char *quiesce_reason(const struct quiesce *q);
 
@@ -66,8 +69,18 @@ int quiesce_freeze(struct quiesce *q, struct err *err);
 void quiesce_thaw(struct quiesce *q, struct manifest_freeze *freeze,
     enum manifest_consistency *level);
 
-/* The point is durable; writers may truncate their logs.  Best effort. */
-void quiesce_committed(struct quiesce *q, const char *point_id);
+/*
+ * The point is durable; writers may truncate their logs.  freeze is the
+ * manifest's: each writer is told what it said then.  False: the guest could
+ * not be told, and is owed it (quiesce_deliver).
+ */
+bool quiesce_committed(struct quiesce *q, const char *point_id,
+    const struct manifest_freeze *freeze);
+
+/* The same on a connection of its own, for what an earlier run owes. */
+int quiesce_deliver(struct domain *domain, const char *session,
+    const char *point_id, const struct manifest_freeze *freeze,
+    struct err *err);
 
 /* After a thaw: the guest may still be frozen, for its agent did not answer
  * and has no lease. */

@@ -106,6 +106,19 @@ find_fault(const struct message *m, struct err *err)
 	return true;
 }
 
+static enum manifest_consistency
+reachable(const struct message *m)
+{
+	switch (m->level) {
+	case MESSAGE_APPLICATION:
+		return MANIFEST_APPLICATION;
+	case MESSAGE_FILESYSTEM:
+		return MANIFEST_FILESYSTEM;
+	default:
+		return MANIFEST_CRASH;
+	}
+}
+
 int
 quiesce_helper_begin(
     struct quiesce *q, const struct quiesce_options *options, struct err *err)
@@ -127,6 +140,7 @@ quiesce_helper_begin(
 		drop_client(q);
 		return -1;
 	}
+	q->reachable = reachable(client_reply(q->client));
 	return 0;
 }
 
@@ -202,30 +216,77 @@ quiesce_helper_thaw(struct quiesce *q, int64_t *out_held_ms)
 	return check_proof(q, m);
 }
 
+static void
+put_text(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text == NULL ? "" : text);
+}
+
+/* What each writer said at the freeze is said back to it. */
+static void
+put_writers(struct message *m, const struct manifest_freeze *freeze)
+{
+	const struct manifest_writer *from;
+	struct message_writer *to;
+	struct message_meta *meta;
+	size_t i, j;
+
+	for (i = 0; i < freeze->writer_count; i++) {
+		from = &freeze->writers[i];
+		if ((to = message_add_writer(m)) == NULL)
+			return;
+		put_text(to->name, sizeof(to->name), from->name);
+		for (j = 0; j < from->meta_count; j++) {
+			if ((meta = message_add_meta(to)) == NULL)
+				break;
+			put_text(
+			    meta->key, sizeof(meta->key), from->meta[j].key);
+			put_text(meta->value, sizeof(meta->value),
+			    from->meta[j].value);
+		}
+	}
+}
+
 static int
-send_committed(struct quiesce *q, const char *point_id, struct err *err)
+send_committed(struct quiesce *q, const char *point_id,
+    const struct manifest_freeze *freeze, struct err *err)
 {
 	struct message *m = request_begin(q);
 
 	snprintf(m->point, sizeof(m->point), "%s", point_id);
+	put_writers(m, freeze);
 	return client_call(
-	    q->client, MESSAGE_COMMITTED, m, CLIENT_SHORT_MS, false, err);
+	    q->client, MESSAGE_COMMITTED, m, CLIENT_COMMITTED_MS, false, err);
 }
 
-void
-quiesce_helper_committed(struct quiesce *q, const char *point_id)
+bool
+quiesce_helper_committed(struct quiesce *q, const char *point_id,
+    const struct manifest_freeze *freeze)
 {
 	struct err err = ERR_INIT;
 
-	if (q->client != NULL && send_committed(q, point_id, &err) == 0)
-		return;
+	if (q->client != NULL && send_committed(q, point_id, freeze, &err) == 0)
+		return true;
 	/* The stream took long; the guest may have restarted its helper. */
 	drop_client(q);
 	if (open_client(q, false, &err) == 0 &&
-	    send_committed(q, point_id, &err) == 0)
-		return;
+	    send_committed(q, point_id, freeze, &err) == 0)
+		return true;
 	log_line(
 	    LOG_NOTICE, "the guest was not told of the commit: %s", err.text);
+	return false;
+}
+
+int
+quiesce_helper_deliver(struct quiesce *q, const char *point_id,
+    const struct manifest_freeze *freeze, struct err *err)
+{
+	q->request = calloc(1, sizeof(*q->request));
+	if (q->request == NULL)
+		return err_no_memory(err);
+	if (open_client(q, false, err) == -1)
+		return -1;
+	return send_committed(q, point_id, freeze, err);
 }
 
 void

@@ -12,6 +12,7 @@ struct message;
 struct quiesce {
 	struct domain *domain; /* The caller's. */
 	enum manifest_quiesce source;
+	enum manifest_consistency reachable;
 	char session[HEXID_SIZE];
 	unsigned int lease_ms;
 	char reason[512];
@@ -41,7 +42,12 @@ int quiesce_helper_begin(
 int quiesce_helper_freeze(struct quiesce *q, struct err *err);
 /* Returns true if the freeze is proved; sets the reason if not. */
 bool quiesce_helper_thaw(struct quiesce *q, int64_t *out_held_ms);
-void quiesce_helper_committed(struct quiesce *q, const char *point_id);
+/* False: it could not be told. */
+bool quiesce_helper_committed(struct quiesce *q, const char *point_id,
+    const struct manifest_freeze *freeze);
+/* For a q that has a domain and a session only. */
+int quiesce_helper_deliver(struct quiesce *q, const char *point_id,
+    const struct manifest_freeze *freeze, struct err *err);
 void quiesce_helper_end(struct quiesce *q);
 
 int quiesce_qga_begin(struct quiesce *q, struct err *err);

@@ -32,6 +32,7 @@ quiesce_qga_begin(struct quiesce *q, struct err *err)
 	if (!there)
 		return err_set(
 		    err, ERR_NOT_FOUND, "no QEMU guest agent answers");
+	q->reachable = MANIFEST_FILESYSTEM;
 	return 0;
 }
 

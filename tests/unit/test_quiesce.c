@@ -193,7 +193,7 @@ test_quiesce_proves_with_the_helper(void **state)
 	assert_int_equal(proof.writer_count, 0);
 	/* Without writers nothing better may be claimed. */
 	assert_int_equal(level, MANIFEST_FILESYSTEM);
-	quiesce_committed(q, FIXTURE_POINT);
+	assert_true(quiesce_committed(q, FIXTURE_POINT, &proof));
 }
 
 static void
@@ -207,7 +207,7 @@ test_quiesce_delivers_committed_to_a_new_helper(void **state)
 	hold();
 	guest_fixture_stop(&fixture, SIGKILL);
 	guest_fixture_start(&fixture);
-	quiesce_committed(q, FIXTURE_POINT);
+	assert_true(quiesce_committed(q, FIXTURE_POINT, &proof));
 	quiesce_end(q);
 	q = NULL;
 	assert_int_equal(quiesce_status(&status, NULL, &err), 0);
