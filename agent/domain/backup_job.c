@@ -177,33 +177,73 @@ check_idle(struct domain *d, struct err *err)
 	return err_hint(err, "'virsh domjobinfo' shows it");
 }
 
-int
-domain_backup_begin(
-    struct domain *d, const struct domain_backup *backup, struct err *err)
+struct domain_picture {
+	struct domain *domain; /* The caller's. */
+	char *backup_xml;
+	char *checkpoint_xml; /* NULL: none. */
+};
+
+void
+domain_picture_free(struct domain_picture *p)
 {
-	char *backup_xml = NULL, *checkpoint_xml = NULL;
+	if (p == NULL)
+		return;
+	free(p->backup_xml);
+	free(p->checkpoint_xml);
+	free(p);
+}
+
+int
+domain_picture_prepare(struct domain_picture **out, struct domain *d,
+    const struct domain_backup *backup, struct err *err)
+{
+	struct domain_picture *p = calloc(1, sizeof(*p));
 	struct domain_disk *disks = NULL;
 	size_t count = 0;
 	int rc = -1;
 
+	if (p == NULL)
+		return err_no_memory(err);
+	p->domain = d;
 	if (domain_disks(&disks, &count, d, err) == -1 ||
 	    check_sizes(backup, disks, count, err) == -1 ||
 	    check_idle(d, err) == -1 ||
-	    make_backup_xml(&backup_xml, backup, err) == -1)
+	    make_backup_xml(&p->backup_xml, backup, err) == -1)
 		goto out;
-	if (backup->checkpoint != NULL && make_checkpoint_xml(&checkpoint_xml,
-					      backup, disks, count, err) == -1)
+	if (backup->checkpoint != NULL &&
+	    make_checkpoint_xml(
+		&p->checkpoint_xml, backup, disks, count, err) == -1)
 		goto out;
-	if (virDomainBackupBegin(d->dom, backup_xml, checkpoint_xml,
-		VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) < 0) {
-		domain_err(err, "cannot begin the backup job of '%s'", d->name);
-		goto out;
-	}
+	*out = p;
+	p = NULL;
 	rc = 0;
 out:
-	free(backup_xml);
-	free(checkpoint_xml);
+	domain_picture_free(p);
 	domain_disks_free(disks, count);
+	return rc;
+}
+
+int
+domain_picture_take(struct domain_picture *p, struct err *err)
+{
+	if (virDomainBackupBegin(p->domain->dom, p->backup_xml,
+		p->checkpoint_xml, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0)
+		return 0;
+	return domain_err(
+	    err, "cannot begin the backup job of '%s'", p->domain->name);
+}
+
+int
+domain_backup_begin(
+    struct domain *d, const struct domain_backup *backup, struct err *err)
+{
+	struct domain_picture *p;
+	int rc;
+
+	if (domain_picture_prepare(&p, d, backup, err) == -1)
+		return -1;
+	rc = domain_picture_take(p, err);
+	domain_picture_free(p);
 	return rc;
 }
 

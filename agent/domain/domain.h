@@ -137,10 +137,21 @@ int domain_make_shared_dir(struct domain *d, const char *path, struct err *err);
 
 /*
  * The picture: starts the pull-mode job and makes the checkpoint, all disks
- * at one instant.  ERR_BUSY when another job holds the domain, or a disk is
- * no longer as large as its scratch file.  ERR_CORRUPT when a bitmap proves
- * unusable only now.  Disks that are not named are left out.
+ * at one instant.  Disks that are not named are left out.
+ *
+ * Everything that can be asked and written beforehand is, by prepare, so
+ * that the guest holds still for one call only.  ERR_BUSY when another job
+ * holds the domain, or a disk is no longer as large as its scratch file.
+ * *backup is not needed any more when it returns.
  */
+struct domain_picture;
+int domain_picture_prepare(struct domain_picture **out, struct domain *d,
+    const struct domain_backup *backup, struct err *err);
+/* ERR_CORRUPT when a bitmap proves unusable only now. */
+int domain_picture_take(struct domain_picture *p, struct err *err);
+void domain_picture_free(struct domain_picture *p); /* NULL is allowed. */
+
+/* Both at once. */
 int domain_backup_begin(
     struct domain *d, const struct domain_backup *backup, struct err *err);
 
