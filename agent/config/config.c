@@ -6,44 +6,20 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/err.h"
-#include "common/io.h"
-
-#define FILE_MAX_BYTES (1024 * 1024)
-
-/* Who may write the file decides what runs as root. */
-static int
-check_mode(const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) == -1)
-		return err_errno(err, errno, "cannot open '%s'", path);
-	if ((st.st_mode & S_IWOTH) == 0)
-		return 0;
-	err_set(err, ERR_AUTH, "'%s' may be written by everybody", path);
-	return err_hint(err, "chmod o-w %.250s", path);
-}
+#include "common/ini/ini_file.h"
+#include "common/ini/ini_words.h"
 
 static int
 load_file(struct config *config, struct err *err)
 {
 	char *text = NULL;
-	size_t size, mark;
 	int rc;
 
-	if (check_mode(config->path, err) == -1 ||
-	    io_read_file(&text, &size, config->path, FILE_MAX_BYTES, err) == -1)
+	if (ini_file_load(&text, config->path, err) == -1)
 		return -1;
-	/* A byte order mark, which some editors write. */
-	mark = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-	if (strlen(text) != size)
-		rc =
-		    err_set(err, ERR_ARG, "'%s' is no text file", config->path);
-	else
-		rc = config_parse(config, text + mark, err);
+	rc = config_parse(config, text, err);
 	free(text);
 	return rc;
 }
@@ -136,7 +112,7 @@ config_find_job(const struct config_job **out, const struct config *config,
 		return 0;
 	for (i = 0; i < config->job_count && i < 32; i++)
 		names[i] = config->jobs[i]->name;
-	config_join(all, sizeof(all), names, i, sizeof(names[0]));
+	ini_words_join(all, sizeof(all), names, i, sizeof(names[0]));
 	err_set(
 	    err, ERR_NOT_FOUND, "no job '%.100s' in '%s'", name, config->path);
 	if (i == 0)

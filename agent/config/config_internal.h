@@ -35,13 +35,4 @@ int config_parse(struct config *config, const char *text, struct err *err);
 struct config_job *config_get_job(
     const struct config *config, const char *name);
 
-/* The nearest of count names (stride bytes apart, each begins with a char
- * pointer) to word, or NULL if none is near. */
-const char *config_nearest(
-    const char *word, const void *names, size_t count, size_t stride);
-
-/* "a, b, c", cut when full. */
-void config_join(
-    char *out, size_t size, const void *names, size_t count, size_t stride);
-
 #endif

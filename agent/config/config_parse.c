@@ -2,25 +2,18 @@
 /* Reading the text of a configuration, strictly. */
 #include "agent/config/config_internal.h"
 
-#include <ctype.h>
-#include <ini.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+#include "common/ini/ini_file.h"
+#include "common/ini/ini_words.h"
 
 #define KEYS_MAX 16
 
-/*
- * inih hands over keys without line numbers and says nothing of empty
- * sections, of repeated ones and of lines that it cuts.  It takes its lines
- * from our reader, though, one by one, so the reader knows all of that.
- */
 struct parser {
 	struct config *config;
-	const char *next; /* The rest of the file. */
 	unsigned int line;
-	bool indented;                  /* The line begins with a blank. */
 	const struct config_kind *kind; /* Of the section, or NULL. */
 	void *section;
 	const char *section_name;
@@ -31,7 +24,6 @@ struct parser {
 	/* Names of repositories are looked up at the end. */
 	struct reference *references;
 	size_t reference_count;
-	bool failed;
 	struct err *err;
 };
 
@@ -40,15 +32,6 @@ struct reference {
 	char *name;
 	unsigned int line;
 };
-
-static int
-fail_at(struct parser *p, unsigned int line)
-{
-	if (!p->failed)
-		err_prefix(p->err, "%s:%u", p->config->path, line);
-	p->failed = true;
-	return -1;
-}
 
 /* ---- sections ---- */
 
@@ -128,17 +111,17 @@ add_job(struct parser *p, const char *name)
 	return job->name == NULL ? err_no_memory(p->err) : 0;
 }
 
+/* The section that ends here has all that it must have. */
 static int
-end_section(struct parser *p)
+end_section(const struct parser *p)
 {
 	size_t i;
 
 	for (i = 0; p->kind != NULL && i < p->kind->key_count; i++) {
 		if (!p->kind->keys[i].required || p->seen[i] != 0)
 			continue;
-		err_set(p->err, ERR_ARG, "[%s %s] has no '%s'", p->kind->name,
-		    p->section_name, p->kind->keys[i].name);
-		return fail_at(p, p->section_line);
+		return err_set(p->err, ERR_ARG, "[%s %s] has no '%s'",
+		    p->kind->name, p->section_name, p->kind->keys[i].name);
 	}
 	return 0;
 }
@@ -151,13 +134,12 @@ unknown_section(struct parser *p, const char *text)
 				"[job NAME]");
 }
 
-/* text: what stands between the brackets. */
 static int
-open_section(struct parser *p, char *text)
+open_section(struct parser *p, const char *text)
 {
 	size_t size = strcspn(text, " \t");
 	const struct config_kind *kind = find_kind(text, size);
-	char *name = text + size + strspn(text + size, " \t");
+	const char *name = text + size + strspn(text + size, " \t");
 
 	if (kind == NULL || (!kind->named && *name != '\0'))
 		return unknown_section(p, text);
@@ -191,104 +173,21 @@ open_section(struct parser *p, char *text)
 }
 
 static int
-begin_section(struct parser *p, const char *line)
+begin_section(
+    void *arg, const char *text, struct ini_file_place *place, struct err *err)
 {
-	const char *end = strchr(line, ']');
-	char *text;
-	int rc;
+	struct parser *p = arg;
 
-	if (end == NULL) {
-		err_set(p->err, ERR_ARG, "the section's ']' is missing");
-		return fail_at(p, p->line);
-	}
-	if (end_section(p) == -1)
+	(void)err; /* It is p->err. */
+	if (end_section(p) == -1) {
+		place->line = p->section_line;
 		return -1;
-	while (end > line + 1 && isblank((unsigned char)end[-1]))
-		end--;
-	line += 1 + strspn(line + 1, " \t");
-	text = strndup(line, end > line ? (size_t)(end - line) : 0);
-	if (text == NULL) {
-		err_no_memory(p->err);
-		return fail_at(p, p->line);
 	}
 	memset(p->seen, 0, sizeof(p->seen));
 	p->last_key = -1;
-	p->section_line = p->line;
-	rc = open_section(p, text);
-	free(text);
-	return rc == -1 ? fail_at(p, p->line) : 0;
-}
-
-/* ---- lines ---- */
-
-static bool
-is_blank_or_comment(const char *line, size_t size)
-{
-	size_t i = 0;
-
-	while (i < size && isspace((unsigned char)line[i]))
-		i++;
-	return i == size || line[i] == '#' || line[i] == ';';
-}
-
-static int
-check_line(struct parser *p, const char *line, size_t size, int room)
-{
-	if (size + 2 > (size_t)room) {
-		err_set(p->err, ERR_ARG,
-		    "the line is longer than %d characters", room - 2);
-		err_hint(p->err, "a list may go on in indented lines");
-		return fail_at(p, p->line);
-	}
-	p->indented = isblank((unsigned char)line[0]);
-	/*
-	 * inih would take an indented "key = value" for more of the value
-	 * above, silently.
-	 */
-	if (p->indented && !is_blank_or_comment(line, size) &&
-	    (strcspn(line, "=:") < size || line[strspn(line, " \t")] == '[')) {
-		err_set(p->err, ERR_ARG,
-		    "an indented line goes on with the "
-		    "list above it, but this one looks like a new entry");
-		err_hint(p->err, "remove the blanks at its beginning");
-		return fail_at(p, p->line);
-	}
-	return 0;
-}
-
-/* The size without a "; comment", which inih leaves in indented lines. */
-static size_t
-cut_comment(const char *line, size_t size)
-{
-	size_t i;
-
-	for (i = 1; i < size; i++)
-		if (line[i] == ';' && isblank((unsigned char)line[i - 1]))
-			return i;
-	return size;
-}
-
-/* inih's reader: like fgets() of the next line. */
-static char *
-read_line(char *out, int room, void *stream)
-{
-	struct parser *p = stream;
-	const char *line = p->next;
-	size_t size = strcspn(line, "\n");
-
-	if (p->failed || *line == '\0')
-		return NULL;
-	p->line++;
-	p->next += size + (line[size] == '\n');
-	size = cut_comment(line, size);
-	if (check_line(p, line, size, room) == -1)
-		return NULL;
-	memcpy(out, line, size);
-	out[size] = '\n';
-	out[size + 1] = '\0';
-	if (out[0] == '[' && begin_section(p, out) == -1)
-		return NULL;
-	return out;
+	p->line = place->line;
+	p->section_line = place->line;
+	return open_section(p, text);
 }
 
 /* ---- keys ---- */
@@ -297,7 +196,7 @@ static int
 unknown_key(struct parser *p, const char *name)
 {
 	const struct config_kind *kind = p->kind;
-	const char *near = config_nearest(
+	const char *near = ini_words_nearest(
 	    name, kind->keys, kind->key_count, sizeof(*kind->keys));
 	char all[256];
 
@@ -305,7 +204,7 @@ unknown_key(struct parser *p, const char *name)
 	    kind->name, kind->named ? " " : "", p->section_name);
 	if (near != NULL)
 		return err_hint(p->err, "did you mean '%s'?", near);
-	config_join(
+	ini_words_join(
 	    all, sizeof(all), kind->keys, kind->key_count, sizeof(*kind->keys));
 	return err_hint(p->err, "allowed: %s", all);
 }
@@ -333,10 +232,10 @@ add_reference(struct parser *p, const char *name)
 }
 
 static int
-set_key(struct parser *p, int number, const char *value)
+set_key(struct parser *p, int number, const char *value, bool indented)
 {
 	const struct config_key *key = &p->kind->keys[number];
-	bool more = p->indented && number == p->last_key;
+	bool more = indented && number == p->last_key;
 
 	if (more && !key->list)
 		return err_set(p->err, ERR_ARG,
@@ -359,34 +258,26 @@ set_key(struct parser *p, int number, const char *value)
 	return 0;
 }
 
-/* inih's handler; 0 tells it of an error. */
 static int
-handle_key(void *arg, const char *section, const char *name, const char *value)
+handle_key(void *arg, const char *name, const char *value,
+    struct ini_file_place *place, struct err *err)
 {
 	struct parser *p = arg;
 	size_t i;
-	int rc = -1;
 
-	(void)section; /* inih cuts long ones; the reader has the whole. */
-	if (p->failed)
-		return 0;
+	p->line = place->line;
 	if (p->kind == NULL) {
-		err_set(p->err, ERR_ARG,
+		err_set(err, ERR_ARG,
 		    "'%.100s' stands before the first "
 		    "section",
 		    name);
-		err_hint(p->err, "begin with [global], [repository NAME] or "
-				 "[job NAME]");
-		return fail_at(p, p->line) == 0;
+		return err_hint(err, "begin with [global], [repository NAME] "
+				     "or [job NAME]");
 	}
 	for (i = 0; i < p->kind->key_count; i++)
 		if (strcmp(p->kind->keys[i].name, name) == 0)
-			break;
-	rc = i < p->kind->key_count ? set_key(p, (int)i, value)
-				    : unknown_key(p, name);
-	if (rc == -1)
-		fail_at(p, p->line);
-	return rc == 0;
+			return set_key(p, (int)i, value, place->indented);
+	return unknown_key(p, name);
 }
 
 /* ---- the whole ---- */
@@ -401,7 +292,7 @@ no_such_repository(struct parser *p, const struct reference *reference)
 
 	for (i = 0; i < n && i < 32; i++)
 		names[i] = config->repositories[i]->name;
-	config_join(all, sizeof(all), names, i, sizeof(names[0]));
+	ini_words_join(all, sizeof(all), names, i, sizeof(names[0]));
 	err_set(p->err, ERR_ARG, "there is no [repository %.100s]",
 	    reference->name);
 	if (n == 0)
@@ -409,7 +300,7 @@ no_such_repository(struct parser *p, const struct reference *reference)
 		    reference->name);
 	else
 		err_hint(p->err, "there are: %s", all);
-	return fail_at(p, reference->line);
+	return ini_file_fail_at(p->err, p->config->path, reference->line);
 }
 
 static int
@@ -439,7 +330,7 @@ check_job(struct parser *p, struct config_job *job)
 		err_set(
 		    p->err, ERR_ARG, "[job %s] has no 'repository'", job->name);
 		err_hint(p->err, "name one here, or the default in [global]");
-		return fail_at(p, job->line);
+		return ini_file_fail_at(p->err, p->config->path, job->line);
 	}
 	if (job->has_require && job->has_prefer && job->prefer < job->require) {
 		err_set(p->err, ERR_ARG,
@@ -447,26 +338,26 @@ check_job(struct parser *p, struct config_job *job)
 		    "requires (%s)",
 		    job->name, manifest_consistency_name(job->prefer),
 		    manifest_consistency_name(job->require));
-		return fail_at(p, job->line);
+		return ini_file_fail_at(p->err, p->config->path, job->line);
 	}
 	return 0;
 }
 
 static int
-parse_whole(struct parser *p)
+parse_whole(struct parser *p, const char *text)
 {
+	static const struct ini_file_events events = {
+		begin_section,
+		handle_key,
+	};
 	size_t i;
-	int line = ini_parse_stream(read_line, p, handle_key, p);
 
-	if (p->failed)
+	if (ini_file_parse(text, p->config->path, &events, p, p->err) == -1)
 		return -1;
-	if (line != 0) {
-		err_set(p->err, ERR_ARG,
-		    "neither a [section] nor "
-		    "'key = value'");
-		return fail_at(p, line > 0 ? (unsigned int)line : p->line);
-	}
-	if (end_section(p) == -1 || resolve_references(p) == -1)
+	if (end_section(p) == -1)
+		return ini_file_fail_at(
+		    p->err, p->config->path, p->section_line);
+	if (resolve_references(p) == -1)
 		return -1;
 	for (i = 0; i < p->config->job_count; i++)
 		if (check_job(p, p->config->jobs[i]) == -1)
@@ -477,11 +368,9 @@ parse_whole(struct parser *p)
 int
 config_parse(struct config *config, const char *text, struct err *err)
 {
-	struct parser p = {
-		.config = config, .next = text, .last_key = -1, .err = err
-	};
+	struct parser p = { .config = config, .last_key = -1, .err = err };
 	size_t i;
-	int rc = parse_whole(&p);
+	int rc = parse_whole(&p, text);
 
 	for (i = 0; i < p.reference_count; i++)
 		free(p.references[i].name);

@@ -10,14 +10,15 @@ cd "${1:-$(dirname "$0")/../..}"
 # their own.  The longest folder that fits a file decides.
 layers='
 common
+common/ini common
 common/json common
-guest-helper common
+guest-helper common common/ini
 backends common
 store backends common common/json
 catalog store common common/json
 agent/domain common common/json
 agent/nbd common
-agent/config store common
+agent/config store common common/ini
 agent/quiesce agent/domain store/manifest.h common common/json
 agent/source agent/nbd agent/domain store common
 agent/restore agent/nbd agent/domain catalog store common
@@ -39,7 +40,9 @@ zstd_errors.h store
 zdict.h store
 openssl/ store
 sqlite3.h catalog
-ini.h agent/config
+ini.h common/ini
+cap-ng.h guest-helper
+seccomp.h guest-helper
 jansson.h common/json
 '
 
