@@ -133,7 +133,7 @@ guest_check(const struct guest_options *options, struct err *err)
 	struct mounts mounts;
 	size_t i;
 
-	if (mounts_scan(&mounts, &options->paths, NULL, 0, err) == -1)
+	if (mounts_scan(&mounts, &options->paths, NULL, NULL, 0, err) == -1)
 		return -1;
 	mounts_open(&mounts, &options->paths);
 	printf("%-10s %-8s %-10s %s\n", "disk", "type", "state", "mount point");

@@ -92,7 +92,7 @@ main(int argc, char **argv)
 	struct guest_options options = {
 		.port = GUEST_PORT,
 		.run_dir = GUEST_RUN_DIR,
-		.paths = { "/proc/self/mountinfo", "/sys" },
+		.paths = { "/proc/self/mountinfo", "/sys", "/proc", "/dev" },
 	};
 	struct choice choice = { .foreground = false };
 	struct err err = ERR_INIT;

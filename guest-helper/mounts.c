@@ -30,6 +30,7 @@ struct plan {
 
 struct scan {
 	const struct mounts_paths *paths;
+	const struct conf *conf; /* NULL: the defaults. */
 	struct mountinfo table;
 	struct plan plan;
 };
@@ -281,9 +282,10 @@ collect(struct mounts *out, const struct scan *scan, struct err *err)
 
 int
 mounts_scan(struct mounts *out, const struct mounts_paths *paths,
-    const struct message_disk *disks, size_t disk_count, struct err *err)
+    const struct conf *conf, const struct message_disk *disks,
+    size_t disk_count, struct err *err)
 {
-	struct scan scan = { .paths = paths };
+	struct scan scan = { .paths = paths, .conf = conf };
 	int rc;
 
 	memset(out, 0, sizeof(*out));

@@ -13,11 +13,16 @@
 
 #include "common/proto/message.h"
 
+struct conf;
 struct err;
 
 struct mounts_paths {          /* Where to look; tests look elsewhere. */
 	const char *mountinfo; /* "/proc/self/mountinfo" */
 	const char *sysfs;     /* "/sys" */
+	/* "/proc", for other mount namespaces; NULL: there are no others. */
+	const char *proc;
+	/* "/dev", to ask a loop device for its file; NULL: not asked. */
+	const char *dev;
 };
 
 struct mounts_filesystem {
@@ -41,11 +46,13 @@ struct mounts {
 };
 
 /*
- * Maps disks (none: all real disks) to file systems.  The caller calls
- * mounts_fini.  More than MESSAGE_FILESYSTEMS_MAX is ERR_UNSUPPORTED.
+ * Maps disks (none: all real disks) to file systems, as the policy conf
+ * (NULL: the defaults) has it.  The caller calls mounts_fini.  More than
+ * MESSAGE_FILESYSTEMS_MAX is ERR_UNSUPPORTED.
  */
 int mounts_scan(struct mounts *out, const struct mounts_paths *paths,
-    const struct message_disk *disks, size_t disk_count, struct err *err);
+    const struct conf *conf, const struct message_disk *disks,
+    size_t disk_count, struct err *err);
 
 /*
  * Opens the planned ones.  One that cannot be reached becomes FAILED, with

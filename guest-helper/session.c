@@ -121,7 +121,7 @@ on_status(struct session *s, uint32_t id, struct err *err)
 	} else if (s->mounts.items != NULL) {
 		session_put_filesystems(m, &s->mounts);
 	} else {
-		if (mounts_scan(&seen, s->paths, NULL, 0, err) == -1)
+		if (mounts_scan(&seen, s->paths, NULL, NULL, 0, err) == -1)
 			return -1;
 		session_put_filesystems(m, &seen);
 		mounts_fini(&seen);
@@ -182,7 +182,7 @@ on_prepare(struct session *s, uint32_t id, struct err *err)
 	memcpy(s->disks, s->request.disks, sizeof(s->disks));
 	s->disk_count = s->request.disk_count;
 	s->mounted_late = false;
-	if (mounts_scan(&s->mounts, s->paths, s->request.disks,
+	if (mounts_scan(&s->mounts, s->paths, NULL, s->request.disks,
 		s->request.disk_count, err) == -1)
 		return -1;
 	mounts_open(&s->mounts, s->paths);
@@ -405,7 +405,8 @@ find_late_mounts(struct session *s)
 	struct mounts seen;
 	size_t i;
 
-	if (mounts_scan(&seen, s->paths, s->disks, s->disk_count, &err) == -1) {
+	if (mounts_scan(&seen, s->paths, NULL, s->disks, s->disk_count, &err) ==
+	    -1) {
 		s->mounted_late = true;
 		fail(s, "what is mounted cannot be read again");
 		return;

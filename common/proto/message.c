@@ -64,6 +64,8 @@ static const struct field fields[] = {
 static const struct field disk_fields[] = {
 	FIELD_TEXT(1, message_disk, target),
 	FIELD_TEXT(2, message_disk, serial),
+	FIELD_TEXT(3, message_disk, wwn),
+	FIELD_TEXT(4, message_disk, pci),
 };
 
 static const struct field filesystem_fields[] = {

@@ -70,6 +70,10 @@ enum message_writer_state {
 struct message_disk {
 	char target[MESSAGE_NAME_SIZE];
 	char serial[MESSAGE_NAME_SIZE];
+	char wwn[MESSAGE_NAME_SIZE];
+	/* Of virtio-blk and NVMe: the way from the root bus, "0000:00:05.0"
+	 * or, behind bridges, "0000:00:02.4/00.0". */
+	char pci[MESSAGE_NAME_SIZE];
 };
 
 struct message_filesystem {

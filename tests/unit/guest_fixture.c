@@ -135,7 +135,7 @@ guest_fixture_start(struct guest_fixture *f)
 	struct guest_options options = {
 		.port = f->port,
 		.run_dir = f->run_dir,
-		.paths = { f->mountinfo, "/sys" },
+		.paths = { f->mountinfo, "/sys", NULL, NULL },
 	};
 	struct err err = ERR_INIT;
 

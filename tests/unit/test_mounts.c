@@ -15,7 +15,7 @@
 #include "guest-helper/mounts.h"
 
 static char top[64], sysfs[96], table[96];
-static struct mounts_paths paths = { table, sysfs };
+static struct mounts_paths paths = { table, sysfs, NULL, NULL };
 static struct mounts mounts;
 static struct err err;
 
@@ -121,7 +121,8 @@ scan(const char *text, const struct message_disk *disks, size_t count)
 	fputs(text, file);
 	fclose(file);
 	mounts_fini(&mounts);
-	assert_int_equal(mounts_scan(&mounts, &paths, disks, count, &err), 0);
+	assert_int_equal(
+	    mounts_scan(&mounts, &paths, NULL, disks, count, &err), 0);
 }
 
 static void
@@ -175,9 +176,9 @@ test_mounts_skips_read_only(void **state)
 static void
 test_mounts_leaves_out_by_serial_only(void **state)
 {
-	static const struct message_disk by_serial[] = { { "sdx",
-	    "SERIAL-A" } };
-	static const struct message_disk by_name[] = { { "vdb", "" } };
+	static const struct message_disk by_serial[] = { { .target = "sdx",
+	    .serial = "SERIAL-A" } };
+	static const struct message_disk by_name[] = { { .target = "vdb" } };
 
 	(void)state;
 	scan(ROOT DATA, by_serial, 1);
@@ -194,8 +195,8 @@ test_mounts_leaves_out_by_serial_only(void **state)
 static void
 test_mounts_freezes_all_when_a_disk_is_unknown(void **state)
 {
-	static const struct message_disk disks[] = { { "vda", "" },
-		{ "hdz", "" } };
+	static const struct message_disk disks[] = { { .target = "vda" },
+		{ .target = "hdz" } };
 
 	(void)state;
 	scan(ROOT DATA, disks, 2);
@@ -207,7 +208,7 @@ test_mounts_freezes_all_when_a_disk_is_unknown(void **state)
 static void
 test_mounts_walks_down_mapper_and_md(void **state)
 {
-	static const struct message_disk disks[] = { { "vdb", "" } };
+	static const struct message_disk disks[] = { { .target = "vdb" } };
 
 	(void)state;
 	device("dm-0", "253:0");
@@ -239,7 +240,7 @@ test_mounts_survives_a_cycle(void **state)
 static void
 test_mounts_puts_loops_before_their_holder(void **state)
 {
-	static const struct message_disk disks[] = { { "vdb", "" } };
+	static const struct message_disk disks[] = { { .target = "vdb" } };
 
 	(void)state;
 	device("loop0", "7:0");
@@ -255,7 +256,7 @@ test_mounts_puts_loops_before_their_holder(void **state)
 static void
 test_mounts_knows_all_disks_of_a_btrfs(void **state)
 {
-	static const struct message_disk disks[] = { { "vdb", "" } };
+	static const struct message_disk disks[] = { { .target = "vdb" } };
 
 	(void)state;
 	make_dir("fs/btrfs/1234/devices");
