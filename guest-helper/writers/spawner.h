@@ -4,8 +4,9 @@
  * that starts writers and hooks for it.  It runs nothing but executables in
  * the two folders it was given, owned by root and writable by nobody else,
  * so a helper that a hostile host has taken over gains nothing from it.
- * When the helper dies it gives what runs some seconds (their input has
- * ended, which means thaw), kills the rest, and ends.
+ * When the helper dies it runs "thaw" of the hooks whose "freeze" it ran,
+ * gives what runs some seconds (the writers' input has ended, which means
+ * thaw), kills the rest, and ends.
  *
  * The helper's end; one thread.
  */
@@ -13,13 +14,27 @@
 #define HOLDSTILL_GUEST_SPAWNER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct err;
 
+#define SPAWNER_CHILDREN_MAX 128 /* At a time. */
+
+struct spawner_exit {
+	pid_t pid;
+	int status; /* As of wait(2). */
+};
+
 struct spawner {
 	int fd; /* To poll for exits; -1: there is no process. */
 	pid_t pid;
+	bool gone; /* It has died: fd will say nothing more. */
+	uint32_t last_id;
+	/* Exits that came while an answer was waited for. */
+	struct spawner_exit exits[SPAWNER_CHILDREN_MAX];
+	size_t exit_count;
 };
 
 enum spawner_dir { SPAWNER_WRITERS, SPAWNER_HOOKS };
@@ -38,17 +53,36 @@ int spawner_start(struct spawner *out, const char *writers_dir,
 void spawner_close(struct spawner *s);
 
 /*
- * Runs NAME of the folder with one argument (NULL: none).  ERR_AUTH: its
+ * Runs NAME of the folder.  argument: NULL for a writer, "freeze" or "thaw"
+ * for a hook.  session: put into the environment; NULL: none.  ERR_AUTH: its
  * owner or mode are unsafe; ERR_NOT_FOUND: no such executable.  Waits for
  * the spawner's answer, at most a second.
  */
 int spawner_run(struct spawner *s, enum spawner_dir dir, const char *name,
-    const char *argument, struct spawner_child *out, struct err *err);
+    const char *argument, const char *session, struct spawner_child *out,
+    struct err *err);
 
-/* Sends a signal to the child's process group. */
+/* Sends SIGTERM (with SIGCONT, so that it arrives) or SIGKILL to the child's
+ * process group.  Only while the child's exit was not told. */
 void spawner_kill(struct spawner *s, pid_t child, int signum);
 
-/* true: a child has ended with that wait status; false: none just now. */
+/*
+ * true: a child has ended with that wait status; false: none just now.  What
+ * a writer left in its process group has been killed by then; what a hook
+ * left runs on, as it would under QEMU's agent.
+ */
 bool spawner_exited(struct spawner *s, pid_t *out_pid, int *out_status);
+
+/* May a file of that name be a writer or hook?  Not hidden, no path, and
+ * none of the endings of backups and package leftovers. */
+bool spawner_name_valid(const char *name);
+
+/*
+ * The check that the spawner makes before it runs anything, for a look
+ * without running: the folder with all above it, and the file, belong to
+ * root (or the caller) and nobody else may write to them; a regular
+ * executable file.  Errors as of spawner_run().
+ */
+int spawner_check(const char *dir, const char *name, struct err *err);
 
 #endif

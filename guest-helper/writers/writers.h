@@ -33,12 +33,16 @@ enum writers_step {
 /* The step is over for all; writers_begin() may be called from it. */
 typedef void writers_done_fn(void *arg, enum writers_step step);
 
-/* conf and spawner are the caller's and outlive the set. */
+/*
+ * conf and spawner are the caller's and outlive the set.  run_dir: the open
+ * folder RUN_DIR, the caller's; -1: there is none.  Needs SIGPIPE ignored.
+ */
 int writers_new(struct writers **out, const struct conf *conf,
-    struct spawner *spawner, writers_done_fn *done, void *arg, struct err *err);
+    struct spawner *spawner, int run_dir, writers_done_fn *done, void *arg,
+    struct err *err);
 
 /* Closes the processes' input, which makes them thaw and end; the spawner
- * ends those that do not.  NULL is allowed. */
+ * ends those that do not, once it is closed.  NULL is allowed. */
 void writers_free(struct writers *w);
 
 /* To poll for input; then call writers_turn(), which calls done. */
@@ -56,7 +60,10 @@ void writers_turn(struct writers *w);
  * THAW     those that froze or were asked to.  told: they have been sent
  *          "thaw" already, by the dead-man.
  * COMMITTED  id: the point.  Those of *metas (a message whose writers hold
- *          what they said in that session), started if need be.
+ *          what they said in that session, which metas->session names),
+ *          started if need be; metas is not used after the call.  A writer
+ *          that serves another session just now is left alone and keeps its
+ *          state: it has not been told.
  */
 struct writers_request {
 	enum writers_step step;
@@ -93,9 +100,11 @@ void writers_put(const struct writers *w, struct message *m);
 int writers_scan(struct writers *w, struct err *err);
 
 /*
- * Hooks cannot thaw by themselves when the helper dies.  Names of those that
- * were asked to freeze are kept in RUN_DIR/hooks; this runs "thaw" of those
- * that a predecessor left.  To be called once, before any session.
+ * Hooks do not see the helper die.  The spawner then runs "thaw" of those
+ * that froze; in case it dies, too, their names are kept in RUN_DIR/hooks,
+ * and this runs "thaw" of those that a predecessor left.  To be called once,
+ * before any session; it does not wait for them, but a hook's next freeze
+ * does.
  */
 void writers_thaw_leftovers(struct writers *w);
 
