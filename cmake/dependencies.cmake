@@ -11,5 +11,7 @@ pkg_check_modules(LIBVIRT REQUIRED IMPORTED_TARGET libvirt libvirt-qemu)
 pkg_check_modules(LIBXML REQUIRED IMPORTED_TARGET libxml-2.0)
 pkg_check_modules(LIBNBD REQUIRED IMPORTED_TARGET libnbd)
 pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+# The helper in the guest is static.
+find_library(HS_STATIC_INIH libinih.a REQUIRED)
 pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 option(HOLDSTILL_TESTS "Build the tests (needs cmocka)" ON)
