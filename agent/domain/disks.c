@@ -75,7 +75,7 @@ read_sizes(struct domain *d, struct domain_disk *disks, size_t count)
 }
 
 static int
-fill(struct domain_disk *disk, const xmlNode *node)
+fill(struct domain_disk *disk, const xmlNode *devices, const xmlNode *node)
 {
 	const xmlNode *source = domain_xml_child(node, "source");
 	const char *where;
@@ -85,6 +85,8 @@ fill(struct domain_disk *disk, const xmlNode *node)
 	disk->format =
 	    domain_xml_attr(domain_xml_child(node, "driver"), "type");
 	disk->serial = domain_xml_text(domain_xml_child(node, "serial"));
+	disk->wwn = domain_xml_text(domain_xml_child(node, "wwn"));
+	disk->pci = domain_pci_way(devices, node);
 	disk->writable = domain_xml_child(node, "readonly") == NULL;
 	disk->shareable = domain_xml_child(node, "shareable") != NULL ||
 			  domain_xml_child(node, "transient") != NULL;
@@ -95,6 +97,7 @@ fill(struct domain_disk *disk, const xmlNode *node)
 	disk->path = domain_xml_attr(source, where);
 	return disk->type != NULL && disk->target != NULL &&
 		       disk->format != NULL && disk->serial != NULL &&
+		       disk->wwn != NULL && disk->pci != NULL &&
 		       disk->path != NULL
 		   ? 0
 		   : -1;
@@ -143,7 +146,7 @@ read_all(struct domain_disk **out, size_t *out_count, const xmlDoc *doc,
 	count = 0;
 	for (node = domain_xml_child(devices, "disk"); node != NULL;
 	     node = domain_xml_next(node, "disk")) {
-		if (fill(&disks[count++], node) == -1) {
+		if (fill(&disks[count++], devices, node) == -1) {
 			domain_disks_free(disks, count);
 			return err_no_memory(err);
 		}
@@ -203,6 +206,8 @@ domain_disks_free(struct domain_disk *disks, size_t count)
 		free(disks[i].format);
 		free(disks[i].type);
 		free(disks[i].serial);
+		free(disks[i].wwn);
+		free(disks[i].pci);
 	}
 	free(disks);
 }

@@ -67,6 +67,9 @@ struct domain_disk {
 	char *format; /* "qcow2", "raw" */
 	char *type;   /* libvirt's: "file", "block", "network", "volume" */
 	char *serial; /* As set in the XML; "" if none. */
+	char *wwn;    /* The same. */
+	char *pci; /* Way on the PCI bus if it is a device of its own (virtio,
+		       * NVMe): "0000:00:05.0", "0000:00:02.4/00.0"; or "". */
 	uint64_t size_bytes; /* As the guest sees it; 0 if it is not known. */
 	bool writable;       /* false: read-only. */
 	bool is_disk;        /* false: cdrom, floppy. */

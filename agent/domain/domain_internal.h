@@ -56,6 +56,14 @@ char *domain_xml_text(const xmlNode *node);
 /* The document as text, in malloc'd memory. */
 int domain_xml_dump(char **out, xmlDoc *doc, struct err *err);
 
+/*
+ * The way to a device from the root bus by slots and functions, as in a
+ * guest: "0000:00:05.0", behind bridges "0000:00:02.4/00.0".  "" if it is no
+ * PCI device or hangs on a root bus of its own.  In new memory, NULL when
+ * there is none left.  devices is the element that holds the device.
+ */
+char *domain_pci_way(const xmlNode *devices, const xmlNode *device);
+
 /* The disk of that name, or NULL. */
 const struct domain_disk *domain_disk_find(
     const struct domain_disk *disks, size_t count, const char *target);

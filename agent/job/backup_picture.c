@@ -65,6 +65,8 @@ prepare_guest(struct backup *b, struct err *err)
 	for (i = 0; i < b->disk_count; i++) {
 		disks[i].target = b->disks[i].disk->target;
 		disks[i].serial = b->disks[i].disk->serial;
+		disks[i].wwn = b->disks[i].disk->wwn;
+		disks[i].pci = b->disks[i].disk->pci;
 	}
 	/* A paused guest cannot answer. */
 	if (b->state == DOMAIN_PAUSED)

@@ -27,6 +27,8 @@ struct quiesce;
 struct quiesce_disk {
 	const char *target; /* "vda" */
 	const char *serial; /* As the guest sees it; "" if it has none. */
+	const char *wwn;    /* The same; NULL is "" for these, too. */
+	const char *pci;    /* Way on the PCI bus, as in struct domain_disk. */
 };
 
 struct quiesce_options {

@@ -62,6 +62,10 @@ put_disks(
 		snprintf(to->target, sizeof(to->target), "%s", disk->target);
 		snprintf(to->serial, sizeof(to->serial), "%s",
 		    disk->serial == NULL ? "" : disk->serial);
+		snprintf(to->wwn, sizeof(to->wwn), "%s",
+		    disk->wwn == NULL ? "" : disk->wwn);
+		snprintf(to->pci, sizeof(to->pci), "%s",
+		    disk->pci == NULL ? "" : disk->pci);
 	}
 	return 0;
 }

@@ -93,6 +93,55 @@ test_definition_rewrite_points_disks(void **state)
 	free(out);
 }
 
+/* A disk of its own, on the bus of a bridge, on a root bus of its own. */
+static const char buses[] =
+    "<domain><devices>"
+    "<controller type='pci' index='0' model='pcie-root'/>"
+    "<controller type='pci' index='1' model='pcie-root-port'><address "
+    "type='pci' domain='0x0000' bus='0x00' slot='0x02' function='0x4'/>"
+    "</controller>"
+    "<controller type='pci' index='2' model='pcie-to-pci-bridge'><address "
+    "type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/>"
+    "</controller>"
+    "<controller type='pci' index='3' model='pcie-expander-bus'><address "
+    "type='pci' domain='0x0000' bus='0x00' slot='0x03' function='0x0'/>"
+    "</controller>"
+    "<controller type='pci' index='4' model='pci-bridge'><address "
+    "type='pci' domain='0x0000' bus='0x04' slot='0x03' function='0x0'/>"
+    "</controller>"
+    "<disk><target dev='vda'/><address type='pci' domain='0x0000' "
+    "bus='0x00' slot='0x1f' function='0x7'/></disk>"
+    "<disk><target dev='vdb'/><address type='pci' domain='0x0000' "
+    "bus='0x02' slot='0x0a' function='0x0'/></disk>"
+    "<disk><target dev='vdc'/><address type='pci' domain='0x0000' "
+    "bus='0x03' slot='0x01' function='0x0'/></disk>"
+    "<disk><target dev='vdd'/><address type='pci' domain='0x0000' "
+    "bus='0x04' slot='0x01' function='0x0'/></disk>"
+    "<disk><target dev='vde'/><address type='pci' domain='0x0000' "
+    "bus='0x00' slot='0x20' function='0x0'/></disk>"
+    "<disk><target dev='sda'/><serial>S</serial><wwn>5000c50015ea71ad</wwn>"
+    "<address type='drive' controller='0' bus='0' target='0' unit='0'/>"
+    "</disk></devices></domain>";
+
+static void
+test_definition_disks_have_their_way_on_the_bus(void **state)
+{
+	static const char *const ways[] = { "0000:00:1f.7",
+		"0000:00:02.4/00.0/0a.0", "", "", "", "" };
+	struct domain_disk *disks = NULL;
+	struct err err = ERR_INIT;
+	size_t count = 0, i;
+
+	(void)state;
+	assert_int_equal(domain_disks_parse(&disks, &count, buses, &err), 0);
+	assert_int_equal(count, 6);
+	for (i = 0; i < count; i++)
+		assert_string_equal(disks[i].pci, ways[i]);
+	assert_string_equal(disks[0].wwn, "");
+	assert_string_equal(disks[5].wwn, "5000c50015ea71ad");
+	domain_disks_free(disks, count);
+}
+
 static void
 test_definition_rewrite_drops_identity(void **state)
 {
@@ -253,6 +302,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_definition_rewrite_points_disks),
+		cmocka_unit_test(
+		    test_definition_disks_have_their_way_on_the_bus),
 		cmocka_unit_test(test_definition_rewrite_drops_identity),
 		cmocka_unit_test(test_definition_rewrite_keeps_identity),
 		cmocka_unit_test(test_definition_rewrite_forgets_the_host),

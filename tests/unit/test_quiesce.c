@@ -128,7 +128,7 @@ static void
 begin(enum manifest_consistency prefer)
 {
 	/* Not a name of the kernel: all there is gets frozen. */
-	static const struct quiesce_disk disks[] = { { "none", "" } };
+	static const struct quiesce_disk disks[] = { { .target = "none" } };
 	struct quiesce_options options = {
 		.session = FIXTURE_SESSION,
 		.lease_ms = 10000,

@@ -215,6 +215,8 @@ test_message_survives_the_way(void **state)
 	m->thaw_ns = UINT64_MAX;
 	strcpy(message_add_disk(m)->target, "vda");
 	strcpy(message_add_disk(m)->serial, "S1");
+	strcpy(m->disks[1].wwn, "5000c50015ea71ad");
+	strcpy(m->disks[1].pci, "0000:00:05.0");
 	fs = message_add_filesystem(m);
 	strcpy(fs->mount_point, "/srv/a b");
 	fs->state = MESSAGE_FS_FAILED;
