@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -124,28 +123,4 @@ guest_run(const struct guest_options *options, struct err *err)
 out:
 	close(g->signals);
 	return rc;
-}
-
-int
-guest_check(const struct guest_options *options, struct err *err)
-{
-	const struct mounts_filesystem *fs;
-	struct mounts mounts;
-	size_t i;
-
-	if (mounts_scan(&mounts, &options->paths, NULL, NULL, 0, err) == -1)
-		return -1;
-	mounts_open(&mounts, &options->paths);
-	printf("%-10s %-8s %-10s %s\n", "disk", "type", "state", "mount point");
-	for (i = 0; i < mounts.count; i++) {
-		fs = &mounts.items[i];
-		printf("%-10s %-8s %-10s %s%s%s%s\n", fs->disk, fs->type,
-		    fs->state == MESSAGE_FS_PLANNED
-			? "freeze"
-			: message_fs_state_name(fs->state),
-		    fs->mount_point, fs->reason[0] != '\0' ? " (" : "",
-		    fs->reason, fs->reason[0] != '\0' ? ")" : "");
-	}
-	mounts_fini(&mounts);
-	return 0;
 }

@@ -8,12 +8,14 @@
 #define GUEST_PORT "/dev/virtio-ports/org.holdstill.guest.0"
 #define GUEST_RUN_DIR "/run/holdstill"
 
+struct conf;
 struct err;
 
 struct guest_options {
 	const char *port;    /* See channel.h. */
 	const char *run_dir; /* For the record of freezes. */
 	struct mounts_paths paths;
+	const struct conf *conf; /* NULL: the defaults. */
 };
 
 /*
@@ -22,8 +24,4 @@ struct guest_options {
  * signals in the process.  -1 if it cannot begin.
  */
 int guest_run(const struct guest_options *options, struct err *err);
-
-/* Prints what would be frozen, to standard output. */
-int guest_check(const struct guest_options *options, struct err *err);
-
 #endif

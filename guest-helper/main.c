@@ -7,6 +7,8 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "guest-helper/check.h"
+#include "guest-helper/conf.h"
 #include "guest-helper/guest.h"
 #include "guest-helper/quietlog.h"
 
@@ -16,24 +18,32 @@ struct choice {
 	bool foreground;
 	bool check;
 	bool done; /* Help or version was printed. */
+	const char *config;
 };
+
+/* Too large for a stack. */
+static struct conf conf;
 
 static void
 print_help(void)
 {
-	puts("usage: holdstill-guest [--port PORT] [--foreground]\n"
-	     "       holdstill-guest --check\n"
-	     "\n"
-	     "Freezes and thaws this guest's file systems for holdstill.\n"
-	     "\n"
-	     "  --port PORT    device path, unix:PATH or fd:NUMBER\n"
-	     "                 (default " GUEST_PORT ")\n"
-	     "  --run-dir DIR  where a freeze is recorded\n"
-	     "                 (default " GUEST_RUN_DIR ")\n"
-	     "  --foreground   stay attached; log to standard error\n"
-	     "  --check        print what would be frozen, and end\n"
-	     "  --version      print the version, and end\n"
-	     "  --help         print this, and end");
+	puts(
+	    "usage: holdstill-guest [--config FILE] [--port PORT] [--foreground]\n"
+	    "       holdstill-guest [--config FILE] --check\n"
+	    "\n"
+	    "Freezes and thaws this guest's file systems for holdstill.\n"
+	    "\n"
+	    "  --config FILE  what may be frozen, and how\n"
+	    "                 (default " CONF_PATH ")\n"
+	    "  --port PORT    device path, unix:PATH or fd:NUMBER\n"
+	    "                 (default " GUEST_PORT ")\n"
+	    "  --run-dir DIR  where a freeze is recorded\n"
+	    "                 (default " GUEST_RUN_DIR ")\n"
+	    "  --foreground   stay attached; log to standard error\n"
+	    "  --check        print what would be frozen and asked, and what\n"
+	    "                 is wrong; exit status 1 if something is\n"
+	    "  --version      print the version, and end\n"
+	    "  --help         print this, and end");
 }
 
 /* Returns -1 for a wrong option, which getopt has complained about. */
@@ -42,6 +52,7 @@ read_options(
     struct guest_options *options, struct choice *choice, int argc, char **argv)
 {
 	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'C' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "run-dir", required_argument, NULL, 'r' },
 		{ "foreground", no_argument, NULL, 'f' },
@@ -54,6 +65,9 @@ read_options(
 
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (c) {
+		case 'C':
+			choice->config = optarg;
+			break;
 		case 'p':
 			options->port = optarg;
 			break;
@@ -86,6 +100,25 @@ read_options(
 	return 0;
 }
 
+/* Before it leaves the terminal, so that a person sees what is wrong. */
+static int
+read_conf(const struct choice *choice, struct err *err)
+{
+	conf_init(&conf);
+	return choice->config != NULL
+		   ? conf_read(&conf, choice->config, true, err)
+		   : conf_read(&conf, CONF_PATH, false, err);
+}
+
+static int
+fail(const struct err *err)
+{
+	log_line(LOG_ERROR, "%s%s%s%s", err->text,
+	    err->hint[0] != '\0' ? " (" : "", err->hint,
+	    err->hint[0] != '\0' ? ")" : "");
+	return EXIT_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -93,6 +126,7 @@ main(int argc, char **argv)
 		.port = GUEST_PORT,
 		.run_dir = GUEST_RUN_DIR,
 		.paths = { "/proc/self/mountinfo", "/sys", "/proc", "/dev" },
+		.conf = &conf,
 	};
 	struct choice choice = { .foreground = false };
 	struct err err = ERR_INIT;
@@ -103,13 +137,15 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (choice.done)
 		return EXIT_OK;
+	if (read_conf(&choice, &err) == -1)
+		return fail(&err);
 	if (!choice.check && !choice.foreground && daemon(0, 0) == -1) {
 		log_line(LOG_ERROR, "cannot leave the terminal");
 		return EXIT_FAILED;
 	}
-	rc = choice.check ? guest_check(&options, &err)
+	rc = choice.check ? check_run(&options, &err)
 			  : guest_run(&options, &err);
 	if (rc == -1)
-		log_line(LOG_ERROR, "%s", err.text);
-	return rc == -1 ? EXIT_FAILED : EXIT_OK;
+		return fail(&err);
+	return rc > 0 ? EXIT_FAILED : EXIT_OK;
 }
