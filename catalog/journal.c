@@ -27,7 +27,8 @@ static const char *const statements[] = {
 	[SQL_LIST] = "SELECT id, run, kind, connect_uri, domain_uuid, subject,"
 		     " point, boot, pid, pid_started FROM effect"
 		     " WHERE ?1 IS NULL OR domain_uuid = ?1"
-		     " ORDER BY kind, id DESC",
+		     " ORDER BY kind,"
+		     " CASE kind WHEN 5 THEN id ELSE -id END",
 };
 
 static const char *const migrations[] = { schema_journal_0001 };
@@ -155,7 +156,7 @@ leftovers_add(struct leftovers *list, sqlite3_stmt *row, struct err *err)
 	struct journal_effect *grown, *effect;
 	int kind = sqlite3_column_int(row, 2);
 
-	if (kind < JOURNAL_FREEZE || kind > JOURNAL_DIR)
+	if (kind < JOURNAL_FREEZE || kind > JOURNAL_COMMITTED)
 		return err_set(
 		    err, ERR_CORRUPT, "effect journal: unknown kind %d", kind);
 	if (list->count == list->room) {

@@ -141,6 +141,40 @@ test_journal_finds_what_a_killed_process_left(void **state)
 }
 
 static void
+add_and_die(struct bed *bed, enum journal_kind kind, const char *subject)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct journal *j;
+		struct err err = ERR_INIT;
+
+		_exit(journal_open(&j, bed->dir, &err) == -1 ||
+		      add(j, kind, "A", subject, &err) == -1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* A guest hears of its points in the order in which they were made, and
+ * after everything that was done to it is undone. */
+static void
+test_journal_tells_commits_last_and_oldest_first(void **state)
+{
+	struct bed *bed = *state;
+
+	add_and_die(bed, JOURNAL_COMMITTED, "told-first");
+	add_and_die(bed, JOURNAL_DIR, "made-first");
+	add_and_die(bed, JOURNAL_DIR, "made-second");
+	add_and_die(bed, JOURNAL_COMMITTED, "told-second");
+	add_and_die(bed, JOURNAL_FREEZE, "freeze");
+	assert_string_equal(leftovers(bed, "A"),
+	    "freeze made-second made-first told-first told-second ");
+}
+
+static void
 test_journal_takes_a_zombie_for_dead(void **state)
 {
 	struct bed *bed = *state;
@@ -233,6 +267,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_journal_finds_what_a_killed_process_left),
+		CASE(test_journal_tells_commits_last_and_oldest_first),
 		CASE(test_journal_takes_a_zombie_for_dead),
 		CASE(test_journal_leaves_the_living_alone),
 		CASE(test_journal_owner_is_more_than_a_pid),
