@@ -318,7 +318,7 @@ store_session_commit(
 {
 	int rc;
 
-	if (session->disk != NULL || session->committed)
+	if (session->disk != NULL)
 		return err_set(err, ERR_BUG,
 		    "a session is committed at a "
 		    "wrong moment");
@@ -334,6 +334,5 @@ store_session_commit(
 		session_fail(session, err);
 		return -1;
 	}
-	session->committed = true;
 	return 0;
 }

@@ -39,7 +39,6 @@ struct store_session {
 	struct store *store;
 	struct claims *claims;
 	struct uploader *uploader;
-	bool committed;
 
 	pthread_t workers[SESSION_THREADS_MAX];
 	unsigned int worker_count;

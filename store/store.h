@@ -80,7 +80,7 @@ int store_manifest_read(
 /* Removes the manifest: the point is gone, its blocks stay until prune. */
 int store_point_forget(struct store *s, const char *id, struct err *err);
 
-/* ---- writing a point: one session, any number of disks ---- */
+/* ---- writing points: one session, any number of points and disks ---- */
 
 struct store_session;
 struct store_disk; /* One disk being written. */
@@ -154,6 +154,7 @@ void store_disk_abort(struct store_disk *disk);
 /*
  * Makes the packs, then the index, then the manifest durable (R1) and gives
  * the manifest its id if it has none.  0: the point exists.  -1: it does not.
+ * May be called once for each point whose disks were written.
  */
 int store_session_commit(
     struct store_session *session, struct manifest *m, struct err *err);

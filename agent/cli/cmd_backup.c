@@ -18,14 +18,20 @@ enum {
 	KEY_ALL = 256,
 	KEY_EXCLUDE_DISK,
 	KEY_FULL,
+	KEY_GROUP,
 	KEY_LEASE,
 	KEY_PREFER,
 	KEY_REQUIRE,
 	KEY_SCRATCH_DIR,
+	KEY_SPREAD,
 };
 
 static const struct cli_option options[] = {
 	{ "all", KEY_ALL, NULL, false, "every running domain" },
+	{ "group", KEY_GROUP, NULL, false,
+	    "all of them held still as one instant" },
+	{ "spread", KEY_SPREAD, "MS", false,
+	    "a group's pictures are taken within this (1000)" },
 	{ "full", KEY_FULL, NULL, false,
 	    "read whole disks, whatever is tracked" },
 	{ "require", KEY_REQUIRE, "LEVEL", false,
@@ -45,7 +51,7 @@ struct request {
 	struct backup_options backup;
 	const char *excludes[EXCLUDES_MAX];
 	const char *scratch_dir;
-	bool all;
+	bool all, group, has_spread;
 };
 
 /* What came of all domains. */
@@ -81,6 +87,13 @@ set(void *state, int key, const char *value, struct err *err)
 	case KEY_FULL:
 		backup->full = true;
 		return 0;
+	case KEY_GROUP:
+		request->group = true;
+		return 0;
+	case KEY_SPREAD:
+		request->has_spread = true;
+		return cli_number(&backup->spread_ms, "spread", value, 0,
+		    QUIESCE_LEASE_MAX_MS, err);
 	case KEY_SCRATCH_DIR:
 		request->scratch_dir = value;
 		return 0;
@@ -119,16 +132,13 @@ add_error(struct outcome *outcome, const char *domain, const struct err *err)
 }
 
 static void
-note_failure(
-    struct outcome *outcome, const char *domain, const struct err *failure)
+note_failure(struct outcome *outcome, const struct err *failure)
 {
 	cli_print_error(failure);
 	if (failure->class == ERR_BUSY)
 		outcome->busy = true;
 	else
 		outcome->failed = true;
-	if (outcome->cli->json)
-		add_error(outcome, domain, failure);
 }
 
 static void
@@ -162,11 +172,75 @@ backup_one(
 		note_success(outcome, &result);
 		return 0;
 	}
-	note_failure(outcome, domain, &err);
+	note_failure(outcome, &err);
+	if (outcome->cli->json)
+		add_error(outcome, domain, &err);
 	return err.class == ERR_CANCELLED;
 }
 
+/* ---- a group ---- */
+
+static void
+note_group(struct outcome *outcome, const struct manifest_group *group)
+{
+	if (!group->consistent) {
+		outcome->demoted = true;
+		log_line(LOG_WARNING, "the group is not consistent: %s",
+		    group->reason);
+	}
+	if (!outcome->cli->json && !outcome->cli->quiet)
+		report_group(group);
+}
+
+/* Those of its domains that have a point, though the group failed, have it
+ * for good. */
+static void
+tell_group(struct outcome *outcome, const char *const *names, size_t count,
+    struct backup_result *results, const struct err *failure)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (results[i].manifest != NULL)
+			note_success(outcome, &results[i]);
+		else if (outcome->cli->json)
+			add_error(outcome, names[i], failure);
+}
+
+static int
+backup_group(struct outcome *outcome, const struct request *request,
+    const char *const *names, size_t count, struct err *err)
+{
+	struct backup_result *results = calloc(count, sizeof(*results));
+	struct err failure = ERR_INIT;
+
+	if (results == NULL)
+		return err_no_memory(err);
+	if (job_backup_group(&outcome->cli->ctx, names, count, &request->backup,
+		results, &failure) == 0)
+		note_group(outcome, &results[0].manifest->group);
+	else
+		note_failure(outcome, &failure);
+	tell_group(outcome, names, count, results, &failure);
+	free(results);
+	return 0;
+}
+
 /* ---- all of them ---- */
+
+static int
+backup_named(struct outcome *outcome, const struct request *request,
+    const char *const *names, size_t count, struct err *err)
+{
+	size_t i;
+
+	if (request->group)
+		return backup_group(outcome, request, names, count, err);
+	for (i = 0; i < count; i++)
+		if (backup_one(outcome, request, names[i]) != 0)
+			break;
+	return 0;
+}
 
 struct names {
 	char **name;
@@ -205,9 +279,9 @@ backup_all(
 		rc = domain_each(ctx->connection, add_running, &names, err);
 	if (rc == 0 && names.count == 0)
 		rc = err_set(err, ERR_NOT_FOUND, "no domain runs");
-	for (i = 0; rc == 0 && i < names.count; i++)
-		if (backup_one(outcome, request, names.name[i]) != 0)
-			break;
+	if (rc == 0)
+		rc = backup_named(outcome, request,
+		    (const char *const *)names.name, names.count, err);
 	for (i = 0; i < names.count; i++)
 		free(names.name[i]);
 	free(names.name);
@@ -242,6 +316,14 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	if (!request->all && arguments->count == 0)
 		return cli_usage(cli, err,
 		    "'backup' lacks an argument: name domains, or give --all");
+	if (request->has_spread && !request->group)
+		return cli_usage(cli, err, "'--spread' goes with '--group'");
+	if (request->has_spread &&
+	    request->backup.spread_ms > request->backup.lease_ms)
+		return cli_usage(cli, err,
+		    "'--spread' is %u ms, and the lease %u ms: the guests "
+		    "would thaw before",
+		    request->backup.spread_ms, request->backup.lease_ms);
 	cli->ctx.scratch_dir = request->scratch_dir;
 	return 0;
 }
@@ -252,7 +334,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 {
 	const struct request *request = state;
 	struct outcome outcome = { .cli = cli };
-	int i, rc = 0;
+	int rc;
 
 	outcome.points = json_array();
 	outcome.errors = json_array();
@@ -262,10 +344,9 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	else if (request->all)
 		rc = backup_all(&outcome, request, err);
 	else
-		for (i = 0; i < arguments->count; i++)
-			if (backup_one(&outcome, request, arguments->word[i]) !=
-			    0)
-				break;
+		rc = backup_named(&outcome, request,
+		    (const char *const *)arguments->word,
+		    (size_t)arguments->count, err);
 	if (rc == 0)
 		rc = finish(&outcome, err);
 	json_decref(outcome.points);
@@ -277,6 +358,8 @@ static const struct request defaults = { .backup = {
 					     .require = MANIFEST_CRASH,
 					     .lease_ms =
 						 QUIESCE_LEASE_DEFAULT_MS,
+					     .spread_ms =
+						 BACKUP_SPREAD_DEFAULT_MS,
 					     .job = "",
 					 } };
 
@@ -285,6 +368,7 @@ const struct cli_command cmd_backup = {
 	.arguments = "DOMAIN... | --all",
 	.summary = "Make a point of running domains",
 	.example = "  holdstill backup web1\n"
+		   "  holdstill backup --group web1 app1 db1\n"
 		   "  holdstill backup --all --require filesystem\n",
 	.options = options,
 	.max = -1,

@@ -55,6 +55,15 @@ report_backup(const struct backup_result *result)
 }
 
 void
+report_group(const struct manifest_group *group)
+{
+	printf("group %.8s of %zu, pictures within %" PRId64 " ms: %s%s%s\n",
+	    group->id, group->member_count, group->spread_ms,
+	    group->consistent ? "consistent" : "not consistent",
+	    group->reason[0] != '\0' ? ": " : "", group->reason);
+}
+
+void
 report_list_heading(void)
 {
 	printf("%-16s %-8s %-20s %-11s %-11s %10s %10s\n", "DOMAIN", "POINT",
@@ -72,10 +81,14 @@ report_list_row(const struct manifest *m)
 		size_bytes += m->disks[i].size_bytes;
 		stored_bytes += m->disks[i].stored_bytes;
 	}
-	printf("%-16s %.8s %-20s %-11s %-11s %10s %10s\n", m->domain, m->id,
+	printf("%-16s %.8s %-20s %-11s %-11s %10s %10s", m->domain, m->id,
 	    clock_format_rfc3339(time, m->time_ms), manifest_kind_name(m->kind),
 	    manifest_consistency_name(m->consistency),
 	    format_bytes(size, size_bytes), format_bytes(stored, stored_bytes));
+	if (m->group.id[0] != '\0')
+		printf("  group %.8s%s", m->group.id,
+		    m->group.consistent ? "" : ", not consistent");
+	putchar('\n');
 }
 
 static void
@@ -101,8 +114,23 @@ print_proof(const struct manifest_freeze *freeze)
 	}
 }
 
+static void
+print_group(const struct manifest_group *group, const bool *is_there)
+{
+	size_t i;
+
+	if (group->id[0] == '\0')
+		return;
+	putchar('\n');
+	report_group(group);
+	for (i = 0; i < group->member_count; i++)
+		printf("  %.8s %s%s\n", group->members[i].id,
+		    group->members[i].domain,
+		    is_there[i] ? "" : ": missing, there is no such point");
+}
+
 void
-report_point(const struct manifest *m)
+report_point(const struct manifest *m, const bool *is_there)
 {
 	char time[CLOCK_RFC3339_SIZE], took[FORMAT_SIZE];
 	size_t i;
@@ -123,4 +151,5 @@ report_point(const struct manifest *m)
 		printf("         from '%s' (%s)\n", m->disks[i].path,
 		    m->disks[i].format);
 	}
+	print_group(&m->group, is_there);
 }

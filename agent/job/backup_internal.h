@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the chapters of a backup share; see backup.h. */
+/*
+ * What the chapters of a backup share; see backup.h.
+ *
+ * A backup is made of a set of members, each a domain of which a point is
+ * made; a backup of one domain is a set of one.  The set goes through its
+ * phases together: no member enters a phase that another has not reached.
+ * Phases are run by the calling thread, member by member, but those of
+ * group_parallel().
+ */
 #ifndef HOLDSTILL_AGENT_JOB_BACKUP_INTERNAL_H
 #define HOLDSTILL_AGENT_JOB_BACKUP_INTERNAL_H
 
@@ -10,6 +18,7 @@
 #include "agent/job/backup.h"
 #include "agent/job/scratch.h"
 #include "catalog/journal.h"
+#include "common/err.h"
 #include "common/hexid.h"
 #include "store/manifest.h"
 
@@ -30,9 +39,10 @@ struct backup_disk {
 	char *scratch_path;
 };
 
-struct backup {
+struct backup { /* One member. */
 	struct job_context *ctx;
 	const struct backup_options *options;
+	const char *name; /* As the caller calls the domain. */
 
 	struct job_lock *lock;
 	struct domain *domain;
@@ -45,20 +55,46 @@ struct backup {
 	struct backup_disk *disks;
 	size_t disk_count;
 
-	struct store_lock *store_lock;
-	struct store_session *session;
 	struct quiesce *quiesce;
 	struct scratch *scratch;
+	struct domain_picture *picture; /* Ready to be taken. */
 
 	char run[HEXID_SIZE];
 	char checkpoint[BACKUP_CHECKPOINT_SIZE]; /* "": no disk can have one. */
 	enum manifest_quiesce offered; /* Who could freeze, when asked. */
 	bool committed;
 	int64_t started_ms; /* Monotonic. */
+	/* Monotonic, around the picture; and how it failed, or ERR_NONE. */
+	int64_t picture_begin_ms, picture_end_ms;
+	struct err picture_err;
 	/* In the journal; 0: none. */
 	int64_t job_effect, checkpoint_effect, freeze_effect, committed_effect;
+};
+
+struct backup_set {
+	struct job_context *ctx;
+	const struct backup_options *options;
+	struct backup *members;
+	size_t count;
+	char group[HEXID_SIZE]; /* "": a backup of one domain, no group. */
+	struct store_lock *store_lock;
+	struct store_session *session;
 	uint64_t all_done, all_total; /* Bytes, for the progress display. */
 };
+
+typedef int backup_phase(struct backup *b, struct err *err);
+
+/* Takes every member through a phase, until one fails. */
+int backup_each(struct backup_set *set, backup_phase *phase, struct err *err);
+
+/* In a group an error says whose it is; returns -1. */
+int backup_blame(
+    const struct backup_set *set, const struct backup *b, struct err *err);
+
+/* ---- the phases of a set, in their order ---- */
+
+/* The domains, their locks and nothing left of dead runs; the repository. */
+int backup_open(struct backup_set *set, struct err *err);
 
 /* Chooses the disks, the base and each disk's source.  Fills manifest's
  * domain part. */
@@ -68,16 +104,43 @@ int backup_plan(struct backup *b, struct err *err);
  * were to be expected. */
 void backup_plan_all_full(struct backup *b, bool demoted, const char *reason);
 
-/* Scratch files, guest prepared, then freeze, job and checkpoint, thaw.
- * Fills manifest's freeze, consistency and time. */
-int backup_picture(struct backup *b, struct err *err);
+/*
+ * All that can be done before the freeze: scratch files, the guests, the
+ * journal, the request of the picture.  Fails if a guest cannot reach the
+ * level that is required.
+ */
+int backup_prepare(struct backup_set *set, struct err *err);
 
-/* Every disk through the store.  Fills manifest's disks. */
-int backup_stream(struct backup *b, struct err *err);
+/*
+ * Freezes every member, then takes every picture, then thaws every member,
+ * on every path.  Fills each manifest's freeze, consistency and time.  If a
+ * bitmap proves unusable only now, prepares and holds once more.
+ */
+int backup_hold(struct backup_set *set, struct err *err);
+
+/* What was reached, and is it what is required?  Fills each manifest's
+ * reason. */
+int backup_settle(struct backup *b, struct err *err);
+
+/* Every disk of every member through the store; a member's job ends with
+ * its last disk.  Fills each manifest's disks. */
+int backup_stream(struct backup_set *set, struct err *err);
+
+/* ---- undoing ---- */
 
 /* Ends the job, so that the guest needs no scratch space any more.  The
  * scratch folder stays until the effect is struck. */
 int backup_stop_job(struct backup *b, struct err *err);
+
+/* The same, and the folder goes. */
+int backup_end_job(struct backup *b, struct err *err);
+
+/* Undoes what is left of the hold, the guest first: all of it as long as
+ * there is no point.  Failures are warnings; may be repeated. */
+void backup_undo(struct backup *b);
+
+/* Frees what backup_open() and the phases made. */
+void backup_close(struct backup_set *set);
 
 /* Writes an effect ahead of the deed, into *id. */
 int backup_effect(struct backup *b, int64_t *id, enum journal_kind kind,

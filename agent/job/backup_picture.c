@@ -1,168 +1,126 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hold still: everything ready beforehand, then freeze, picture, thaw. */
-#include <stdio.h>
+/* Hold still: freeze, picture, thaw; and what came of it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/job/backup_internal.h"
 #include "agent/job/context.h"
+#include "agent/job/group.h"
 #include "agent/quiesce/quiesce.h"
 #include "common/cancel.h"
 #include "common/clock.h"
-#include "common/err.h"
-#include "common/io.h"
+
+/* ---- all members at once: no journal here ---- */
 
 static int
-prepare_scratch(struct backup *b, struct err *err)
+freeze(struct backup *b, struct err *err)
 {
-	struct journal_effect effect = {
-		.connect_uri =
-		    b->ctx->connect_uri != NULL ? b->ctx->connect_uri : "",
-		.domain_uuid = domain_uuid(b->domain),
-		.point_id = b->manifest->id,
-	};
-	char *default_dir = io_path(b->ctx->state_dir, "scratch");
-	const char *base_dir = b->ctx->scratch_dir;
-	size_t i;
-	int rc = -1;
-
-	if (default_dir == NULL)
-		return err_no_memory(err);
-	if (base_dir == NULL)
-		base_dir = default_dir;
-	memcpy(effect.run, b->run, sizeof(effect.run));
-	if (scratch_new(&b->scratch, b->domain, b->ctx->journal, &effect,
-		base_dir, err) == -1)
-		goto out;
-	for (i = 0; i < b->disk_count; i++)
-		if (scratch_add_disk(&b->disks[i].scratch_path, b->scratch,
-			b->disks[i].disk->target, b->disks[i].disk->size_bytes,
-			err) == -1)
-			goto out;
-	rc = 0;
-out:
-	free(default_dir);
-	return rc;
+	return quiesce_freeze(b->quiesce, err);
 }
 
-static int
-prepare_guest(struct backup *b, struct err *err)
-{
-	struct quiesce_disk *disks = calloc(b->disk_count, sizeof(*disks));
-	struct quiesce_options options = {
-		.session = b->run,
-		.lease_ms = b->options->lease_ms,
-		.disks = disks,
-		.disk_count = b->disk_count,
-		.prefer = b->options->has_prefer ? b->options->prefer
-						 : MANIFEST_APPLICATION,
-	};
-	size_t i;
-	int rc;
-
-	if (disks == NULL)
-		return err_no_memory(err);
-	for (i = 0; i < b->disk_count; i++) {
-		disks[i].target = b->disks[i].disk->target;
-		disks[i].serial = b->disks[i].disk->serial;
-		disks[i].wwn = b->disks[i].disk->wwn;
-		disks[i].pci = b->disks[i].disk->pci;
-	}
-	/* A paused guest cannot answer. */
-	if (b->state == DOMAIN_PAUSED)
-		options.prefer = MANIFEST_CRASH;
-	rc = quiesce_begin(&b->quiesce, b->domain, &options, err);
-	if (rc == 0)
-		b->offered = quiesce_source(b->quiesce);
-	free(disks);
-	return rc;
-}
-
-static int
-journal_freeze(struct backup *b, struct err *err)
-{
-	enum manifest_quiesce source = quiesce_source(b->quiesce);
-
-	if (source == MANIFEST_QUIESCE_NONE || b->freeze_effect != 0)
-		return 0;
-	return backup_effect(b, &b->freeze_effect, JOURNAL_FREEZE,
-	    manifest_quiesce_name(source), err);
-}
-
-/* Written before the freeze: a sync to disk costs milliseconds that the
- * guest should not wait. */
-static int
-journal_picture(struct backup *b, struct err *err)
-{
-	if (backup_effect(b, &b->job_effect, JOURNAL_JOB,
-		scratch_socket(b->scratch), err) == -1)
-		return -1;
-	if (b->checkpoint[0] == '\0')
-		return 0;
-	return backup_effect(
-	    b, &b->checkpoint_effect, JOURNAL_CHECKPOINT, b->checkpoint, err);
-}
-
-static int
-begin_job(struct backup *b, struct err *err)
-{
-	struct domain_backup_disk *disks =
-	    calloc(b->disk_count, sizeof(*disks));
-	struct domain_backup job = {
-		.socket_path = scratch_socket(b->scratch),
-		.checkpoint = b->checkpoint[0] != '\0' ? b->checkpoint : NULL,
-		.disks = disks,
-		.disk_count = b->disk_count,
-	};
-	size_t i;
-	int rc;
-
-	if (disks == NULL)
-		return err_no_memory(err);
-	for (i = 0; i < b->disk_count; i++) {
-		disks[i].target = b->disks[i].disk->target;
-		disks[i].since =
-		    b->disks[i].base != NULL ? b->base->checkpoint : NULL;
-		disks[i].scratch_path = b->disks[i].scratch_path;
-	}
-	b->manifest->time_ms = clock_wall_ms();
-	rc = domain_backup_begin(b->domain, &job, err);
-	free(disks);
-	return rc;
-}
-
-/* Freeze, picture, thaw.  Thaws on every path. */
 static int
 take_picture(struct backup *b, struct err *err)
 {
-	struct manifest *m = b->manifest;
 	int rc;
 
-	job_step(b->ctx, m->domain, "hold still");
-	if (journal_freeze(b, err) == -1)
-		return -1;
-	if (quiesce_freeze(b->quiesce, err) == -1)
-		return -1;
-	rc = begin_job(b, err);
-	manifest_freeze_fini(&m->freeze);
-	quiesce_thaw(b->quiesce, &m->freeze, &m->consistency);
-	if (!quiesce_owes_thaw(b->quiesce))
-		backup_strike(b, &b->freeze_effect);
+	b->manifest->time_ms = clock_wall_ms();
+	b->picture_begin_ms = clock_monotonic_ms();
+	rc = domain_picture_take(b->picture, err);
+	b->picture_end_ms = clock_monotonic_ms();
+	if (rc == -1)
+		b->picture_err = *err;
 	return rc;
 }
 
-/* A session freezes once. */
 static int
-take_full_picture(struct backup *b, const char *reason, struct err *err)
+thaw(struct backup *b, struct err *err)
 {
-	backup_plan_all_full(b, true, reason);
-	if (quiesce_end(b->quiesce))
-		backup_strike(b, &b->freeze_effect);
-	b->quiesce = NULL;
-	if (cancel_check(err) == -1 || prepare_guest(b, err) == -1)
-		return -1;
-	return take_picture(b, err);
+	struct manifest *m = b->manifest;
+
+	(void)err;
+	manifest_freeze_fini(&m->freeze);
+	quiesce_thaw(b->quiesce, &m->freeze, &m->consistency);
+	return 0;
 }
+
+/* ---- the hold ---- */
+
+static int
+say_hold(struct backup *b, struct err *err)
+{
+	(void)err;
+	job_step(b->ctx, b->manifest->domain, "hold still");
+	return 0;
+}
+
+static int
+note_thaw(struct backup *b, struct err *err)
+{
+	(void)err;
+	if (!quiesce_owes_thaw(b->quiesce))
+		backup_strike(b, &b->freeze_effect);
+	return 0;
+}
+
+/* One instant: no picture before every member is frozen, no thaw before
+ * every picture is taken or has failed. */
+static int
+hold(struct backup_set *set, struct err *err)
+{
+	struct err never = ERR_INIT;
+	int rc;
+
+	backup_each(set, say_hold, &never);
+	rc = group_parallel(set, freeze, err);
+	if (rc == 0)
+		rc = group_parallel(set, take_picture, err);
+	group_parallel(set, thaw, &never);
+	backup_each(set, note_thaw, &never);
+	return rc;
+}
+
+/* A bitmap that breaks between plan and picture must not cost the night's
+ * backup. */
+static bool
+plan_anew(struct backup_set *set)
+{
+	struct backup *b;
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < set->count; i++) {
+		b = &set->members[i];
+		if (b->picture_err.class == ERR_NONE)
+			continue;
+		if (b->picture_err.class != ERR_CORRUPT || b->base == NULL)
+			return false;
+		backup_plan_all_full(b, true, b->picture_err.text);
+		err_clear(&b->picture_err);
+		any = true;
+	}
+	return any;
+}
+
+int
+backup_hold(struct backup_set *set, struct err *err)
+{
+	size_t i;
+
+	if (hold(set, err) == 0)
+		return 0;
+	if (!plan_anew(set))
+		return -1;
+	err_clear(err);
+	/* A session of the guest freezes once, and a scratch file serves one
+	 * picture. */
+	for (i = 0; i < set->count; i++)
+		backup_undo(&set->members[i]);
+	if (cancel_check(err) == -1 || backup_prepare(set, err) == -1)
+		return -1;
+	return hold(set, err);
+}
+
+/* ---- what was reached ---- */
 
 static bool
 wants_application(const struct backup_options *options)
@@ -174,27 +132,27 @@ wants_application(const struct backup_options *options)
 static int
 record_reason(struct backup *b, struct err *err)
 {
+	struct manifest *m = b->manifest;
 	const char *reason = quiesce_reason(b->quiesce);
 
-	if (reason[0] == '\0' &&
-	    b->manifest->consistency == MANIFEST_FILESYSTEM &&
+	if (reason[0] == '\0' && m->consistency == MANIFEST_FILESYSTEM &&
 	    wants_application(b->options))
 		reason = "no writer in the guest answers for its applications";
-
 	if (b->state == DOMAIN_PAUSED)
 		reason = "the guest was paused: it held still, but its file "
 			 "systems were not asked to be clean";
-	b->manifest->consistency_reason = strdup(reason);
-	if (b->manifest->consistency_reason == NULL)
-		return err_no_memory(err);
-	return 0;
+	free(m->consistency_reason);
+	m->consistency_reason = strdup(reason);
+	return m->consistency_reason == NULL ? err_no_memory(err) : 0;
 }
 
-static int
-check_required(const struct backup *b, struct err *err)
+int
+backup_settle(struct backup *b, struct err *err)
 {
 	const struct manifest *m = b->manifest;
 
+	if (record_reason(b, err) == -1)
+		return -1;
 	if (m->consistency >= b->options->require)
 		return 0;
 	err_set(err, ERR_UNSUPPORTED,
@@ -203,28 +161,4 @@ check_required(const struct backup *b, struct err *err)
 	    manifest_consistency_name(b->options->require),
 	    m->consistency_reason);
 	return err_hint(err, "see 'holdstill guest status %s'", m->domain);
-}
-
-int
-backup_picture(struct backup *b, struct err *err)
-{
-	struct err unusable = ERR_INIT;
-
-	job_step(b->ctx, b->manifest->domain, "preparing the guest");
-	if (prepare_scratch(b, err) == -1 || prepare_guest(b, err) == -1 ||
-	    journal_picture(b, err) == -1)
-		return -1;
-	if (take_picture(b, &unusable) == -1) {
-		/* A bitmap that breaks between plan and picture must not cost
-		 * the night's backup. */
-		if (unusable.class != ERR_CORRUPT || b->base == NULL) {
-			*err = unusable;
-			return -1;
-		}
-		if (take_full_picture(b, unusable.text, err) == -1)
-			return -1;
-	}
-	if (record_reason(b, err) == -1)
-		return -1;
-	return check_required(b, err);
 }

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 struct stream {
+	struct backup_set *set;
 	struct backup *b;
 	const struct backup_disk *disk;
 };
@@ -28,28 +29,54 @@ covered(uint64_t size_bytes, uint64_t done_bytes, uint64_t total_bytes)
 			  (double)total_bytes);
 }
 
+static void
+tell_progress(
+    const struct stream *stream, uint64_t done_bytes, uint64_t total_bytes)
+{
+	const struct job_events *events = &stream->b->ctx->events;
+	const struct domain_disk *disk = stream->disk->disk;
+
+	if (events->progress != NULL)
+		events->progress(events->arg, disk->target, done_bytes,
+		    total_bytes,
+		    stream->set->all_done +
+			covered(disk->size_bytes, done_bytes, total_bytes),
+		    stream->set->all_total);
+}
+
+static int
+stop_job(struct backup *b, struct err *err)
+{
+	struct err stopping = ERR_INIT;
+
+	(void)err;
+	if (backup_stop_job(b, &stopping) == -1)
+		log_line(LOG_WARNING, "cannot end the backup job: %s",
+		    stopping.text);
+	return 0;
+}
+
+/* One that is read needs no scratch space any more. */
+static int
+watch(struct backup *b, struct err *err)
+{
+	return b->scratch != NULL ? scratch_check(b->scratch, err) : 0;
+}
+
+/* While one member is read, the others' guests go on writing too. */
 static int
 tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 {
 	struct stream *stream = arg;
-	struct backup *b = stream->b;
-	const struct job_events *events = &b->ctx->events;
-	struct err stopping = ERR_INIT;
+	struct err never = ERR_INIT;
 
-	if (events->progress != NULL)
-		events->progress(events->arg, stream->disk->disk->target,
-		    done_bytes, total_bytes,
-		    b->all_done + covered(stream->disk->disk->size_bytes,
-				      done_bytes, total_bytes),
-		    b->all_total);
+	tell_progress(stream, done_bytes, total_bytes);
 	if (cancel_check(err) == -1)
 		return -1;
-	if (scratch_check(b->scratch, err) == 0)
+	if (backup_each(stream->set, watch, err) == 0)
 		return 0;
 	/* At once: the worker may wait long for a slow repository. */
-	if (backup_stop_job(b, &stopping) == -1)
-		log_line(LOG_WARNING, "cannot end the backup job: %s",
-		    stopping.text);
+	backup_each(stream->set, stop_job, &never);
 	return -1;
 }
 
@@ -68,13 +95,12 @@ copy_texts(
 }
 
 static int
-stream_disk(struct backup *b, const struct backup_disk *disk,
-    struct manifest_disk *out, struct err *err)
+stream_disk(struct stream *stream, struct manifest_disk *out, struct err *err)
 {
+	const struct backup_disk *disk = stream->disk;
 	const struct manifest_disk *base = disk->base;
-	struct stream stream = { .b = b, .disk = disk };
 	struct source_disk source = {
-		.socket_path = scratch_socket(b->scratch),
+		.socket_path = scratch_socket(stream->b->scratch),
 		.target = disk->disk->target,
 		.incremental = base != NULL,
 		.base_size_bytes = base != NULL ? base->size_bytes : 0,
@@ -86,17 +112,17 @@ stream_disk(struct backup *b, const struct backup_disk *disk,
 	    base != NULL ? MANIFEST_SOURCE_BITMAP : MANIFEST_SOURCE_FULL;
 	/* The size is the picture's, not the plan's. */
 	if (source_size(&source, &out->size_bytes, err) == -1 ||
-	    store_disk_begin(&writer, b->session, out->size_bytes,
+	    store_disk_begin(&writer, stream->set->session, out->size_bytes,
 		base != NULL ? base->root : NULL, source.base_size_bytes,
 		err) == -1)
 		return -1;
-	if (source_copy(&source, writer, tick, &stream, &result, err) == -1) {
+	if (source_copy(&source, writer, tick, stream, &result, err) == -1) {
 		store_disk_abort(writer);
 		return -1;
 	}
 	out->changed_bytes = result.changed_bytes;
 	out->read_bytes = result.read_bytes;
-	b->all_done += disk->disk->size_bytes;
+	stream->set->all_done += disk->disk->size_bytes;
 	return store_disk_end(writer, out, err);
 }
 
@@ -111,30 +137,57 @@ decide_kind(struct manifest *m)
 			m->kind = MANIFEST_INCREMENTAL;
 }
 
-int
-backup_stream(struct backup *b, struct err *err)
+static int
+describe_disks(struct backup *b, struct err *err)
 {
 	struct manifest *m = b->manifest;
-	int rc = 0;
 	size_t i;
 
 	m->disks = calloc(b->disk_count, sizeof(*m->disks));
 	if (m->disks == NULL)
 		return err_no_memory(err);
 	m->disk_count = b->disk_count;
-	for (i = 0; i < b->disk_count; i++) {
+	for (i = 0; i < b->disk_count; i++)
 		if (copy_texts(&m->disks[i], &b->disks[i], err) == -1)
 			return -1;
-		b->all_total += b->disks[i].disk->size_bytes;
-	}
+	return 0;
+}
+
+static int
+stream_member(struct backup_set *set, struct backup *b, struct err *err)
+{
+	struct stream stream = { .set = set, .b = b };
+	struct manifest *m = b->manifest;
+	int rc = 0;
+	size_t i;
+
 	job_step(b->ctx, m->domain, "streaming");
 	for (i = 0; rc == 0 && i < b->disk_count; i++) {
-		rc = stream_disk(b, &b->disks[i], &m->disks[i], err);
+		stream.disk = &b->disks[i];
+		rc = stream_disk(&stream, &m->disks[i], err);
 		if (rc == -1)
 			err_prefix(err, "disk '%s'", m->disks[i].target);
 	}
 	if (b->ctx->events.progress_end != NULL)
 		b->ctx->events.progress_end(b->ctx->events.arg);
 	decide_kind(m);
-	return rc;
+	/* All is read: nobody watches the scratch space after this. */
+	return rc == 0 ? backup_end_job(b, err) : -1;
+}
+
+int
+backup_stream(struct backup_set *set, struct err *err)
+{
+	size_t i, k;
+
+	if (backup_each(set, describe_disks, err) == -1)
+		return -1;
+	for (i = 0; i < set->count; i++)
+		for (k = 0; k < set->members[i].disk_count; k++)
+			set->all_total +=
+			    set->members[i].disks[k].disk->size_bytes;
+	for (i = 0; i < set->count; i++)
+		if (stream_member(set, &set->members[i], err) == -1)
+			return backup_blame(set, &set->members[i], err);
+	return 0;
 }

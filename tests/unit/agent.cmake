@@ -24,3 +24,8 @@ target_sources(test_job_lock PRIVATE temp_dir.c)
 hs_unit_test(test_backup_plan hs_store)
 target_sources(test_backup_plan PRIVATE
   ${CMAKE_SOURCE_DIR}/agent/job/backup_plan.c)
+# The hold alone, between a fake guest and a fake QEMU.
+hs_unit_test(test_group hs_store)
+target_sources(test_group PRIVATE
+  ${CMAKE_SOURCE_DIR}/agent/job/backup_picture.c
+  ${CMAKE_SOURCE_DIR}/agent/job/group.c)
