@@ -2,7 +2,6 @@
 /* From a block device down to the disks it lies on. */
 #include "guest-helper/blockdev.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -41,8 +40,7 @@ read_attribute(const char *dir, const char *name, char *out, size_t size)
 		return -1;
 	n = read(fd, out, size - 1);
 	close(fd);
-	if (n >= 0)
-		out[n] = '\0';
+	out[n > 0 ? n : 0] = '\0';
 	return n;
 }
 
@@ -74,6 +72,8 @@ add_leaf(struct blockdev *out, const char *dir)
 	}
 	leaf = &out->leaves[out->count++];
 	strcpy(leaf->name, name);
+	/* Network and memory block devices; md and dm without members. */
+	leaf->is_virtual = strstr(dir, "/devices/virtual/block/") != NULL;
 	n = read_attribute(
 	    dir, "loop/backing_file", leaf->backing, sizeof(leaf->backing));
 	if (n <= 0)
@@ -196,73 +196,58 @@ blockdev_walk_btrfs(struct blockdev *out, const char *sysfs, const char *name)
 	closedir(d);
 }
 
-static void
-trim(char *text)
+ssize_t
+blockdev_attribute(char *out, size_t size, const char *sysfs, const char *name,
+    const char *attribute)
 {
-	size_t begin = 0, end = strlen(text);
-
-	while (end > 0 && isspace((unsigned char)text[end - 1]))
-		end--;
-	while (begin < end && isspace((unsigned char)text[begin]))
-		begin++;
-	memmove(text, text + begin, end - begin);
-	text[end - begin] = '\0';
-}
-
-void
-blockdev_serial(char *out, size_t size, const char *sysfs, const char *name)
-{
-	char dir[PATH_MAX], page[256];
-	ssize_t n;
+	char dir[PATH_MAX];
 
 	*out = '\0';
 	if (snprintf(dir, sizeof(dir), "%s/class/block/%s", sysfs, name) >=
 	    (int)sizeof(dir))
-		return;
-	if (read_attribute(dir, "serial", out, size) > 0 ||
-	    read_attribute(dir, "device/serial", out, size) > 0) {
-		trim(out);
-		return;
-	}
-	/* SCSI: the unit serial number page, four bytes of head. */
-	n = read_attribute(dir, "device/vpd_pg80", page, sizeof(page));
-	if (n > 4) {
-		snprintf(out, size, "%s", page + 4);
-		trim(out);
-	}
+		return -1;
+	return read_attribute(dir, attribute, out, size);
 }
 
-static bool
-same_serial(const char *wanted, const char *seen)
+bool
+blockdev_named(
+    char out[BLOCKDEV_NAME_SIZE], const char *sysfs, const char *name)
 {
-	/* virtio-blk carries 20 bytes of it. */
-	return *seen != '\0' &&
-	       (strcmp(wanted, seen) == 0 ||
-		   (strlen(seen) == 20 && strncmp(wanted, seen, 20) == 0));
-}
-
-void
-blockdev_find_serial(
-    char out[BLOCKDEV_NAME_SIZE], const char *sysfs, const char *serial)
-{
-	char dir[PATH_MAX], seen[128];
+	char path[PATH_MAX], mapped[256];
 	struct dirent *entry;
-	DIR *d;
+	bool found = false;
+	DIR *dir;
 
-	*out = '\0';
-	if (*serial == '\0' ||
-	    snprintf(dir, sizeof(dir), "%s/block", sysfs) >= (int)sizeof(dir) ||
-	    (d = opendir(dir)) == NULL)
-		return;
-	while (*out == '\0' && (entry = readdir(d)) != NULL) {
+	if (*name == '\0' || strchr(name, '/') != NULL ||
+	    snprintf(path, sizeof(path), "%s/class/block", sysfs) >=
+		(int)sizeof(path) ||
+	    (dir = opendir(path)) == NULL)
+		return false;
+	while (!found && (entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.' ||
 		    strlen(entry->d_name) >= BLOCKDEV_NAME_SIZE)
 			continue;
-		blockdev_serial(seen, sizeof(seen), sysfs, entry->d_name);
-		if (same_serial(serial, seen))
+		if (blockdev_attribute(mapped, sizeof(mapped), sysfs,
+			entry->d_name, "dm/name") > 0)
+			mapped[strcspn(mapped, "\n")] = '\0';
+		found = strcmp(entry->d_name, name) == 0 ||
+			strcmp(mapped, name) == 0;
+		if (found)
 			strcpy(out, entry->d_name);
 	}
-	closedir(d);
+	closedir(dir);
+	return found;
+}
+
+bool
+blockdev_number(unsigned int *out_major, unsigned int *out_minor,
+    const char *sysfs, const char *name)
+{
+	char text[32];
+
+	return strchr(name, '/') == NULL &&
+	       blockdev_attribute(text, sizeof(text), sysfs, name, "dev") > 0 &&
+	       sscanf(text, "%u:%u", out_major, out_minor) == 2;
 }
 
 bool

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define BLOCKDEV_LEAVES_MAX 32
 #define BLOCKDEV_NAME_SIZE 64
@@ -16,6 +17,7 @@
 struct blockdev_leaf {
 	char name[BLOCKDEV_NAME_SIZE];       /* The kernel's: "vda", "loop0". */
 	char backing[BLOCKDEV_BACKING_SIZE]; /* A loop's file, else "". */
+	bool is_virtual; /* No disk of the host: nbd, zram, a loop. */
 };
 
 struct blockdev {
@@ -41,13 +43,18 @@ void blockdev_walk_btrfs(
 bool blockdev_name(char out[BLOCKDEV_NAME_SIZE], const char *sysfs,
     unsigned int major, unsigned int minor);
 
-/* The serial number of a disk (virtio, NVMe, SCSI); "" if it has none. */
-void blockdev_serial(
-    char *out, size_t size, const char *sysfs, const char *name);
+/* The kernel name of a device by that name or by the name that device mapper
+ * has for it; false if there is none. */
+bool blockdev_named(
+    char out[BLOCKDEV_NAME_SIZE], const char *sysfs, const char *name);
 
-/* The disk with that serial; "" if there is none. */
-void blockdev_find_serial(
-    char out[BLOCKDEV_NAME_SIZE], const char *sysfs, const char *serial);
+/* MAJOR:MINOR of a device; false if there is none of that name. */
+bool blockdev_number(unsigned int *out_major, unsigned int *out_minor,
+    const char *sysfs, const char *name);
+
+/* A file of a device in /sys, with a NUL behind it; its size or -1. */
+ssize_t blockdev_attribute(char *out, size_t size, const char *sysfs,
+    const char *name, const char *attribute);
 
 /* Is there a disk of this name? */
 bool blockdev_is_disk(const char *sysfs, const char *name);

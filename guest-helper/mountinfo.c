@@ -71,17 +71,18 @@ entry_fini(struct mountinfo_entry *entry)
 	free(entry->mount_point);
 	free(entry->type);
 	free(entry->source);
+	free(entry->options);
 }
 
 /* "36 35 98:0 /root /point rw,noatime shared:1 - ext4 /dev/vda rw" */
 static bool
 parse_line(struct mountinfo_entry *out, char *line)
 {
-	char *rest = line, *id, *numbers, *root, *point, *text;
+	char *rest = line, *id, *parent, *numbers, *root, *point, *text;
 
 	memset(out, 0, sizeof(*out));
 	id = word(&rest);
-	word(&rest);
+	parent = word(&rest);
 	numbers = word(&rest);
 	root = word(&rest);
 	point = word(&rest);
@@ -91,13 +92,16 @@ parse_line(struct mountinfo_entry *out, char *line)
 	    sscanf(numbers, "%u:%u", &out->major, &out->minor) != 2)
 		return false;
 	out->id = atoi(id);
+	out->parent = atoi(parent);
 	if (!copy_word(&out->root, root) ||
 	    !copy_word(&out->mount_point, point) ||
 	    !copy_word(&out->type, word(&rest)) ||
 	    !copy_word(&out->source, word(&rest)))
 		goto bad;
 	text = word(&rest);
-	out->read_only = text != NULL && has_option(text, "ro");
+	if ((out->options = strdup(text == NULL ? "" : text)) == NULL)
+		goto bad;
+	out->read_only = has_option(out->options, "ro");
 	return true;
 bad:
 	entry_fini(out);
@@ -192,4 +196,47 @@ mountinfo_of_path(const struct mountinfo *m, const char *path)
 			best = e;
 	}
 	return best;
+}
+
+char *
+mountinfo_option(const struct mountinfo_entry *e, const char *name)
+{
+	size_t size = strlen(name);
+	const char *p = e->options;
+	char *value;
+
+	while (p != NULL) {
+		if (strncmp(p, name, size) == 0 && p[size] == '=') {
+			p += size + 1;
+			value = strndup(p, strcspn(p, ","));
+			if (value != NULL)
+				unescape(value);
+			return value;
+		}
+		p = strchr(p, ',');
+		p = p == NULL ? NULL : p + 1;
+	}
+	return NULL;
+}
+
+unsigned int
+mountinfo_depth(const struct mountinfo *m, const struct mountinfo_entry *e)
+{
+	unsigned int depth = 0;
+	size_t i = 0;
+	int up = e->parent;
+
+	/* A table read while it changed may have a cycle. */
+	while (i < m->count && depth < m->count) {
+		if (m->entries[i].id != up || &m->entries[i] == e) {
+			i++;
+			continue;
+		}
+		if (m->entries[i].parent == up)
+			break;
+		depth++;
+		up = m->entries[i].parent;
+		i = 0;
+	}
+	return depth;
 }

@@ -9,12 +9,13 @@
 struct err;
 
 struct mountinfo_entry {
-	int id;
+	int id, parent;
 	unsigned int major, minor; /* Of the file system (anonymous: 0:N). */
 	char *root;                /* What of the file system is mounted. */
 	char *mount_point;         /* Unescaped, as are the others. */
 	char *type;
 	char *source;
+	char *options;  /* Of the file system, as the table has them. */
 	bool read_only; /* The file system itself, not this mount of it. */
 };
 
@@ -27,6 +28,14 @@ struct mountinfo {
  * understood are left out. */
 int mountinfo_read(struct mountinfo *out, const char *path, struct err *err);
 void mountinfo_fini(struct mountinfo *m);
+
+/* The value of an option "NAME=...", unescaped, in new memory; NULL: it has
+ * none. */
+char *mountinfo_option(const struct mountinfo_entry *e, const char *name);
+
+/* How many mounts it is below. */
+unsigned int mountinfo_depth(
+    const struct mountinfo *m, const struct mountinfo_entry *e);
 
 /* The entry whose mount holds the path (no symbolic links in it), or NULL. */
 const struct mountinfo_entry *mountinfo_of_path(

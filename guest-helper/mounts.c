@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the mount table to what is to be frozen, in order. */
+/* From the mount tables to what is to be frozen, in order. */
 #include "guest-helper/mounts.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <dirent.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "common/err.h"
-#include "guest-helper/blockdev.h"
-#include "guest-helper/mountinfo.h"
-
-/* A loop file on a file system on a loop file ... deeper is a cycle. */
-#define RANK_MAX 8
+#include "guest-helper/conf.h"
+#include "guest-helper/diskid.h"
+#include "guest-helper/mounts_internal.h"
 
 /* The planned disks by their kernel names. */
 struct plan {
@@ -31,7 +27,7 @@ struct plan {
 struct scan {
 	const struct mounts_paths *paths;
 	const struct conf *conf; /* NULL: the defaults. */
-	struct mountinfo table;
+	struct namespaces spaces;
 	struct plan plan;
 };
 
@@ -52,34 +48,6 @@ explain(struct mounts_filesystem *fs, enum message_fs_state state,
 
 /* ---- planned disks ---- */
 
-/* The disks under one mount; false: it lies on no block device. */
-static bool
-walk_entry(struct blockdev *out, const struct scan *scan,
-    const struct mountinfo_entry *entry)
-{
-	const char *sysfs = scan->paths->sysfs;
-	char name[BLOCKDEV_NAME_SIZE];
-	struct stat st;
-
-	/* btrfs has an anonymous number: ask for the device it names. */
-	if (entry->major != 0)
-		return blockdev_walk_number(
-		    out, sysfs, entry->major, entry->minor);
-	if (strcmp(entry->type, "btrfs") != 0)
-		return false;
-	if (stat(entry->source, &st) == -1 || !S_ISBLK(st.st_mode) ||
-	    !blockdev_name(name, sysfs, major(st.st_rdev), minor(st.st_rdev))) {
-		const char *slash = strrchr(entry->source, '/');
-
-		snprintf(name, sizeof(name), "%s",
-		    slash == NULL ? entry->source : slash + 1);
-	}
-	if (!blockdev_walk_name(out, sysfs, name))
-		return false;
-	blockdev_walk_btrfs(out, sysfs, name);
-	return true;
-}
-
 static bool
 name_taken(const struct plan *plan, const char *name)
 {
@@ -92,9 +60,9 @@ name_taken(const struct plan *plan, const char *name)
 }
 
 /*
- * By serial, else by the target as the kernel's name.  One disk that cannot
- * be found makes the mapping a guess: then everything real is frozen, which
- * is more than needed but never less.
+ * By what identifies it, else by the target as the kernel's name.  One disk
+ * that cannot be found makes the mapping a guess: then everything real is
+ * frozen, which is more than needed but never less.
  */
 static void
 make_plan(struct scan *scan, struct mounts *out,
@@ -108,7 +76,7 @@ make_plan(struct scan *scan, struct mounts *out,
 	plan->count = count;
 	plan->all = count == 0;
 	for (i = 0; i < count; i++)
-		blockdev_find_serial(plan->names[i], sysfs, disks[i].serial);
+		diskid_find(plan->names[i], sysfs, &disks[i]);
 	for (i = 0; i < count; i++) {
 		if (plan->names[i][0] != '\0')
 			continue;
@@ -143,59 +111,91 @@ planned_target(const struct plan *plan, const char *name)
 
 /* ---- one file system ---- */
 
-/*
- * Adds the disks under an entry to out, through loop files to the disks of
- * the file systems that hold them.  Returns how many loops were passed.
- */
-static unsigned int
-resolve(struct blockdev *out, const struct scan *scan,
-    const struct mountinfo_entry *entry, unsigned int depth)
+/* "vda", or "vda,vdb" for one that spans both; false: none is planned. */
+static bool
+name_targets(char *out, size_t size, const struct plan *plan,
+    const struct mounts_disks *disks)
 {
-	struct blockdev here = { .count = 0 };
-	const struct mountinfo_entry *holder;
-	unsigned int rank = 0, below;
+	const char *target;
+	size_t used = 0, i;
+
+	*out = '\0';
+	for (i = 0; i < disks->count; i++) {
+		target = planned_target(plan, disks->leaves[i].name);
+		if (target == NULL || used + strlen(target) + 2 > size)
+			continue;
+		used += (size_t)snprintf(out + used, size - used, "%s%s",
+		    used == 0 ? "" : ",", target);
+	}
+	return used > 0;
+}
+
+static bool
+is_listed(const struct conf_list *list, const char *word)
+{
 	size_t i;
 
-	if (!walk_entry(&here, scan, entry))
-		return 0;
-	for (i = 0; i < here.count; i++) {
-		size_t before = out->count;
+	for (i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], word) == 0)
+			return true;
+	return false;
+}
 
-		holder = here.leaves[i].backing[0] == '\0' || depth > RANK_MAX
-			     ? NULL
-			     : mountinfo_of_path(
-				   &scan->table, here.leaves[i].backing);
-		if (holder != NULL && holder != entry) {
-			below = 1 + resolve(out, scan, holder, depth + 1);
-			rank = below > rank ? below : rank;
-		}
-		/* A loop on nothing that is a disk is a disk itself. */
-		if (out->count == before && out->count < BLOCKDEV_LEAVES_MAX)
-			out->leaves[out->count++] = here.leaves[i];
-	}
-	return rank;
+/* The owner names what he sees: mounts of our own namespace. */
+static bool
+is_disabled(const struct scan *scan, const struct mounts_place *place)
+{
+	const struct conf *conf = scan->conf;
+
+	return conf != NULL &&
+	       (is_listed(&conf->skip_types, place->entry->type) ||
+		   (place->space->pid == 0 && is_listed(&conf->skip_mounts,
+						  place->entry->mount_point)));
+}
+
+/* Linux has no freeze for these: they are synced, and named. */
+static bool
+is_unfreezable(const char *type)
+{
+	static const char *const types[] = { "vfat", "msdos", "exfat", "ntfs",
+		"ntfs3", "fuseblk", "hfs", "hfsplus", "minix", "zfs" };
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return false;
 }
 
 static void
 judge(struct mounts_filesystem *fs, const struct scan *scan,
-    const struct mountinfo_entry *entry)
+    const struct mounts_place *place)
 {
-	struct blockdev disks = { .count = 0 };
-	const char *target = NULL;
-	size_t i;
+	struct mounts_disks disks;
+	bool planned;
 
-	fs->rank = resolve(&disks, scan, entry, 0);
-	for (i = 0; i < disks.count && target == NULL; i++)
-		target = planned_target(&scan->plan, disks.leaves[i].name);
-	snprintf(fs->disk, sizeof(fs->disk), "%s",
-	    target != NULL    ? target
-	    : disks.count > 0 ? disks.leaves[0].name
-			      : "");
-	if (entry->read_only)
+	mounts_disks_of(&disks, scan->paths, &scan->spaces, place);
+	fs->rank = disks.rank;
+	planned = name_targets(fs->disk, sizeof(fs->disk), &scan->plan, &disks);
+	if (!planned && disks.count > 0)
+		snprintf(
+		    fs->disk, sizeof(fs->disk), "%s", disks.leaves[0].name);
+	if (place->entry->read_only)
 		explain(fs, MESSAGE_FS_SKIPPED, "mounted read-only");
-	else if (target == NULL && !scan->plan.all)
+	else if (is_disabled(scan, place))
+		explain(fs, MESSAGE_FS_SKIPPED, "disabled in guest.conf");
+	else if (disks.unknown)
+		;
+	else if (disks.count == 0 && strcmp(fs->type, "zfs") != 0)
+		explain(fs, MESSAGE_FS_SKIPPED, "on no disk of the host");
+	else if (!planned && !scan->plan.all && disks.count > 0)
 		explain(
 		    fs, MESSAGE_FS_SKIPPED, "its disk is not in this backup");
+	if (fs->state == MESSAGE_FS_PLANNED && is_unfreezable(fs->type)) {
+		explain(
+		    fs, MESSAGE_FS_SKIPPED, "this file system knows no freeze");
+		fs->sync_only = true;
+	}
 }
 
 /* File systems that nobody can write to, and of which there may be dozens. */
@@ -213,43 +213,148 @@ is_image(const char *type)
 }
 
 static struct mounts_filesystem *
-find_same(struct mounts *m, const struct mountinfo_entry *entry)
+find_number(struct mounts *m, unsigned int major, unsigned int minor)
 {
 	size_t i;
 
 	for (i = 0; i < m->count; i++)
-		if (m->items[i].major == entry->major &&
-		    m->items[i].minor == entry->minor)
+		if (m->items[i].major == major && m->items[i].minor == minor)
 			return &m->items[i];
 	return NULL;
 }
 
-static int
-add_filesystem(
-    struct mounts *m, const struct scan *scan, size_t index, struct err *err)
+/* The caller names it. */
+static struct mounts_filesystem *
+add_filesystem(struct mounts *m, struct err *err)
 {
-	const struct mountinfo_entry *entry = &scan->table.entries[index];
 	struct mounts_filesystem *fs;
-	char *point;
 
-	if (m->count == MESSAGE_FILESYSTEMS_MAX)
-		return err_set(err, ERR_UNSUPPORTED,
-		    "more than %d file systems", MESSAGE_FILESYSTEMS_MAX);
-	if ((point = strdup(entry->mount_point)) == NULL)
-		return err_no_memory(err);
+	if (m->count == MESSAGE_FILESYSTEMS_MAX) {
+		err_set(err, ERR_UNSUPPORTED, "more than %d file systems",
+		    MESSAGE_FILESYSTEMS_MAX);
+		return NULL;
+	}
 	fs = &m->items[m->count++];
 	memset(fs, 0, sizeof(*fs));
-	fs->mount_point = point;
 	fs->fd = -1;
-	fs->index = index;
+	return fs;
+}
+
+static int
+add_place(struct mounts *m, const struct scan *scan,
+    const struct mounts_place *place, struct err *err)
+{
+	const struct mountinfo_entry *entry = place->entry;
+	struct mounts_filesystem *fs = add_filesystem(m, err);
+
+	if (fs == NULL)
+		return -1;
+	fs->mount_point = namespaces_describe(place->space, entry->mount_point);
+	fs->path =
+	    namespaces_path(&scan->spaces, place->space, entry->mount_point);
+	if (fs->mount_point == NULL || fs->path == NULL)
+		return err_no_memory(err);
+	fs->index = m->count;
+	fs->depth = mountinfo_depth(&place->space->table, entry);
 	fs->major = entry->major;
 	fs->minor = entry->minor;
 	snprintf(fs->type, sizeof(fs->type), "%s", entry->type);
-	judge(fs, scan, entry);
+	judge(fs, scan, place);
 	return 0;
 }
 
-/* Loop files on top first; then the later mounted, which is the inner one. */
+/* ---- all of them ---- */
+
+/* A pool shows its data sets as file systems of their own, by the hundred:
+ * the pool's speaks for all. */
+static bool
+is_pool(const struct mountinfo_entry *entry)
+{
+	return strcmp(entry->type, "zfs") == 0 &&
+	       strchr(entry->source, '/') == NULL;
+}
+
+static int
+take_place(struct mounts *out, const struct scan *scan,
+    const struct mounts_place *place, struct err *err)
+{
+	const struct mountinfo_entry *entry = place->entry;
+	struct mounts_filesystem *had =
+	    find_number(out, entry->major, entry->minor);
+
+	if (had != NULL) {
+		/* Any of its mount points will do to name it. */
+		if (had->state == MESSAGE_FS_PLANNED &&
+		    is_disabled(scan, place))
+			explain(
+			    had, MESSAGE_FS_SKIPPED, "disabled in guest.conf");
+		return 0;
+	}
+	if (is_image(entry->type) ||
+	    (!is_pool(entry) &&
+		!mounts_on_device(scan->paths, &scan->spaces, place)))
+		return 0;
+	return add_place(out, scan, place, err);
+}
+
+/* ext4 and others show each file system in use, whoever sees it mounted. */
+static int
+take_unseen(struct mounts *out, const struct scan *scan, const char *type,
+    const char *name, struct err *err)
+{
+	char none[] = "";
+	struct mountinfo_entry entry = { .type = (char *)(uintptr_t)type,
+		.mount_point = none,
+		.source = none };
+	struct mounts_place place = { scan->spaces.items, &entry };
+	struct mounts_filesystem *fs;
+
+	if (!blockdev_number(
+		&entry.major, &entry.minor, scan->paths->sysfs, name) ||
+	    find_number(out, entry.major, entry.minor) != NULL)
+		return 0;
+	if ((fs = add_filesystem(out, err)) == NULL)
+		return -1;
+	if (asprintf(&fs->mount_point, "/dev/%s", name) == -1)
+		fs->mount_point = NULL;
+	if (fs->mount_point == NULL ||
+	    (fs->path = strdup(fs->mount_point)) == NULL)
+		return err_no_memory(err);
+	fs->major = entry.major;
+	fs->minor = entry.minor;
+	snprintf(fs->type, sizeof(fs->type), "%s", type);
+	judge(fs, scan, &place);
+	if (fs->state == MESSAGE_FS_PLANNED)
+		explain(fs, MESSAGE_FS_FAILED,
+		    "in use, but mounted nowhere that can be seen");
+	return 0;
+}
+
+static int
+find_unseen(struct mounts *out, const struct scan *scan, struct err *err)
+{
+	static const char *const types[] = { "ext4", "xfs", "f2fs" };
+	char path[PATH_MAX];
+	struct dirent *entry;
+	int rc = 0;
+	size_t i;
+	DIR *dir;
+
+	for (i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++) {
+		if (snprintf(path, sizeof(path), "%s/fs/%s", scan->paths->sysfs,
+			types[i]) >= (int)sizeof(path) ||
+		    (dir = opendir(path)) == NULL)
+			continue;
+		while (rc == 0 && (entry = readdir(dir)) != NULL)
+			if (entry->d_name[0] != '.')
+				rc = take_unseen(
+				    out, scan, types[i], entry->d_name, err);
+		closedir(dir);
+	}
+	return rc;
+}
+
+/* Loop files on top first; then the inner before the outer. */
 static int
 compare_order(const void *a, const void *b)
 {
@@ -257,25 +362,27 @@ compare_order(const void *a, const void *b)
 
 	if (x->rank != y->rank)
 		return x->rank > y->rank ? -1 : 1;
+	if (x->depth != y->depth)
+		return x->depth > y->depth ? -1 : 1;
 	return x->index > y->index ? -1 : 1;
 }
 
 static int
 collect(struct mounts *out, const struct scan *scan, struct err *err)
 {
-	struct blockdev ignored;
-	size_t i;
+	struct mounts_place place;
+	size_t i, k;
 
-	for (i = 0; i < scan->table.count; i++) {
-		const struct mountinfo_entry *entry = &scan->table.entries[i];
-
-		ignored.count = 0;
-		if (is_image(entry->type) || find_same(out, entry) != NULL ||
-		    !walk_entry(&ignored, scan, entry))
-			continue;
-		if (add_filesystem(out, scan, i, err) == -1)
-			return -1;
+	for (i = 0; i < scan->spaces.count; i++) {
+		place.space = &scan->spaces.items[i];
+		for (k = 0; k < place.space->table.count; k++) {
+			place.entry = &place.space->table.entries[k];
+			if (take_place(out, scan, &place, err) == -1)
+				return -1;
+		}
 	}
+	if (scan->spaces.proc != NULL && find_unseen(out, scan, err) == -1)
+		return -1;
 	qsort(out->items, out->count, sizeof(*out->items), compare_order);
 	return 0;
 }
@@ -286,107 +393,27 @@ mounts_scan(struct mounts *out, const struct mounts_paths *paths,
     size_t disk_count, struct err *err)
 {
 	struct scan scan = { .paths = paths, .conf = conf };
+	bool own_only = conf != NULL && conf->ignore_containers;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (mountinfo_read(&scan.table, paths->mountinfo, err) == -1)
+	if (namespaces_read(&scan.spaces, paths->mountinfo,
+		own_only ? NULL : paths->proc, err) == -1)
 		return -1;
 	out->items = calloc(MESSAGE_FILESYSTEMS_MAX, sizeof(*out->items));
 	if (out->items == NULL) {
-		mountinfo_fini(&scan.table);
+		namespaces_fini(&scan.spaces);
 		return err_no_memory(err);
 	}
+	if (scan.spaces.incomplete)
+		snprintf(out->note, sizeof(out->note),
+		    "there are more mount namespaces than can be looked at");
 	make_plan(&scan, out, disks, disk_count);
 	rc = collect(out, &scan, err);
-	mountinfo_fini(&scan.table);
+	namespaces_fini(&scan.spaces);
 	if (rc == -1)
 		mounts_fini(out);
 	return rc;
-}
-
-/* ---- descriptors ---- */
-
-/* The mount an open descriptor is on; -1 if the kernel does not tell. */
-static int
-mount_id_of(int fd)
-{
-	char path[64], line[128];
-	int id = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	if ((file = fopen(path, "re")) == NULL)
-		return -1;
-	while (fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "mnt_id: %d", &id) == 1)
-			break;
-	fclose(file);
-	return id;
-}
-
-/* Opens one mount of it, unless another mount covers that place. */
-static int
-open_mount(const struct mountinfo_entry *entry, int *out_errno)
-{
-	struct stat st;
-	int fd, id;
-
-	fd = open(entry->mount_point, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1) {
-		*out_errno = errno;
-		return -1;
-	}
-	id = mount_id_of(fd);
-	if ((id == -1 || id == entry->id) && fstat(fd, &st) == 0 &&
-	    (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
-		return fd;
-	*out_errno = 0;
-	close(fd);
-	return -1;
-}
-
-static void
-open_one(struct mounts_filesystem *fs, const struct mountinfo *table)
-{
-	const struct mountinfo_entry *entry;
-	int why = ENOENT;
-	size_t i;
-
-	for (i = 0; i < table->count && fs->fd == -1; i++) {
-		entry = &table->entries[i];
-		if (entry->major == fs->major && entry->minor == fs->minor)
-			fs->fd = open_mount(entry, &why);
-	}
-	if (fs->fd == -1)
-		explain(fs, MESSAGE_FS_FAILED, "cannot be reached: %s",
-		    why == 0 ? "another mount covers it" : strerror(why));
-}
-
-void
-mounts_open(struct mounts *m, const struct mounts_paths *paths)
-{
-	struct mountinfo table;
-	struct err err = ERR_INIT;
-	size_t i;
-
-	if (mountinfo_read(&table, paths->mountinfo, &err) == -1)
-		memset(&table, 0, sizeof(table));
-	for (i = 0; i < m->count; i++)
-		if (m->items[i].state == MESSAGE_FS_PLANNED)
-			open_one(&m->items[i], &table);
-	mountinfo_fini(&table);
-}
-
-void
-mounts_close(struct mounts *m)
-{
-	size_t i;
-
-	for (i = 0; i < m->count; i++) {
-		if (m->items[i].fd != -1)
-			close(m->items[i].fd);
-		m->items[i].fd = -1;
-	}
 }
 
 void
@@ -395,8 +422,10 @@ mounts_fini(struct mounts *m)
 	size_t i;
 
 	mounts_close(m);
-	for (i = 0; i < m->count; i++)
+	for (i = 0; i < m->count; i++) {
 		free(m->items[i].mount_point);
+		free(m->items[i].path);
+	}
 	free(m->items);
 	memset(m, 0, sizeof(*m));
 }

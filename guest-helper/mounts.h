@@ -3,12 +3,13 @@
  * Which file systems a freeze of the planned disks has to hold, in the order
  * of freezing: those on loop files before the file systems that hold the
  * files (these must not be frozen the other way round), then nested mounts
- * innermost first.  Each file system once, however
- * often it is mounted.
+ * innermost first.  Each file system once, however often it is mounted, and
+ * also if only other mount namespaces have it.
  */
 #ifndef HOLDSTILL_GUEST_MOUNTS_H
 #define HOLDSTILL_GUEST_MOUNTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/proto/message.h"
@@ -26,16 +27,21 @@ struct mounts_paths {          /* Where to look; tests look elsewhere. */
 };
 
 struct mounts_filesystem {
+	/* "/data", "/data (in the mount namespace of pid 12, postgres)". */
 	char *mount_point;
+	char *path; /* To open it: "/data", "/proc/12/root/data". */
 	char type[MESSAGE_NAME_SIZE];
-	char disk[MESSAGE_NAME_SIZE]; /* Target if planned, else kernel name */
+	/* Targets if planned ("vda", "vda,vdb"), else a kernel's name. */
+	char disk[MESSAGE_NAME_SIZE];
 	unsigned int major, minor;
 	enum message_fs_state state; /* PLANNED, SKIPPED or FAILED. */
 	char reason[MESSAGE_REASON_SIZE];
-	int fd; /* Open on it from mounts_open() on, else -1. */
+	bool sync_only; /* SKIPPED, for it knows no freeze, but to be synced. */
+	int fd;         /* Open on it from mounts_open() on, else -1. */
 	/* Working values of the ordering. */
-	size_t index;      /* Of its mount in the table. */
-	unsigned int rank; /* Loop files below it. */
+	size_t index;       /* In the order of the tables. */
+	unsigned int rank;  /* Loop files below it. */
+	unsigned int depth; /* Mounts it is below. */
 };
 
 struct mounts {
@@ -55,8 +61,8 @@ int mounts_scan(struct mounts *out, const struct mounts_paths *paths,
     size_t disk_count, struct err *err);
 
 /*
- * Opens the planned ones.  One that cannot be reached becomes FAILED, with
- * the reason: never fails as a whole.
+ * Opens the planned ones and those to be synced only.  A planned one that
+ * cannot be reached becomes FAILED, with the reason: never fails as a whole.
  */
 void mounts_open(struct mounts *m, const struct mounts_paths *paths);
 

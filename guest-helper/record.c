@@ -50,7 +50,7 @@ record_write(const char *dir, const char *boot_id, const struct mounts *m,
 	fprintf(stream, "%s%c", boot_id, 0);
 	for (i = 0; i < m->count; i++)
 		if (m->items[i].fd != -1)
-			fprintf(stream, "%s%c", m->items[i].mount_point, 0);
+			fprintf(stream, "%s%c", m->items[i].path, 0);
 	rc = fclose(stream) == 0 ? 0 : err_no_memory(err);
 	stream = NULL;
 	if (rc == 0)

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Descriptors on file systems, through whichever mount can be reached. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "guest-helper/mounts_internal.h"
+
+/* The mount an open descriptor is on; -1 if the kernel does not tell. */
+static int
+mount_id_of(int fd)
+{
+	char path[64], line[128];
+	int id = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if ((file = fopen(path, "re")) == NULL)
+		return -1;
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "mnt_id: %d", &id) == 1)
+			break;
+	fclose(file);
+	return id;
+}
+
+/*
+ * Opens one mount of it, unless another mount covers that place.  Whoever
+ * rules another namespace may have put anything there, a link to a place of
+ * ours or a device: what is opened must be on the very mount, and what it is
+ * is looked at before.
+ */
+static int
+open_mount(const struct namespaces *spaces, const struct mounts_place *place,
+    int *out_errno)
+{
+	char path[64];
+	struct stat st;
+	int seen, id, fd = -1;
+
+	seen = namespaces_open(spaces, place->space, place->entry->mount_point);
+	if (seen == -1) {
+		*out_errno = errno;
+		return -1;
+	}
+	*out_errno = 0;
+	id = mount_id_of(seen);
+	if ((id == place->entry->id || (id == -1 && place->space->pid == 0)) &&
+	    fstat(seen, &st) == 0 &&
+	    (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode))) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", seen);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd == -1)
+			*out_errno = errno;
+	}
+	close(seen);
+	return fd;
+}
+
+/* Tries the mounts of one namespace. */
+static void
+open_in(struct mounts_filesystem *fs, const struct namespaces *spaces,
+    const struct namespaces_item *space, int *why)
+{
+	struct mounts_place place = { .space = space };
+	const struct mountinfo_entry *entry;
+	size_t i;
+
+	for (i = 0; i < space->table.count && fs->fd == -1; i++) {
+		entry = place.entry = &space->table.entries[i];
+		if (entry->major == fs->major && entry->minor == fs->minor)
+			fs->fd = open_mount(spaces, &place, why);
+	}
+}
+
+/* Through our own mounts if that can be. */
+static void
+open_one(struct mounts_filesystem *fs, const struct namespaces *spaces)
+{
+	int why = ENOENT;
+	size_t i;
+
+	for (i = 0; i < spaces->count && fs->fd == -1; i++)
+		open_in(fs, spaces, &spaces->items[i], &why);
+	if (fs->fd != -1 || fs->state != MESSAGE_FS_PLANNED)
+		return;
+	fs->state = MESSAGE_FS_FAILED;
+	snprintf(fs->reason, sizeof(fs->reason), "cannot be reached: %s",
+	    why == 0 ? "another mount covers it" : strerror(why));
+}
+
+void
+mounts_open(struct mounts *m, const struct mounts_paths *paths)
+{
+	struct namespaces spaces;
+	struct err err = ERR_INIT;
+	size_t i;
+
+	if (namespaces_read(&spaces, paths->mountinfo, paths->proc, &err) == -1)
+		memset(&spaces, 0, sizeof(spaces));
+	for (i = 0; i < m->count; i++)
+		if (m->items[i].state == MESSAGE_FS_PLANNED ||
+		    m->items[i].sync_only)
+			open_one(&m->items[i], &spaces);
+	namespaces_fini(&spaces);
+}
+
+void
+mounts_close(struct mounts *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->count; i++) {
+		if (m->items[i].fd != -1)
+			close(m->items[i].fd);
+		m->items[i].fd = -1;
+	}
+}
