@@ -10,8 +10,15 @@
 
 struct err;
 
-/* For the rest of the process's life.  A kernel without seccomp is a logged
- * warning, no failure. */
+/*
+ * For the rest of the process's life; its threads must not have been started
+ * yet.  What is refused from then on fails with EPERM.  A kernel without
+ * seccomp is a logged warning, no failure.
+ */
 int confine_self(struct err *err);
+
+/* Why there is no filter of system calls (a sanitizer, valgrind); NULL: there
+ * is one, if the kernel can. */
+const char *confine_obstacle(void);
 
 #endif

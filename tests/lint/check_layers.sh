@@ -43,6 +43,7 @@ sqlite3.h catalog
 ini.h common/ini
 cap-ng.h guest-helper
 seccomp.h guest-helper
+valgrind/ guest-helper
 jansson.h common/json
 '
 

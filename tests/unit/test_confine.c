@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a confined helper can still do, and what not.  Each case confines a
+ * child, since there is no way back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/err.h"
+#include "common/io.h"
+#include "guest-helper/confine.h"
+#include "guest-helper/freeze_linux.h"
+#include "guest_fixture.h"
+
+#define CAP(number) (UINT64_C(1) << (number))
+/* Of linux/capability.h, by number, so that the test has a list of its own:
+ * DAC_READ_SEARCH, IPC_LOCK, SYS_PTRACE, SYS_ADMIN, SYS_NICE, SYS_RESOURCE. */
+#define KEPT (CAP(2) | CAP(14) | CAP(19) | CAP(21) | CAP(23) | CAP(24))
+#define SETPCAP CAP(8)
+
+/* A child's complaint reaches the test's output; its status the test. */
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%d: %s: %s\n", __LINE__, #condition, \
+			    strerror(errno)); \
+			_exit(1); \
+		} \
+	} while (0)
+
+static int
+confined(void (*fn)(void *arg), void *arg)
+{
+	struct err err = ERR_INIT;
+	int status = -1;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		if (confine_self(&err) == -1) {
+			fprintf(stderr, "%s\n", err.text);
+			_exit(1);
+		}
+		fn(arg);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static uint64_t
+status_value(const char *key, int base)
+{
+	char line[256];
+	uint64_t value = UINT64_MAX;
+	FILE *file = fopen("/proc/self/status", "re");
+
+	if (file == NULL)
+		return value;
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtoull(line + strlen(key), NULL, base);
+	fclose(file);
+	return value;
+}
+
+/* ---- what is gone ---- */
+
+static void
+look_at_capabilities(void *arg)
+{
+	uint64_t before = *(uint64_t *)arg;
+
+	CHECK(status_value("CapPrm:", 16) == (before & KEPT));
+	CHECK(status_value("CapEff:", 16) == (before & KEPT));
+	CHECK(status_value("CapInh:", 16) == 0);
+	CHECK(status_value("CapAmb:", 16) == 0);
+	if (before & SETPCAP)
+		CHECK(status_value("CapBnd:", 16) == 0);
+	CHECK(status_value("NoNewPrivs:", 10) == 1);
+	if (confine_obstacle() == NULL)
+		CHECK(status_value("Seccomp:", 10) == 2);
+}
+
+static void
+test_confine_keeps_few_capabilities(void **state)
+{
+	uint64_t before = status_value("CapEff:", 16);
+
+	(void)state;
+	assert_int_equal(confined(look_at_capabilities, &before), 0);
+}
+
+#define REFUSED(call) \
+	do { \
+		errno = 0; \
+		CHECK((long)(call) == -1 && errno == EPERM); \
+	} while (0)
+
+static void
+try_programs_and_processes(void *arg)
+{
+	char path[] = "/bin/true", *argv[] = { path, NULL };
+
+	(void)arg;
+	REFUSED(execve(argv[0], argv, argv + 1));
+	REFUSED(syscall(SYS_execveat, AT_FDCWD, argv[0], argv, argv + 1, 0));
+	REFUSED(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+	REFUSED(syscall(SYS_process_vm_writev, getppid(), NULL, 0, NULL, 0, 0));
+	REFUSED(kill(getppid(), 0));
+	REFUSED(syscall(SYS_tgkill, getpid(), getpid(), SIGTERM));
+	REFUSED(syscall(SYS_pidfd_open, getppid(), 0));
+	REFUSED(syscall(SYS_prlimit64, getppid(), 0, NULL, NULL));
+	REFUSED(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL));
+	REFUSED(unshare(CLONE_NEWNET));
+	REFUSED(setuid(65534));
+	REFUSED(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+	errno = 0;
+	CHECK(syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS);
+}
+
+static void
+try_kernel(void *arg)
+{
+	(void)arg;
+	REFUSED(mount("none", "/nonexistent", "tmpfs", 0, NULL));
+	REFUSED(umount2("/nonexistent", 0));
+	REFUSED(syscall(SYS_pivot_root, "/nonexistent", "/nonexistent"));
+	REFUSED(chroot("/nonexistent"));
+	REFUSED(setns(-1, 0));
+	REFUSED(syscall(SYS_bpf, 0, NULL, 0));
+	REFUSED(syscall(SYS_init_module, NULL, 0, ""));
+	REFUSED(syscall(SYS_finit_module, -1, "", 0));
+	REFUSED(syscall(SYS_kexec_load, 0, 0, NULL, 0));
+	REFUSED(syscall(SYS_reboot, 0, 0, 0, NULL));
+	REFUSED(syscall(SYS_swapon, "/nonexistent", 0));
+	REFUSED(syscall(SYS_keyctl, 0, 0, 0, 0, 0));
+	REFUSED(syscall(SYS_perf_event_open, NULL, 0, 0, -1, 0));
+	REFUSED(syscall(SYS_userfaultfd, 0));
+	REFUSED(syscall(SYS_io_uring_setup, 1, NULL));
+	REFUSED(syscall(SYS_memfd_create, "x", 0));
+	REFUSED(syscall(SYS_open_by_handle_at, -1, NULL, 0));
+	REFUSED(syscall(SYS_sethostname, NULL, -1));
+}
+
+static void
+try_files_and_sockets(void *arg)
+{
+	int pair[2], argument = 0;
+
+	(void)arg;
+	REFUSED(socket(AF_INET, SOCK_STREAM, 0));
+	REFUSED(socket(AF_UNIX, SOCK_STREAM, 0));
+	REFUSED(socket(AF_NETLINK, SOCK_RAW, 0));
+	REFUSED(socketpair(AF_TIPC, SOCK_STREAM, 0, pair));
+	REFUSED(connect(-1, NULL, 0));
+	REFUSED(bind(-1, NULL, 0));
+	REFUSED(ioctl(-1, FITRIM, &argument));
+	REFUSED(ioctl(-1, TIOCSTI, "x"));
+	REFUSED(ioctl(-1, FS_IOC_SETFLAGS, &argument));
+	REFUSED(chmod("/nonexistent", 0));
+	REFUSED(chown("/nonexistent", 0, 0));
+	REFUSED(link("/nonexistent", "/nonexistent"));
+	REFUSED(symlink("/nonexistent", "/nonexistent"));
+	REFUSED(mknod("/nonexistent", S_IFCHR | 0600, 0));
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+	      errno == EPERM);
+}
+
+static void
+check_refusals(void (*fn)(void *arg))
+{
+	if (confine_obstacle() != NULL) {
+		print_message("skipped: no filter of system calls: %s\n",
+		    confine_obstacle());
+		skip();
+	}
+	assert_int_equal(confined(fn, NULL), 0);
+}
+
+static void
+test_confine_refuses_programs_and_other_processes(void **state)
+{
+	(void)state;
+	check_refusals(try_programs_and_processes);
+}
+
+static void
+test_confine_refuses_the_kernel_as_a_whole(void **state)
+{
+	(void)state;
+	check_refusals(try_kernel);
+}
+
+static void
+test_confine_refuses_sockets_and_owners(void **state)
+{
+	(void)state;
+	check_refusals(try_files_and_sockets);
+}
+
+static void
+open_others_file(void *arg)
+{
+	const char *path = arg;
+
+	CHECK(open(path, O_RDONLY | O_CLOEXEC) != -1);
+	CHECK(open(path, O_WRONLY | O_CLOEXEC) == -1 && errno == EACCES);
+}
+
+static void
+test_confine_reads_but_does_not_write_what_others_own(void **state)
+{
+	char path[] = "/tmp/hs-confine-XXXXXX";
+	int fd = mkstemp(path), status;
+
+	(void)state;
+	assert_int_not_equal(fd, -1);
+	if (fchown(fd, 65534, 65534) == -1) {
+		close(fd);
+		unlink(path);
+		print_message("skipped: not root\n");
+		skip();
+	}
+	close(fd);
+	status = confined(open_others_file, path);
+	unlink(path);
+	assert_int_equal(status, 0);
+}
+
+/* ---- what is left ---- */
+
+static void *
+freeze_in_thread(void *arg)
+{
+	int *fd = arg;
+
+	CHECK(freeze_sync(*fd) == 0);
+	CHECK((errno = freeze_hold(*fd)) == 0);
+	CHECK(freeze_hold(*fd) == EBUSY);
+	CHECK((errno = freeze_thaw(*fd)) == 0);
+	return NULL;
+}
+
+/* What a dead-man does: a process, then a thread, of the confined helper. */
+static void
+freeze_in_fork(void *arg)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	int fd = open(arg, O_RDONLY | O_CLOEXEC), status;
+	pthread_t thread;
+	pid_t pid;
+
+	CHECK(fd != -1);
+	CHECK((pid = fork()) != -1);
+	if (pid == 0) {
+		/* A sanitizer's shadow does not fit into locked memory. */
+		if (confine_obstacle() == NULL)
+			CHECK(mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
+		CHECK(sched_setscheduler(0, SCHED_FIFO, &param) == 0);
+		CHECK(prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) == 0);
+		CHECK(
+		    pthread_create(&thread, NULL, freeze_in_thread, &fd) == 0);
+		CHECK(pthread_join(thread, NULL) == 0);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void
+test_confine_still_freezes(void **state)
+{
+	struct guest_fixture f;
+	char path[160];
+	int status;
+
+	(void)state;
+	if (guest_fixture_obstacle() != NULL) {
+		print_message("skipped: %s\n", guest_fixture_obstacle());
+		skip();
+	}
+	guest_fixture_init(&f);
+	guest_fixture_mount(&f, "fs", "ext4", "image");
+	snprintf(path, sizeof(path), "%s/fs", f.dir);
+	status = confined(freeze_in_fork, path);
+	guest_fixture_fini(&f);
+	assert_int_equal(status, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_confine_keeps_few_capabilities),
+		cmocka_unit_test(
+		    test_confine_refuses_programs_and_other_processes),
+		cmocka_unit_test(test_confine_refuses_the_kernel_as_a_whole),
+		cmocka_unit_test(test_confine_refuses_sockets_and_owners),
+		cmocka_unit_test(
+		    test_confine_reads_but_does_not_write_what_others_own),
+		cmocka_unit_test(test_confine_still_freezes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
