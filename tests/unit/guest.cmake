@@ -5,4 +5,6 @@ hs_unit_test(test_guest hs_guest_fixture hs_quiesce_client)
 hs_unit_test(test_wire hs_proto)
 hs_unit_test(test_mounts hs_guest)
 hs_unit_test(test_conf hs_guest)
+target_compile_definitions(test_conf PRIVATE
+  EXAMPLE_PATH="${CMAKE_SOURCE_DIR}/packaging/guest.conf.example")
 hs_unit_test(test_confine hs_guest_fixture)

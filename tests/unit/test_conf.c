@@ -266,6 +266,38 @@ test_conf_refuses_an_open_file(void **state)
 	assert_non_null(strstr(err.text, "no text file"));
 }
 
+/* As it is, and with each of its keys uncommented. */
+static void
+test_conf_example_is_right(void **state)
+{
+	struct err err = ERR_INIT;
+	char *text = NULL, *p;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(
+	    io_read_file(&text, &size, EXAMPLE_PATH, 65536, &err), 0);
+	loaded(text);
+	assert_int_equal(conf.writer_count, 0);
+	for (p = text; p != NULL; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (p[0] == '#' && p[1] != ' ')
+			memmove(p, p + 1, strlen(p));
+	}
+	loaded(text);
+	assert_int_equal(conf.writer_count, 2);
+	assert_int_equal(conf.skip_mounts.count, 2);
+	assert_true(conf_writer(&conf, "hook:10-nginx")->optional);
+	/* What it shows as defaults are the defaults. */
+	assert_int_equal(conf.lease_max_ms, MESSAGE_LEASE_MAX_MS);
+	assert_int_equal(conf.defaults.prepare_ms, 60000);
+	assert_int_equal(conf.defaults.freeze_ms, 10000);
+	assert_int_equal(conf.defaults.thaw_ms, 10000);
+	assert_int_equal(conf.defaults.committed_ms, 60000);
+	assert_false(conf.no_writers || conf.no_hooks);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -280,6 +312,7 @@ main(void)
 		CASE(test_conf_refuses_a_ring),
 		CASE(test_conf_bounds_its_lists),
 		CASE(test_conf_refuses_an_open_file),
+		CASE(test_conf_example_is_right),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
