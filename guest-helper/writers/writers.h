@@ -30,7 +30,8 @@ enum writers_step {
 	WRITERS_ABORT, /* Whatever was asked before; ends the processes. */
 };
 
-/* The step is over for all; writers_begin() may be called from it. */
+/* The step is over for all; writers_begin() may be called from it, but not
+ * writers_free(). */
 typedef void writers_done_fn(void *arg, enum writers_step step);
 
 /*
