@@ -21,13 +21,19 @@ int
 spawner_start(struct spawner *out, const char *writers_dir,
     const char *hooks_dir, struct err *err)
 {
+	sigset_t all, before;
 	int pair[2];
 
 	memset(out, 0, sizeof(*out));
 	out->fd = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		return err_errno(err, errno, "cannot make a socket pair");
+	/* It blocks them for good, and none must come before that. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
 	out->pid = fork();
+	if (out->pid != 0)
+		sigprocmask(SIG_SETMASK, &before, NULL);
 	if (out->pid == -1) {
 		err_errno(err, errno, "cannot fork the spawner");
 		close(pair[0]);

@@ -8,3 +8,6 @@ hs_unit_test(test_conf hs_guest)
 target_compile_definitions(test_conf PRIVATE
   EXAMPLE_PATH="${CMAKE_SOURCE_DIR}/packaging/guest.conf.example")
 hs_unit_test(test_confine hs_guest_fixture)
+add_library(hs_writer_scripts STATIC writer_scripts.c)
+target_link_libraries(hs_writer_scripts PUBLIC hs_guest PkgConfig::CMOCKA)
+hs_unit_test(test_spawner hs_writer_scripts)
