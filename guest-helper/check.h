@@ -8,8 +8,9 @@
 struct err;
 
 /*
- * Prints it to standard output; runs nothing and freezes nothing.  Returns
- * how many things would fail, or -1 if it cannot look.
+ * Prints it to standard output; runs nothing and freezes nothing.  The
+ * options have a conf.  Returns how many things would fail, or -1 if it
+ * cannot look.
  */
 int check_run(const struct guest_options *options, struct err *err);
 

@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/ini/ini_file.h"
 #include "common/ini/ini_words.h"
+#include "guest-helper/writers/spawner.h"
 
 #define KEYS_MAX 12
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -283,17 +284,17 @@ unknown_section(const char *text, struct err *err)
 	    "there are [filesystems], [limits], [writers] and [writer NAME]");
 }
 
-/* That of a file, or "hook:" and that of a file. */
+static bool
+is_hook(const char *name)
+{
+	return strncmp(name, HOOK_PREFIX, strlen(HOOK_PREFIX)) == 0;
+}
+
 static bool
 name_valid(const char *name)
 {
-	if (strncmp(name, HOOK_PREFIX, strlen(HOOK_PREFIX)) == 0)
-		name += strlen(HOOK_PREFIX);
-	return isalnum((unsigned char)name[0]) &&
-	       strlen(name) < MESSAGE_NAME_SIZE - strlen(HOOK_PREFIX) &&
-	       strspn(name,
-		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		   "0123456789._-") == strlen(name);
+	return spawner_name_valid(
+	    is_hook(name) ? name + strlen(HOOK_PREFIX) : name);
 }
 
 static int
@@ -445,6 +446,27 @@ inherit(struct parser *p)
 	}
 }
 
+/* A hook neither comes after something nor before. */
+static int
+check_hooks(const struct parser *p, const char *path, struct err *err)
+{
+	const struct conf_writer *w = p->conf->writers;
+	size_t i, j;
+	bool wrong;
+
+	for (i = 0; i < p->conf->writer_count; i++) {
+		wrong = w[i].after.count > 0 && is_hook(w[i].name);
+		for (j = 0; j < w[i].after.count; j++)
+			wrong |= is_hook(w[i].after.items[j]);
+		if (!wrong)
+			continue;
+		err_set(err, ERR_ARG, "'after' is for writers, not for hooks");
+		err_hint(err, "hooks are run when all writers are frozen");
+		return ini_file_fail_at(err, path, p->seen_writer[i][AFTER]);
+	}
+	return 0;
+}
+
 /* A bit for each writer with a section that w's `after` names. */
 static uint32_t
 predecessors(const struct conf *c, const struct conf_writer *w)
@@ -499,7 +521,10 @@ parse(struct conf *c, const char *text, const char *path, struct err *err)
 	if (ini_file_parse(text, path, &events, &p, err) == -1)
 		return -1;
 	inherit(&p);
-	return check_order(&p, path, err);
+	return check_hooks(&p, path, err) == -1 ||
+		       check_order(&p, path, err) == -1
+		   ? -1
+		   : 0;
 }
 
 int

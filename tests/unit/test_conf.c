@@ -86,7 +86,7 @@ test_conf_reads_every_key(void **state)
 	       "[writer pg]\nenabled = no\nrequired = yes\n"
 	       "prepare-timeout = 11\nfreeze-timeout = 12\n"
 	       "thaw-timeout = 13\ncommitted-timeout = 14\n"
-	       "after = redis, hook:90-x\n"
+	       "after = redis, other\n"
 	       "[writer redis]\nthaw-timeout = 9\n"
 	       "[writers]\nenabled = no\nhooks = no\ndir = /opt/w\n"
 	       "hook-dir = /opt/h\nrequired = no\nprepare-timeout = 1\n"
@@ -113,7 +113,7 @@ test_conf_reads_every_key(void **state)
 	assert_int_equal(w->thaw_ms, 13000);
 	assert_int_equal(w->committed_ms, 14000);
 	assert_int_equal(w->after.count, 2);
-	assert_string_equal(w->after.items[1], "hook:90-x");
+	assert_string_equal(w->after.items[1], "other");
 	assert_false(conf_writer(&conf, "hook:90-x")->optional);
 }
 
@@ -220,6 +220,9 @@ test_conf_refuses_a_ring(void **state)
 	refused("[writer x]\nafter = a\n[writer a]\nafter = b\n"
 		"[writer b]\nrequired = no\nafter = c a\n",
 	    2, "after itself", "ring");
+	refused("[writer a]\nrequired = no\nafter = b hook:x\n", 3, "hooks",
+	    "all writers");
+	refused("[writer hook:x]\nafter = b\n", 2, "hooks", "all writers");
 	loaded("[writer a]\nafter = b c\n[writer b]\nafter = c d\n"
 	       "[writer c]\n");
 }
