@@ -8,6 +8,6 @@ command -v shellcheck >/dev/null || { echo "skipped: no shellcheck"; exit 77; }
 # shellcheck disable=SC2046 # one word for each file
 shellcheck -x -e SC2015,SC2317 .ci/run $(
 	grep -lrE -m 1 '^#!/bin/(ba)?sh|^# shellcheck shell=' \
-	    scripts tests packaging --include='*' | grep -v '^tests/lib/guest/' |
+	    guest-helper scripts tests packaging --include='*' | grep -v '^tests/lib/guest/' |
 	    sort
 )
