@@ -81,7 +81,8 @@ bool spawner_name_valid(const char *name);
  * The check that the spawner makes before it runs anything, for a look
  * without running: the folder with all above it, and the file, belong to
  * root (or the caller) and nobody else may write to them; a regular
- * executable file.  Errors as of spawner_run().
+ * executable file, or a link to one of which, with its way, the same holds.
+ * Errors as of spawner_run(); ERR_IO for a link that leads nowhere.
  */
 int spawner_check(const char *dir, const char *name, struct err *err);
 

@@ -106,6 +106,27 @@ check_dir(const char *dir, struct err *err)
 	return check_way(way, err);
 }
 
+/* A link is as good as the file it leads to and the way there. */
+static int
+check_link(struct stat *out, const char *dir, const char *name, struct err *err)
+{
+	char path[PATH_MAX], way[PATH_MAX];
+
+	if (!is_trusted(out->st_uid))
+		return err_set(err, ERR_AUTH,
+		    "the link '%s' belongs to user %u, not to root", name,
+		    (unsigned int)out->st_uid);
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
+		return err_set(err, ERR_ARG, "the path is too long");
+	/* Not ERR_NOT_FOUND: somebody wanted it to be run. */
+	if (realpath(path, way) == NULL || lstat(way, out) == -1)
+		return err_set(err, ERR_IO, "the link '%s' leads nowhere: %s",
+		    name, strerror(errno));
+	*strrchr(way, '/') = '\0';
+	return way[0] == '\0' ? 0 : check_way(way, err);
+}
+
 int
 spawner_check(const char *dir, const char *name, struct err *err)
 {
@@ -123,12 +144,13 @@ spawner_check(const char *dir, const char *name, struct err *err)
 		return err_errno(err, errno, "cannot open '%.150s'", dir);
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		err_errno(err, errno, "cannot look at '%s'", name);
-	else if (S_ISLNK(st.st_mode))
-		err_set(err, ERR_AUTH, "'%s' is a symbolic link", name);
+	else if (S_ISLNK(st.st_mode) && check_link(&st, dir, name, err) == -1)
+		goto out;
 	else if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
 		err_set(err, ERR_NOT_FOUND, "'%s' is not an executable", name);
 	else if (check_owner(name, &st, false, err) == 0)
 		rc = check_dir(dir, err);
+out:
 	close(fd);
 	return rc;
 }

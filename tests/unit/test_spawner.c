@@ -176,14 +176,11 @@ put_plain(const char *name)
 static void
 test_spawner_refuses_unsafe_files(void **state)
 {
-	char path[128], other[128];
+	char path[128];
 
 	(void)state;
 	put_plain("w");
 	snprintf(path, sizeof(path), "%s/w", scripts.writers);
-	snprintf(other, sizeof(other), "%s/link", scripts.writers);
-	assert_int_equal(symlink("w", other), 0);
-	refused("link", ERR_AUTH, "symbolic link");
 	refused("absent", ERR_NOT_FOUND, "absent");
 	refused("../writers/w", ERR_NOT_FOUND, "no name");
 	refused("", ERR_NOT_FOUND, "no name");
@@ -205,6 +202,45 @@ test_spawner_refuses_unsafe_files(void **state)
 	assert_int_equal(run(SPAWNER_WRITERS, "w", NULL), 0);
 	wait_exit(child.pid);
 	close_child();
+}
+
+/* To what a package installed, say. */
+static void
+test_spawner_follows_safe_links_only(void **state)
+{
+	char link[128], kept[128], target[160];
+
+	(void)state;
+	put_plain("w");
+	snprintf(target, sizeof(target), "%s/w", scripts.writers);
+	snprintf(kept, sizeof(kept), "%s/kept", scripts.dir);
+	snprintf(link, sizeof(link), "%s/link", scripts.writers);
+	assert_int_equal(mkdir(kept, 0755), 0);
+	snprintf(kept, sizeof(kept), "%s/kept/w", scripts.dir);
+	assert_int_equal(rename(target, kept), 0);
+	assert_int_equal(symlink("../kept/w", link), 0);
+	assert_int_equal(run(SPAWNER_WRITERS, "link", NULL), 0);
+	wait_exit(child.pid);
+	close_child();
+	chmod(kept, 0757);
+	refused("link", ERR_AUTH, "written to by others");
+	chmod(kept, 0644);
+	refused("link", ERR_NOT_FOUND, "not an executable");
+	chmod(kept, 0755);
+	snprintf(target, sizeof(target), "%s/kept", scripts.dir);
+	chmod(target, 01777);
+	refused("link", ERR_AUTH, "written to by others");
+	chmod(target, 0755);
+	if (geteuid() == 0) {
+		assert_int_equal(lchown(link, NOBODY, 0), 0);
+		refused("link", ERR_AUTH, "belongs to user 65534");
+		assert_int_equal(lchown(link, 0, 0), 0);
+	}
+	assert_int_equal(unlink(kept), 0);
+	refused("link", ERR_IO, "leads nowhere");
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink("/", link), 0);
+	refused("link", ERR_NOT_FOUND, "not an executable");
 }
 
 static void
@@ -462,6 +498,7 @@ main(void)
 		T(test_spawner_runs_a_writer_in_a_bare_environment),
 		T(test_spawner_tells_how_they_end),
 		T(test_spawner_refuses_unsafe_files),
+		T(test_spawner_follows_safe_links_only),
 		T(test_spawner_refuses_unsafe_folders),
 		T(test_spawner_refuses_other_words),
 		T(test_spawner_kills_what_a_writer_left),
