@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* --check: what it prints and what it counts as wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/err.h"
+#include "common/io.h"
+#include "guest-helper/check.h"
+#include "guest-helper/conf.h"
+
+static char dir[64], mountinfo[96], output[96];
+static struct conf conf;
+
+static void
+put(const char *name, const char *text, mode_t mode)
+{
+	struct err err = ERR_INIT;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(
+	    io_replace_file(path, text, strlen(text), 0644, &err), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void
+make_dir(char *out, size_t size, const char *name)
+{
+	snprintf(out, size, "%s/%s", dir, name);
+	assert_int_equal(mkdir(out, 0755), 0);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/hs-check-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	conf_init(&conf);
+	make_dir(conf.writers_dir, sizeof(conf.writers_dir), "writers");
+	make_dir(conf.hooks_dir, sizeof(conf.hooks_dir), "hooks");
+	snprintf(mountinfo, sizeof(mountinfo), "%s/mountinfo", dir);
+	snprintf(output, sizeof(output), "%s/output", dir);
+	put("mountinfo", "", 0644);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	return io_remove_tree(dir, &err);
+}
+
+/* What it prints goes to *out, which the caller frees. */
+static int
+checked(char **out)
+{
+	struct guest_options options = {
+		.paths = { mountinfo, dir, NULL, NULL },
+		.conf = &conf,
+	};
+	struct err err = ERR_INIT;
+	int saved = dup(STDOUT_FILENO), wrong;
+	size_t size;
+
+	fflush(stdout);
+	assert_non_null(freopen(output, "w", stdout));
+	wrong = check_run(&options, &err);
+	fflush(stdout);
+	assert_int_equal(dup2(saved, STDOUT_FILENO), STDOUT_FILENO);
+	close(saved);
+	if (wrong == -1)
+		fail_msg("%s", err.text);
+	assert_int_equal(io_read_file(out, &size, output, 65536, &err), 0);
+	return wrong;
+}
+
+static void
+says(const char *text, const char *what)
+{
+	if (strstr(text, what) == NULL)
+		fail_msg("'%s' is not in:\n%s", what, text);
+}
+
+static void
+test_check_shows_writers_and_hooks(void **state)
+{
+	char *text = NULL;
+
+	(void)state;
+	put("writers/db", "#!/bin/sh\n", 0755);
+	put("writers/README", "no program\n", 0644);
+	put("hooks/script", "#!/bin/sh\n", 0755);
+	conf.writer_count = 2;
+	conf.writers[0] = conf.defaults;
+	strcpy(conf.writers[0].name, "db");
+	conf.writers[0].optional = true;
+	conf.writers[0].prepare_ms = 123000;
+	conf.writers[1] = conf.defaults;
+	strcpy(conf.writers[1].name, "old");
+	conf.writers[1].disabled = true;
+	conf.lease_max_ms = 7000;
+	assert_int_equal(checked(&text), 0);
+	says(text, "db                   optional    123s     10s     10s");
+	says(text, "hook:script          required     60s");
+	says(text, "old                  turned off");
+	says(text, "longer than 7 s");
+	assert_null(strstr(text, "README"));
+	assert_null(strstr(text, "would fail"));
+	free(text);
+}
+
+static void
+test_check_counts_what_is_wrong(void **state)
+{
+	char *text = NULL;
+
+	(void)state;
+	put("writers/good", "#!/bin/sh\n", 0755);
+	put("writers/open", "#!/bin/sh\n", 0757);
+	conf.writer_count = 1;
+	conf.writers[0] = conf.defaults;
+	strcpy(conf.writers[0].name, "gone");
+	assert_int_equal(checked(&text), 2);
+	says(text, "wrong: 'open' can be written to by others");
+	says(text, "no such executable");
+	says(text, "2 of these would fail");
+	free(text);
+}
+
+static void
+test_check_says_when_there_are_none(void **state)
+{
+	char *text = NULL;
+
+	(void)state;
+	assert_int_equal(checked(&text), 0);
+	says(text, "no writers in /tmp/hs-check-");
+	says(text, "no hooks in /tmp/hs-check-");
+	free(text);
+	put("writers/open", "#!/bin/sh\n", 0757);
+	conf.no_writers = true;
+	assert_int_equal(checked(&text), 0);
+	says(text, "are turned off");
+	free(text);
+}
+
+static void
+put_link(const char *folder, const char *name, const char *to)
+{
+	struct err err = ERR_INIT;
+	char path[160], target[160];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, folder);
+	assert_int_equal(io_make_dirs(path, 0755, &err), 0);
+	snprintf(path, sizeof(path), "%s/%s/%s", dir, folder, name);
+	snprintf(target, sizeof(target), "%s/%s", dir, to);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+/* A disk is there, but not the mount point that the table tells of. */
+static void
+test_check_counts_a_file_system_that_fails(void **state)
+{
+	char device[96], *text = NULL;
+
+	(void)state;
+	make_dir(device, sizeof(device), "sdx");
+	put_link("dev/block", "8:0", "sdx");
+	put_link("class/block", "sdx", "sdx");
+	put_link("block", "sdx", "sdx");
+	put("mountinfo",
+	    "30 1 8:0 / /nonexistent rw - ext4 /dev/nonexistent rw\n", 0644);
+	assert_int_equal(checked(&text), 1);
+	says(text, "sdx        ext4     failed     /nonexistent (");
+	says(text, "1 of these would fail");
+	free(text);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(test_check_shows_writers_and_hooks),
+		CASE(test_check_counts_what_is_wrong),
+		CASE(test_check_says_when_there_are_none),
+		CASE(test_check_counts_a_file_system_that_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
