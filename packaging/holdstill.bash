@@ -95,7 +95,7 @@ _holdstill_value()
 	--format)
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw" -- "$cur")
 		;;
-	--connect | --lease | --exclude-disk | --disk | --sample | --hold | \
+	--connect | --lease | --spread | --exclude-disk | --disk | --sample | --hold | \
 		--keep-*)
 		COMPREPLY=()
 		;;
@@ -109,8 +109,8 @@ _holdstill_options()
 {
 	case $1 in
 	backup)
-		echo --all --full --require --prefer --lease --exclude-disk \
-			--scratch-dir
+		echo --all --group --spread --full --require --prefer --lease \
+			--exclude-disk --scratch-dir
 		;;
 	restore)
 		echo --to --format --define --start --same-identity --disk \

@@ -14,6 +14,8 @@
 #	                      vdb:320M:xfs
 #	    --no-helper       the guest helper is not started
 #	    --qga             QEMU guest agent inside, with its port
+#	    --port NAME       one more virtio-serial port; its socket is
+#	                      NAME.sock in the guest's folder
 #	    --memory MIB      default 256
 #	    --cmdline WORDS   more for the kernel's command line
 #	    --xml-only        defined, not started
@@ -166,7 +168,7 @@ _rig_disks_make() {
 
 rig_guest_create() {
 	local name dom dir memory=256 words='' start=1 qga='' initrd
-	local disks=() devices
+	local disks=() ports=() port devices
 	name=$1
 	shift
 
@@ -174,6 +176,7 @@ rig_guest_create() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--disk) disks+=("$2"); shift ;;
+		--port) ports+=("$2"); shift ;;
 		--memory) memory=$2; shift ;;
 		--cmdline) words="$words $2"; shift ;;
 		--no-helper) words="$words rig.nohelper" ;;
@@ -190,6 +193,9 @@ rig_guest_create() {
 	devices=$(_rig_disks_make "$dir" "${disks[@]}") || return 1
 	devices+=$(_rig_port_xml org.holdstill.guest.0)
 	devices+=$(_rig_port_xml org.holdstill.test.0 "$dir/test.sock")
+	for port in "${ports[@]}"; do
+		devices+=$(_rig_port_xml "$port" "$dir/$port.sock")
+	done
 	if [ -n "$qga" ]; then
 		_rig_locked _rig_qga_build || return 1
 		initrd=$dir/initrd

@@ -43,6 +43,8 @@ offers "holdstill " "backup catalog forget guest init list prune recover restore
 offers "holdstill --repo /x ver" "verify"
 offers "holdstill backup d" "db1"
 offers "holdstill backup --req" "--require"
+offers "holdstill backup --gr" "--group"
+offers "holdstill backup --group --spread " ""
 offers "holdstill backup --require " "application crash filesystem"
 offers "holdstill show db1@" "db1@latest"
 offers "holdstill restore 01" "0123456789abcdef0123456789abcdef"

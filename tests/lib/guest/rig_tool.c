@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs inside test guests: writes for ever and tells how far it is. */
+/* Runs inside test guests: writes for ever and tells how far it is; or takes
+ * its part in passing a token round several guests. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -170,6 +171,60 @@ wait_for_write(const char *progress_path, uint64_t seconds)
 	return 0;
 }
 
+/* The next line of a port; a host that is not there yet reads as an end. */
+static int
+read_line(int fd, char *line, size_t size)
+{
+	size_t used = 0;
+	ssize_t n;
+
+	while (used + 1 < size) {
+		n = read(fd, line + used, 1);
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n == 0)
+			pause_ms(1);
+		if (n == 1 && line[used++] == '\n')
+			break;
+	}
+	line[used] = '\0';
+	return 0;
+}
+
+/*
+ * A stop of a token's way round several guests: takes a number from the port,
+ * makes it durable in the file, passes on the next one.  What is in the file
+ * is thus the effect of what is in the file of the guest before.
+ */
+static int
+run_token(const char *port, const char *path)
+{
+	char record[RECORD_BYTES] = "0\n", line[32];
+	int fd = open(path, O_RDWR | O_CREAT, 0644);
+	int port_fd = open(port, O_RDWR);
+	uint64_t value;
+	int size;
+
+	/* Its blocks are there from the start: later only data is written. */
+	if (port_fd == -1 || fd == -1 ||
+	    pwrite(fd, record, sizeof(record), 0) != sizeof(record) ||
+	    fsync(fd) == -1)
+		return fail(path);
+	for (;;) {
+		if (read_line(port_fd, line, sizeof(line)) == -1)
+			return fail(port);
+		value = strtoull(line, NULL, 10);
+		memset(record, 0, sizeof(record));
+		snprintf(record, sizeof(record), "%" PRIu64 "\n", value);
+		if (pwrite(fd, record, sizeof(record), 0) != sizeof(record) ||
+		    fdatasync(fd) == -1)
+			return fail(path);
+		size = snprintf(line, sizeof(line), "%" PRIu64 "\n", value + 1);
+		if (write(port_fd, line, (size_t)size) != size)
+			return fail(port);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -181,7 +236,10 @@ main(int argc, char **argv)
 		return print_gap(argv[2], 1);
 	if (argc == 4 && !strcmp(argv[1], "more"))
 		return wait_for_write(argv[2], strtoul(argv[3], NULL, 10));
+	if (argc == 4 && !strcmp(argv[1], "token"))
+		return run_token(argv[2], argv[3]);
 	fprintf(stderr, "usage: rig_tool write DIR PROGRESS | gap PROGRESS |"
-			" reset PROGRESS | more PROGRESS SECONDS\n");
+			" reset PROGRESS | more PROGRESS SECONDS |"
+			" token PORT FILE\n");
 	return 2;
 }
