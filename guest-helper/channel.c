@@ -95,6 +95,13 @@ has_room(const struct channel *c)
 	return c->out_used + WIRE_MAX <= sizeof(c->out);
 }
 
+/* Is a request taken?  None is while there is no room to answer. */
+static bool
+takes_requests(const struct channel *c)
+{
+	return !c->paused && has_room(c);
+}
+
 int
 channel_poll(struct channel *c, struct pollfd *out, int64_t now_ms)
 {
@@ -112,12 +119,11 @@ channel_poll(struct channel *c, struct pollfd *out, int64_t now_ms)
 		until = c->look_ms;
 	} else {
 		out->fd = c->fd;
-		/* No requests are read while there is no room to answer. */
-		if (has_room(c))
+		if (takes_requests(c))
 			out->events |= POLLIN;
 		if (c->out_used > 0)
 			out->events |= POLLOUT;
-		if (!has_room(c) || !wire_reader_partial(&c->reader))
+		if (!takes_requests(c) || !wire_reader_partial(&c->reader))
 			return -1;
 		until = c->progress_ms + WIRE_STALL_MS;
 	}
@@ -247,7 +253,10 @@ channel_step(struct channel *c, short revents, int64_t now_ms)
 			close_fd(c);
 		c->look_ms = now_ms + LOOK_EVERY_MS;
 		host_left(c);
-	} else if (has_room(c) && wire_reader_partial(&c->reader) &&
+	} else if (!takes_requests(c)) {
+		/* What waits here is not half for that. */
+		c->progress_ms = now_ms;
+	} else if (wire_reader_partial(&c->reader) &&
 		   now_ms >= c->progress_ms + WIRE_STALL_MS) {
 		wire_reader_give_up(&c->reader);
 	}
@@ -263,7 +272,13 @@ channel_look(struct channel *c)
 bool
 channel_next(struct channel *c, struct wire_frame *out)
 {
-	return has_room(c) && wire_reader_next(&c->reader, out);
+	return takes_requests(c) && wire_reader_next(&c->reader, out);
+}
+
+void
+channel_pause(struct channel *c, bool paused)
+{
+	c->paused = paused;
 }
 
 void

@@ -30,6 +30,7 @@ struct channel {
 	bool host_there;
 	bool finished; /* An inherited descriptor has ended. */
 	bool complained;
+	bool paused;         /* Requests are left where they are. */
 	int64_t look_ms;     /* When to look again for port or host. */
 	int64_t progress_ms; /* When the last bytes came. */
 	struct wire_reader reader;
@@ -53,6 +54,9 @@ void channel_look(struct channel *c);
 /* The next request, as wire_reader_next(); false too while earlier replies
  * fill the buffer. */
 bool channel_next(struct channel *c, struct wire_frame *out);
+
+/* Leaves requests in the channel, or takes them again. */
+void channel_pause(struct channel *c, bool paused);
 
 /* Queues a reply; one that does not fit is answered as an error. */
 void channel_reply(struct channel *c, uint8_t type, uint32_t request_id,

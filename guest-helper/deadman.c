@@ -11,8 +11,8 @@
 #include "common/err.h"
 
 int
-deadman_start(struct deadman *out, int record_dir,
-    const struct deadman_target *targets, size_t count, struct err *err)
+deadman_start(
+    struct deadman *out, const struct deadman_setup *setup, struct err *err)
 {
 	int pair[2];
 
@@ -27,7 +27,7 @@ deadman_start(struct deadman *out, int record_dir,
 		return -1;
 	}
 	if (out->pid == 0)
-		deadman_process_run(pair[1], record_dir, targets, count);
+		deadman_process_run(pair[1], setup);
 	close(pair[1]);
 	out->fd = pair[0];
 	return 0;
@@ -49,9 +49,15 @@ command(struct deadman *d, enum deadman_kind kind, uint32_t lease_ms,
 }
 
 int
-deadman_freeze(struct deadman *d, uint32_t lease_ms, struct err *err)
+deadman_arm(struct deadman *d, uint32_t lease_ms, struct err *err)
 {
-	return command(d, DEADMAN_FREEZE, lease_ms, err);
+	return command(d, DEADMAN_ARM, lease_ms, err);
+}
+
+int
+deadman_freeze(struct deadman *d, struct err *err)
+{
+	return command(d, DEADMAN_FREEZE, 0, err);
 }
 
 int

@@ -11,10 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -25,47 +23,25 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "guest-helper/freeze_linux.h"
+#include "guest-helper/deadman_workers.h"
 #include "guest-helper/record.h"
 
-/* Enough for the three calls; locked, so not the default of 8 MiB. */
-#define STACK_BYTES ((size_t)128 * 1024)
+static const char thaw_line[] = "thaw\n";
 
-/* A first sync that took longer is followed by another, for what was
- * written in the meantime. */
-#define SYNC_AGAIN_NS 100000000
-
-enum want { /* Bits, only ever added. */
-	WANT_SYNC = 1,
-	WANT_FREEZE = 2,
-	WANT_THAW = 4,
-};
-
-struct worker {
-	int fd;
-	unsigned int rank;
-	int wake; /* eventfd: wants has changed. */
-	_Atomic unsigned int wants;
-	_Atomic unsigned int done; /* Same bits; set after its results. */
-	/* Written by the worker before its done bit, read after it. */
-	bool frozen;
-	int freeze_errno;
-	int thaw_errno;
-};
-
-enum phase { SYNCING, READY, FREEZING, FROZEN, THAWING, ENDED };
+enum phase { SYNCING, READY, ARMED, FREEZING, FROZEN, THAWING, ENDED };
 
 static struct {
 	enum phase phase;
 	int socket; /* -1 once the helper is dead. */
 	int timer;
-	int done; /* eventfd: some worker finished something. */
 	int signals;
 	int record_dir;
-	size_t count;
 	size_t next;     /* Before it all have tried to freeze. */
 	size_t released; /* Before it all were told to. */
-	struct worker workers[MESSAGE_FILESYSTEMS_MAX];
+	struct deadman_workers workers;
+	int inputs[DEADMAN_INPUTS_MAX]; /* The writers'. */
+	size_t input_count;
+	struct expedite expedite;
 	uint64_t sync_begin_ns;
 	uint64_t lease_end_ns; /* CLOCK_BOOTTIME */
 	struct deadman_report report;
@@ -80,150 +56,32 @@ now_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static void
-signal_event(int fd)
-{
-	static const uint64_t one = 1;
-
-	while (write(fd, &one, sizeof(one)) == -1 && errno == EINTR)
-		;
-}
-
-static void
-take_event(int fd)
-{
-	uint64_t count;
-
-	while (read(fd, &count, sizeof(count)) == -1 && errno == EINTR)
-		;
-}
-
-/* ---- workers ---- */
-
-static void
-finish(struct worker *w, unsigned int bit)
-{
-	atomic_fetch_or(&w->done, bit);
-	signal_event(self.done);
-}
-
-static void
-work_sync(struct worker *w)
-{
-	uint64_t begin = now_ns(CLOCK_MONOTONIC);
-
-	freeze_sync(w->fd);
-	if (now_ns(CLOCK_MONOTONIC) - begin > SYNC_AGAIN_NS &&
-	    (atomic_load(&w->wants) & WANT_THAW) == 0)
-		freeze_sync(w->fd);
-	finish(w, WANT_SYNC);
-}
-
-static void
-work_freeze(struct worker *w)
-{
-	w->freeze_errno = freeze_hold(w->fd);
-	w->frozen = w->freeze_errno == 0;
-	finish(w, WANT_FREEZE);
-}
-
-static void *
-worker_run(void *arg)
-{
-	struct worker *w = arg;
-	unsigned int wants, done = 0;
-
-	for (;;) {
-		wants = atomic_load(&w->wants) & ~done;
-		if (wants & WANT_THAW)
-			break;
-		if (wants & WANT_SYNC) {
-			work_sync(w);
-			done |= WANT_SYNC;
-		} else if (wants & WANT_FREEZE) {
-			work_freeze(w);
-			done |= WANT_FREEZE;
-		} else {
-			take_event(w->wake);
-		}
-	}
-	w->thaw_errno = w->frozen ? freeze_thaw(w->fd) : 0;
-	finish(w, WANT_THAW);
-	return NULL;
-}
-
-static void
-want(struct worker *w, unsigned int bit)
-{
-	atomic_fetch_or(&w->wants, bit);
-	signal_event(w->wake);
-}
-
-static void
-want_all(unsigned int bit)
-{
-	size_t i;
-
-	for (i = 0; i < self.count; i++)
-		want(&self.workers[i], bit);
-}
-
-static bool
-all_done(unsigned int bit)
-{
-	size_t i;
-
-	for (i = 0; i < self.count; i++)
-		if ((atomic_load(&self.workers[i].done) & bit) == 0)
-			return false;
-	return true;
-}
-
-static int
-start_worker(struct worker *w, const struct deadman_target *target)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int rc;
-
-	w->fd = target->fd;
-	w->rank = target->rank;
-	w->wake = eventfd(0, EFD_CLOEXEC);
-	if (w->wake == -1)
-		return -1;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	rc = pthread_create(&thread, &attr, worker_run, w);
-	pthread_attr_destroy(&attr);
-	return rc == 0 ? 0 : -1;
-}
-
 /* ---- the main thread ---- */
 
 static void
 send_report(enum deadman_kind kind)
 {
 	struct deadman_report *r = &self.report;
-	struct worker *w;
+	const struct deadman_worker *w;
 	unsigned int done;
 	size_t i;
 
 	r->kind = kind;
-	r->count = self.count;
-	for (i = 0; i < self.count; i++) {
-		w = &self.workers[i];
+	r->count = self.workers.count;
+	for (i = 0; i < self.workers.count; i++) {
+		w = &self.workers.items[i];
 		done = atomic_load(&w->done);
-		if (done & WANT_FREEZE) {
+		if (done & DEADMAN_WANT_FREEZE) {
+			r->results[i].tried = true;
 			r->results[i].frozen = w->frozen;
 			r->results[i].freeze_errno = w->freeze_errno;
 		}
-		if (done & WANT_THAW) {
+		if (done & DEADMAN_WANT_THAW) {
 			r->results[i].thawed = w->frozen && w->thaw_errno == 0;
 			r->results[i].thaw_errno = w->thaw_errno;
 		}
 	}
-	/* A helper that does not read its three reports is as good as dead. */
+	/* A helper that does not read its few reports is as good as dead. */
 	if (self.socket != -1)
 		send(self.socket, r, sizeof(*r), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -235,19 +93,53 @@ lease_over(void)
 	       now_ns(CLOCK_BOOTTIME) >= self.lease_end_ns;
 }
 
+/*
+ * A line is far shorter than what a pipe takes at once, so it comes whole or,
+ * from a writer that reads nothing, not at all.  Closed in any case: the end
+ * of input has to mean that the helper is gone.
+ */
 static void
-begin_thaw(bool asked)
+leave_writers(bool tell)
 {
+	ssize_t n;
+	size_t i;
+
+	for (i = 0; i < self.input_count; i++) {
+		if (tell) {
+			do
+				n = write(self.inputs[i], thaw_line,
+				    sizeof(thaw_line) - 1);
+			while (n == -1 && errno == EINTR);
+		}
+		close(self.inputs[i]);
+	}
+	self.report.told_writers = tell;
+	self.input_count = 0;
+}
+
+/* Who ended the freeze: the host by its thaw, the helper, or nobody but the
+ * dead-man itself, which then tells the writers. */
+enum ender { BY_HOST, BY_HELPER, BY_ITSELF };
+
+static void
+begin_thaw(enum ender ender)
+{
+	bool tell;
+
 	if (self.phase >= THAWING)
 		return;
-	self.report.asked = asked;
+	self.report.asked = ender == BY_HOST;
 	self.report.complete = self.phase == FROZEN;
 	/* Asked, not whether the timer was seen: it may have fired just now. */
 	self.report.lease_expired = lease_over();
+	tell = ender == BY_ITSELF && self.phase >= ARMED;
 	self.phase = THAWING;
-	want_all(WANT_THAW);
+	deadman_workers_want_all(&self.workers, DEADMAN_WANT_THAW);
+	leave_writers(tell);
+	expedite_end(&self.expedite);
+	send_report(DEADMAN_THAWING);
 	/* With no file system there is no worker to say that it is done. */
-	signal_event(self.done);
+	deadman_workers_signal(self.workers.progress);
 }
 
 /*
@@ -260,24 +152,26 @@ freeze_next(void)
 	unsigned int rank;
 
 	while (self.next < self.released &&
-	       atomic_load(&self.workers[self.next].done) & WANT_FREEZE)
+	       atomic_load(&self.workers.items[self.next].done) &
+		   DEADMAN_WANT_FREEZE)
 		self.next++;
 	if (self.next < self.released)
 		return;
-	if (self.released == self.count) {
+	if (self.released == self.workers.count) {
 		self.report.end_ns = now_ns(CLOCK_MONOTONIC);
 		self.phase = FROZEN;
 		send_report(DEADMAN_FROZEN);
 		return;
 	}
-	rank = self.workers[self.released].rank;
-	while (self.released < self.count &&
-	       self.workers[self.released].rank == rank)
-		want(&self.workers[self.released++], WANT_FREEZE);
+	rank = self.workers.items[self.released].rank;
+	while (self.released < self.workers.count &&
+	       self.workers.items[self.released].rank == rank)
+		deadman_workers_want(
+		    &self.workers.items[self.released++], DEADMAN_WANT_FREEZE);
 }
 
 static void
-begin_freeze(uint32_t lease_ms)
+arm(uint32_t lease_ms)
 {
 	struct itimerspec spec = { .it_interval = { 0 } };
 
@@ -291,9 +185,19 @@ begin_freeze(uint32_t lease_ms)
 	spec.it_value.tv_nsec = (long)(self.lease_end_ns % 1000000000);
 	if (timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &spec, NULL) == -1) {
 		/* Without a lease nothing is frozen. */
-		begin_thaw(false);
+		begin_thaw(BY_ITSELF);
 		return;
 	}
+	self.phase = ARMED;
+	expedite_begin(&self.expedite);
+	send_report(DEADMAN_ARMED);
+}
+
+static void
+begin_freeze(void)
+{
+	if (self.phase != ARMED)
+		return;
 	self.report.begin_ns = now_ns(CLOCK_MONOTONIC);
 	self.phase = FREEZING;
 	freeze_next();
@@ -304,7 +208,7 @@ helper_died(void)
 {
 	close(self.socket);
 	self.socket = -1;
-	begin_thaw(false);
+	begin_thaw(BY_ITSELF);
 }
 
 static void
@@ -317,24 +221,28 @@ on_command(void)
 		return;
 	if (n != sizeof(c))
 		helper_died();
+	else if (c.kind == DEADMAN_ARM)
+		arm(c.lease_ms);
 	else if (c.kind == DEADMAN_FREEZE)
-		begin_freeze(c.lease_ms);
+		begin_freeze();
 	else
-		begin_thaw(c.kind == DEADMAN_THAW);
+		begin_thaw(c.kind == DEADMAN_THAW ? BY_HOST : BY_HELPER);
 }
 
 static void
 on_progress(void)
 {
-	take_event(self.done);
-	if (self.phase == SYNCING && all_done(WANT_SYNC)) {
+	deadman_workers_take(self.workers.progress);
+	if (self.phase == SYNCING &&
+	    deadman_workers_done(&self.workers, DEADMAN_WANT_SYNC)) {
 		self.report.sync_ms =
 		    (now_ns(CLOCK_MONOTONIC) - self.sync_begin_ns) / 1000000;
 		self.phase = READY;
 		send_report(DEADMAN_SYNCED);
 	} else if (self.phase == FREEZING) {
 		freeze_next();
-	} else if (self.phase == THAWING && all_done(WANT_THAW)) {
+	} else if (self.phase == THAWING &&
+		   deadman_workers_done(&self.workers, DEADMAN_WANT_THAW)) {
 		self.report.thaw_ns = now_ns(CLOCK_MONOTONIC);
 		self.phase = ENDED;
 		send_report(DEADMAN_THAWED);
@@ -348,19 +256,19 @@ run_once(void)
 		{ .fd = self.timer, .events = POLLIN },
 		{ .fd = self.signals, .events = POLLIN },
 		{ .fd = self.socket, .events = POLLIN },
-		{ .fd = self.done, .events = POLLIN },
+		{ .fd = self.workers.progress, .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
 
 	if (poll(p, 4, -1) == -1)
 		return;
 	if (p[0].revents != 0) {
-		take_event(self.timer);
-		begin_thaw(false);
+		deadman_workers_take(self.timer);
+		begin_thaw(BY_ITSELF);
 	}
 	if (p[1].revents != 0 &&
 	    read(self.signals, &info, sizeof(info)) == sizeof(info))
-		begin_thaw(false);
+		begin_thaw(BY_ITSELF);
 	if (p[2].revents != 0)
 		on_command();
 	if (p[3].revents != 0)
@@ -370,28 +278,32 @@ run_once(void)
 /* ---- before anything is frozen ---- */
 
 static bool
-is_ours(int fd, const struct deadman_target *targets, size_t count)
+is_ours(int fd, const struct deadman_setup *setup)
 {
 	size_t i;
 
-	if (fd <= STDERR_FILENO || fd == self.socket || fd == self.record_dir)
+	if (fd <= STDERR_FILENO || fd == self.socket || fd == self.record_dir ||
+	    fd == self.expedite.fd)
 		return true;
-	for (i = 0; i < count; i++)
-		if (fd == targets[i].fd)
+	for (i = 0; i < setup->count; i++)
+		if (fd == setup->targets[i].fd)
+			return true;
+	for (i = 0; i < self.input_count; i++)
+		if (fd == self.inputs[i])
 			return true;
 	return false;
 }
 
 /* The channel above all: held open here, a new helper could not open it. */
 static void
-close_others(const struct deadman_target *targets, size_t count)
+close_others(const struct deadman_setup *setup)
 {
 	int fd, limit = (int)sysconf(_SC_OPEN_MAX);
 
 	if (limit < 0 || limit > 4096)
 		limit = 4096;
 	for (fd = 0; fd < limit; fd++)
-		if (!is_ours(fd, targets, count))
+		if (!is_ours(fd, setup))
 			close(fd);
 }
 
@@ -417,7 +329,7 @@ become_robust(void)
 }
 
 static int
-set_up(const struct deadman_target *targets, size_t count)
+set_up(const struct deadman_setup *setup)
 {
 	sigset_t all, stop;
 	size_t i;
@@ -430,38 +342,48 @@ set_up(const struct deadman_target *targets, size_t count)
 	sigaddset(&stop, SIGHUP);
 	self.signals = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 	self.timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	self.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (self.signals == -1 || self.timer == -1 || self.done == -1)
+	self.workers.progress = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (self.signals == -1 || self.timer == -1 ||
+	    self.workers.progress == -1)
 		return -1;
 	/* Beside end of file: also if someone else holds the socket. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	for (i = 0; i < count; i++)
-		if (start_worker(&self.workers[i], &targets[i]) == -1)
+	for (i = 0; i < setup->count; i++)
+		if (deadman_workers_add(&self.workers, setup->targets[i].fd,
+			setup->targets[i].rank) == -1)
 			return -1;
 	return 0;
 }
 
-_Noreturn void
-deadman_process_run(
-    int fd, int record_dir, const struct deadman_target *targets, size_t count)
+static void
+take(int fd, const struct deadman_setup *setup)
 {
 	memset(&self, 0, sizeof(self));
 	self.socket = fd;
-	self.record_dir = record_dir;
-	self.count = count;
-	close_others(targets, count);
+	self.record_dir = setup->record_dir;
+	self.expedite = setup->expedite;
+	memcpy(self.inputs, setup->inputs,
+	    setup->input_count * sizeof(self.inputs[0]));
+	self.input_count = setup->input_count;
+}
+
+_Noreturn void
+deadman_process_run(int fd, const struct deadman_setup *setup)
+{
+	take(fd, setup);
+	close_others(setup);
 	become_robust();
-	if (set_up(targets, count) == -1)
+	if (set_up(setup) == -1)
 		_exit(1);
 	self.phase = SYNCING;
 	self.sync_begin_ns = now_ns(CLOCK_MONOTONIC);
-	want_all(WANT_SYNC);
+	deadman_workers_want_all(&self.workers, DEADMAN_WANT_SYNC);
 	/* With nothing to sync no worker would say so. */
-	signal_event(self.done);
+	deadman_workers_signal(self.workers.progress);
 	while (self.phase != ENDED)
 		run_once();
 	/* Everything is thawed: nothing is left for a later helper to do. */
-	if (record_dir != -1)
-		unlinkat(record_dir, RECORD_NAME, 0);
+	if (self.record_dir != -1)
+		unlinkat(self.record_dir, RECORD_NAME, 0);
 	_exit(0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The helper's loop: channel, signals, dead-man. */
+/* The helper's loop: channel, signals, dead-man, writers. */
 #ifndef HOLDSTILL_GUEST_GUEST_H
 #define HOLDSTILL_GUEST_GUEST_H
 
@@ -16,6 +16,8 @@ struct guest_options {
 	const char *run_dir; /* For the record of freezes. */
 	struct mounts_paths paths;
 	const struct conf *conf; /* NULL: the defaults. */
+	/* Which file short grace periods are set in; NULL: EXPEDITE_PATH. */
+	const char *expedite_path;
 };
 
 /*

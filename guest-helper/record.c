@@ -12,9 +12,12 @@
 #include "common/err.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "guest-helper/expedite.h"
 #include "guest-helper/freeze_linux.h"
 
 #define RECORD_MAX_BYTES (4 * 1024 * 1024)
+
+static const char expedited_word[] = "expedited";
 
 int
 record_open_dir(const char *dir)
@@ -32,11 +35,12 @@ record_open_dir(const char *dir)
 	return fd;
 }
 
-/* The boot id, then the mount points, each with a NUL behind it: a mount
- * point may hold any other byte. */
+/* The boot id, "expedited" if it is so, then the mount points, each with a
+ * NUL behind it: a mount point may hold any other byte, and begins with a
+ * slash. */
 int
 record_write(const char *dir, const char *boot_id, const struct mounts *m,
-    struct err *err)
+    bool expedited, struct err *err)
 {
 	char *path = io_path(dir, RECORD_NAME), *text = NULL;
 	size_t size = 0, i;
@@ -48,9 +52,11 @@ record_write(const char *dir, const char *boot_id, const struct mounts *m,
 		goto out;
 	}
 	fprintf(stream, "%s%c", boot_id, 0);
+	if (expedited)
+		fprintf(stream, "%s%c", expedited_word, 0);
 	for (i = 0; i < m->count; i++)
 		if (m->items[i].fd != -1)
-			fprintf(stream, "%s%c", m->items[i].path, 0);
+			fprintf(stream, "%s%c", m->items[i].mount_point, 0);
 	rc = fclose(stream) == 0 ? 0 : err_no_memory(err);
 	stream = NULL;
 	if (rc == 0)
@@ -81,8 +87,21 @@ thaw_path(const char *mount_point)
 	return thawed;
 }
 
+static void
+undo_expedited(const char *path)
+{
+	struct expedite e = { .begun = true };
+
+	e.fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (e.fd == -1)
+		return;
+	expedite_end(&e);
+	expedite_close(&e);
+}
+
 unsigned int
-record_thaw_leftovers(const char *dir, const char *boot_id)
+record_thaw_leftovers(
+    const char *dir, const char *boot_id, const char *expedite_path)
 {
 	char *path = io_path(dir, RECORD_NAME), *text = NULL, *p;
 	struct err err = ERR_INIT;
@@ -95,8 +114,12 @@ record_thaw_leftovers(const char *dir, const char *boot_id)
 		goto out;
 	if (strcmp(text, boot_id) == 0)
 		for (p = text + strlen(text) + 1; p < text + size;
-		     p += strlen(p) + 1)
-			thawed += thaw_path(p);
+		     p += strlen(p) + 1) {
+			if (strcmp(p, expedited_word) == 0)
+				undo_expedited(expedite_path);
+			else
+				thawed += thaw_path(p);
+		}
 	unlink(path);
 out:
 	free(text);

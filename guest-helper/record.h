@@ -7,6 +7,8 @@
 #ifndef HOLDSTILL_GUEST_RECORD_H
 #define HOLDSTILL_GUEST_RECORD_H
 
+#include <stdbool.h>
+
 #include "guest-helper/mounts.h"
 
 #define RECORD_NAME "frozen"
@@ -17,15 +19,18 @@ struct err;
  * record is one net more, not a condition. */
 int record_open_dir(const char *dir);
 
-/* Writes the mount points of those with a descriptor. */
+/* Writes the mount points of those with a descriptor, and whether the kernel's
+ * grace periods are about to be expedited. */
 int record_write(const char *dir, const char *boot_id, const struct mounts *m,
-    struct err *err);
+    bool expedited, struct err *err);
 
 /* Removes it; an absent one is fine. */
 void record_remove(const char *dir);
 
-/* Thaws what a predecessor of the same boot left, and removes the record.
- * Returns how many file systems were still frozen. */
-unsigned int record_thaw_leftovers(const char *dir, const char *boot_id);
+/* Thaws what a predecessor of the same boot left, undoes what it set in the
+ * file expedite_path, and removes the record.  Returns how many file systems
+ * were still frozen. */
+unsigned int record_thaw_leftovers(
+    const char *dir, const char *boot_id, const char *expedite_path);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One session with a host: hello, prepare, freeze, thaw, committed or abort.
- * Answers requests on the channel, some of them later, when the dead-man
- * reports.  Whatever breaks the sequence is answered with an error; whatever
- * breaks the session (the host goes, a new hello, the lease ends) thaws.
+ * Answers requests on the channel, some of them later, when the dead-man or
+ * the writers have something to say.  Whatever breaks the sequence is
+ * answered with an error; whatever breaks the session (the host goes, a new
+ * hello, a deadline, the end of the lease) thaws.
  *
- * One thread.
+ * Nothing here waits.  One thread.
  */
 #ifndef HOLDSTILL_GUEST_SESSION_H
 #define HOLDSTILL_GUEST_SESSION_H
@@ -18,9 +19,21 @@
 #include "common/proto/message.h"
 #include "guest-helper/channel.h"
 #include "guest-helper/deadman.h"
+#include "guest-helper/expedite.h"
+#include "guest-helper/limits.h"
 #include "guest-helper/mounts.h"
+#include "guest-helper/timing.h"
+#include "guest-helper/writers/writers.h"
 
+struct conf;
 struct err;
+struct spawner;
+
+#define SESSION_PREPARE_DEFAULT_MS 30000
+#define SESSION_PREPARE_MAX_MS 600000
+#define SESSION_THAW_MS 8000 /* For writers. */
+#define SESSION_ABORT_MS 5000
+#define SESSION_COMMITTED_MS 55000
 
 enum session_state {
 	SESSION_STABLE, /* No session. */
@@ -28,6 +41,7 @@ enum session_state {
 	SESSION_PREPARED,
 	SESSION_FREEZING,
 	SESSION_FROZEN,
+	SESSION_THAWING,
 	SESSION_THAWED,
 	SESSION_COMMITTED,
 	SESSION_FAILED, /* The reason is in failure. */
@@ -39,46 +53,76 @@ struct session_pending { /* A request whose answer waits. */
 	uint32_t id;
 };
 
+struct session_options { /* The caller's, and outlive the session. */
+	struct channel *channel;
+	const struct conf *conf;
+	struct spawner *spawner;
+	const struct mounts_paths *paths;
+	const char *run_dir;
+	const char *expedite_path;
+};
+
 struct session {
-	struct channel *channel;          /* The caller's. */
-	const struct mounts_paths *paths; /* The caller's. */
-	const char *run_dir;              /* The caller's. */
+	struct session_options o;
+	struct writers *writers;
 	int run_fd;
 	char instance[HEXID_SIZE];
 	char boot_id[MESSAGE_NAME_SIZE];
+	struct timing timing;
+	struct limits limits;
 
 	enum session_state state;
-	bool greeted; /* This host said hello. */
-	bool held;    /* A freeze was begun and nothing said it ended. */
-	bool ending;  /* The dead-man was told to give up. */
-	char id[HEXID_SIZE];
+	bool greeted;           /* This host said hello. */
+	bool writers_wanted;    /* By this session. */
+	bool engaged;           /* Writers' processes may live. */
+	enum writers_step step; /* What they are asked for just now. */
+	bool held;         /* The lease was armed and not all is thawed yet. */
+	bool ending;       /* The dead-man was told to thaw. */
+	bool fs_over;      /* Its file systems are all thawed. */
+	bool have_proof;   /* Everything is thawed: report is the last. */
+	bool mounted_late; /* What was not frozen came up. */
+	bool timed_out;    /* A deadline or the lease ended the freeze. */
+	bool measured;     /* measure is of this freeze. */
+	char id[HEXID_SIZE]; /* "": forgotten. */
 	char failure[MESSAGE_REASON_SIZE];
 	char last_point[HEXID_SIZE];
 	uint32_t lease_ms;
-	int64_t lease_end_ms; /* As clock_monotonic_ms, for status only. */
+	uint32_t prepare_ms, freeze_ms;
+	int64_t deadline_ms;   /* Of prepare or freeze; 0: none. */
+	int64_t hold_begin_ms; /* When the lease was armed. */
+	struct timing_entry measure;
 	struct message_disk disks[MESSAGE_DISKS_MAX]; /* As prepared. */
 	size_t disk_count;
 	struct mounts mounts;
 	/* From the dead-man's numbering to that of mounts. */
 	size_t planned[MESSAGE_FILESYSTEMS_MAX];
 	size_t planned_count;
+	struct expedite expedite;
 	struct deadman deadman;
 	struct deadman_report report; /* The last one. */
-	bool have_proof;              /* report is that of the thaw. */
-	bool mounted_late;            /* What was not frozen came up. */
-	struct session_pending prepare, freeze, thaw, abort;
+	struct session_pending prepare, freeze, thaw, commit, abort;
+	/* Large; from here on nothing is cleared at the start. */
 	struct message request;
 	struct message reply;
+	struct message metas; /* What the commit under way is told. */
 };
 
-int session_init(struct session *s, struct channel *channel,
-    const struct mounts_paths *paths, const char *run_dir, struct err *err);
+int session_init(
+    struct session *s, const struct session_options *options, struct err *err);
+/* What is held thaws by itself then. */
 void session_fini(struct session *s);
 
+/* May another request be taken just now?  Always while something is held:
+ * a thaw never waits for the rate. */
+bool session_ready(struct session *s);
 void session_request(struct session *s, const struct wire_frame *frame);
 
 /* The dead-man's descriptor has something. */
 void session_report(struct session *s);
+
+/* When session_tick() is to be called, as clock_monotonic_ms(); 0: never. */
+int64_t session_deadline_ms(const struct session *s);
+void session_tick(struct session *s);
 
 /* The host has gone, or the helper ends: thaws and forgets the session. */
 void session_hang_up(struct session *s);

@@ -12,6 +12,7 @@ static const char *const state_names[SESSION_STATES] = {
 	[SESSION_PREPARED] = "prepared",
 	[SESSION_FREEZING] = "freezing",
 	[SESSION_FROZEN] = "frozen",
+	[SESSION_THAWING] = "thawing",
 	[SESSION_THAWED] = "thawed",
 	[SESSION_COMMITTED] = "committed",
 	[SESSION_FAILED] = "failed",
@@ -35,7 +36,7 @@ session_reply_begin(struct session *s)
 void
 session_reply_send(struct session *s, uint8_t type, uint32_t id)
 {
-	channel_reply(s->channel, type, id, &s->reply);
+	channel_reply(s->o.channel, type, id, &s->reply);
 }
 
 void
@@ -133,12 +134,89 @@ session_put_results(const struct session *s, struct message *m)
 	}
 }
 
-static bool
-is_unbroken(const struct deadman_report *r)
+/* ---- levels ---- */
+
+static void
+add_note(struct message *m, const char *text)
 {
+	size_t used = strlen(m->note);
+
+	if (text != NULL && text[0] != '\0')
+		snprintf(m->note + used, sizeof(m->note) - used, "%s%s",
+		    used > 0 ? "; " : "", text);
+}
+
+/* The writers' part, on top of what the file systems reach. */
+static void
+put_level(const struct session *s, struct message *m, bool filesystems)
+{
+	const char *reason = NULL;
+
+	m->level = filesystems ? MESSAGE_FILESYSTEM : MESSAGE_CRASH;
+	if (!s->writers_wanted)
+		return;
+	if (writers_level(s->writers, &reason) == MESSAGE_APPLICATION) {
+		if (filesystems)
+			m->level = MESSAGE_APPLICATION;
+	} else {
+		add_note(m, reason);
+	}
+	writers_put(s->writers, m);
+}
+
+/* At least one counts, and none has failed. */
+static bool
+are_fine(const struct message *m, enum message_fs_state state)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < m->filesystem_count; i++) {
+		if (m->filesystems[i].state == MESSAGE_FS_FAILED)
+			return false;
+		any |= m->filesystems[i].state == state;
+	}
+	return any;
+}
+
+/* ---- answers ---- */
+
+void
+session_reply_plan(struct session *s)
+{
+	struct message *m = session_reply_begin(s);
+
+	session_put_filesystems(m, &s->mounts);
+	m->lease_ms = s->lease_ms;
+	m->freeze_ms = s->freeze_ms;
+	m->sync_ms = s->report.sync_ms;
+	m->forecast_ms = timing_forecast_ms(&s->timing, s->writers_wanted);
+	put_level(s, m, are_fine(m, MESSAGE_FS_PLANNED));
+	s->prepare.waiting = false;
+	session_reply_send(s, MESSAGE_PREPARE, s->prepare.id);
+}
+
+void
+session_reply_frozen(struct session *s)
+{
+	struct message *m = session_reply_begin(s);
+
+	session_put_results(s, m);
+	m->lease_ms = s->lease_ms;
+	m->freeze_begin_ns = s->report.begin_ns;
+	m->freeze_end_ns = s->report.end_ns;
+	put_level(s, m, are_fine(m, MESSAGE_FS_FROZEN));
+	s->freeze.waiting = false;
+	session_reply_send(s, MESSAGE_FREEZE, s->freeze.id);
+}
+
+static bool
+is_unbroken(const struct session *s)
+{
+	const struct deadman_report *r = &s->report;
 	size_t frozen = 0, i;
 
-	if (!r->asked || r->lease_expired || !r->complete)
+	if (!r->asked || r->lease_expired || !r->complete || s->mounted_late)
 		return false;
 	for (i = 0; i < r->count; i++) {
 		if (r->results[i].frozen && !r->results[i].thawed)
@@ -149,7 +227,7 @@ is_unbroken(const struct deadman_report *r)
 }
 
 void
-session_reply_proof(struct session *s, uint8_t type, uint32_t id)
+session_reply_proof(struct session *s, uint32_t id)
 {
 	const struct deadman_report *r = &s->report;
 	struct message *m = session_reply_begin(s);
@@ -161,7 +239,8 @@ session_reply_proof(struct session *s, uint8_t type, uint32_t id)
 	if (r->begin_ns != 0 && r->thaw_ns > r->begin_ns)
 		m->held_ms = (r->thaw_ns - r->begin_ns) / 1000000;
 	m->lease_expired = r->lease_expired;
-	m->unbroken = is_unbroken(r) && !s->mounted_late;
+	m->unbroken = is_unbroken(s);
 	snprintf(m->note, sizeof(m->note), "%s", s->failure);
-	session_reply_send(s, type, id);
+	put_level(s, m, m->unbroken && are_fine(m, MESSAGE_FS_FROZEN));
+	session_reply_send(s, MESSAGE_THAW, id);
 }

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 add_library(hs_guest_fixture STATIC guest_fixture.c)
 target_link_libraries(hs_guest_fixture PUBLIC hs_guest PkgConfig::CMOCKA)
-hs_unit_test(test_guest hs_guest_fixture hs_quiesce_client)
+add_library(hs_guest_talk STATIC guest_talk.c)
+target_link_libraries(hs_guest_talk PUBLIC hs_guest_fixture hs_quiesce_client)
+hs_unit_test(test_guest hs_guest_talk)
+hs_unit_test(test_guest_limits hs_guest_talk)
+hs_unit_test(test_timing hs_guest)
 hs_unit_test(test_wire hs_proto)
 hs_unit_test(test_mounts hs_guest)
 hs_unit_test(test_conf hs_guest)

@@ -76,6 +76,16 @@ guest_fixture_init(struct guest_fixture *f)
 	snprintf(f->mountinfo, sizeof(f->mountinfo), "%s/mountinfo", f->dir);
 	snprintf(f->port, sizeof(f->port), "unix:%s/port", f->dir);
 	snprintf(f->run_dir, sizeof(f->run_dir), "%s/run", f->dir);
+	snprintf(f->expedite, sizeof(f->expedite), "%s/expedite", f->dir);
+	snprintf(f->writers_dir, sizeof(f->writers_dir), "%s/writers", f->dir);
+	assert_int_equal(shell("umask 022; mkdir %s && echo 0 >%s",
+			     f->writers_dir, f->expedite),
+	    0);
+	conf_init(&f->conf);
+	snprintf(f->conf.writers_dir, sizeof(f->conf.writers_dir), "%s",
+	    f->writers_dir);
+	snprintf(
+	    f->conf.hooks_dir, sizeof(f->conf.hooks_dir), "%s/hooks", f->dir);
 }
 
 static bool
@@ -136,6 +146,8 @@ guest_fixture_start(struct guest_fixture *f)
 		.port = f->port,
 		.run_dir = f->run_dir,
 		.paths = { f->mountinfo, "/sys", NULL, NULL },
+		.conf = &f->conf,
+		.expedite_path = f->expedite,
 	};
 	struct err err = ERR_INIT;
 
@@ -179,21 +191,37 @@ guest_fixture_connect(const struct guest_fixture *f)
 	return fd;
 }
 
+static bool
+is_deadman(int pid)
+{
+	char path[64], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	if ((file = fopen(path, "re")) == NULL)
+		return false;
+	if (fgets(name, sizeof(name), file) == NULL)
+		name[0] = '\0';
+	fclose(file);
+	return strcmp(name, "holdstill-dead\n") == 0;
+}
+
 pid_t
 guest_fixture_deadman(const struct guest_fixture *f)
 {
 	char path[96];
 	FILE *file;
-	int pid = -1;
+	int pid, found = -1;
 
 	snprintf(
 	    path, sizeof(path), "/proc/%d/task/%d/children", f->pid, f->pid);
 	if ((file = fopen(path, "re")) == NULL)
 		return -1;
-	if (fscanf(file, "%d", &pid) != 1)
-		pid = -1;
+	while (fscanf(file, "%d", &pid) == 1)
+		if (is_deadman(pid))
+			found = pid;
 	fclose(file);
-	return pid;
+	return found;
 }
 
 pid_t

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "common/proto/message.h"
+#include "guest-helper/conf.h"
 
 #define FIXTURE_MOUNTS_MAX 6
 #define FIXTURE_SESSION "0123456789abcdef0123456789abcdef"
@@ -22,7 +23,10 @@ struct guest_fixture {
 	char mountinfo[96];
 	char port[96]; /* "unix:..." */
 	char run_dir[96];
-	pid_t pid; /* The helper's; -1: it does not run. */
+	char expedite[96];    /* Stands for the kernel's file; holds "0". */
+	char writers_dir[96]; /* Where a test may put some. */
+	struct conf conf;     /* Of the helper; no hooks. */
+	pid_t pid;            /* The helper's; -1: it does not run. */
 	unsigned int mount_count;
 };
 
@@ -49,7 +53,7 @@ int guest_fixture_stop(struct guest_fixture *f, int signum);
 /* A new connection. */
 int guest_fixture_connect(const struct guest_fixture *f);
 
-/* The helper's only child, or -1. */
+/* The helper's dead-man, or -1. */
 pid_t guest_fixture_deadman(const struct guest_fixture *f);
 
 /* Begins to write to the file system in a process of its own. */

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Thaw, and every other way in which a session ends.  Asked for by the host:
+ * file systems, then writers, then the proof.  In any other case the writers
+ * are not kept waiting for a file system that may hang.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "guest-helper/freeze_linux.h"
+#include "guest-helper/quietlog.h"
+#include "guest-helper/record.h"
+#include "guest-helper/session_internal.h"
+
+/* ---- pieces ---- */
+
+bool
+session_busy(const struct session *s)
+{
+	return s->deadman.fd != -1 || s->step != WRITERS_NONE;
+}
+
+void
+session_fail(struct session *s, const char *reason)
+{
+	snprintf(s->failure, sizeof(s->failure), "%s", reason);
+	log_line(LOG_WARNING, "session %.8s: %s", s->id, reason);
+}
+
+void
+session_give_up(struct session *s)
+{
+	struct err ignored = ERR_INIT;
+
+	if (s->deadman.fd == -1 || s->ending)
+		return;
+	s->ending = true;
+	/* If it is gone, its socket says so next. */
+	deadman_thaw(&s->deadman, false, &ignored);
+}
+
+static bool
+is_forgotten(const struct session *s)
+{
+	return s->id[0] == '\0';
+}
+
+static void
+free_filesystems(struct session *s)
+{
+	expedite_close(&s->expedite);
+	mounts_fini(&s->mounts);
+}
+
+/* ---- writers ---- */
+
+void
+session_ask_writers(struct session *s, const struct writers_request *request)
+{
+	s->engaged = true;
+	s->step = request->step;
+	writers_begin(s->writers, request);
+}
+
+/* The dead-man may have said "thaw" when their "freeze" was still on its way,
+ * unless they had answered that: then it was asked for the file systems. */
+static void
+thaw_writers(struct session *s)
+{
+	struct writers_request request = {
+		.step = WRITERS_THAW,
+		.limit_ms = SESSION_THAW_MS,
+		.told = s->report.told_writers && s->report.begin_ns != 0,
+	};
+
+	session_ask_writers(s, &request);
+}
+
+static bool
+writers_have_to_thaw(const struct session *s)
+{
+	return s->engaged && s->step != WRITERS_THAW &&
+	       writers_hold(s->writers);
+}
+
+void
+session_end_writers(struct session *s)
+{
+	struct writers_request request = {
+		.step = WRITERS_ABORT,
+		.limit_ms = SESSION_ABORT_MS,
+	};
+
+	/* These are let come to their end, which calls this again.  A commit
+	 * is true whoever still listens. */
+	if (!s->engaged || s->step == WRITERS_THAW ||
+	    s->step == WRITERS_ABORT || s->step == WRITERS_COMMITTED)
+		return;
+	if (writers_have_to_thaw(s))
+		thaw_writers(s);
+	else
+		session_ask_writers(s, &request);
+}
+
+/* ---- the end of a session ---- */
+
+void
+session_forget(struct session *s)
+{
+	static const char text[] = "the session was ended";
+
+	session_give_up(s);
+	session_pending_error(s, &s->prepare, ERR_CANCELLED, text);
+	session_pending_error(s, &s->freeze, ERR_CANCELLED, text);
+	session_pending_error(s, &s->thaw, ERR_CANCELLED, text);
+	session_pending_error(s, &s->commit, ERR_CANCELLED, text);
+	s->deadline_ms = 0;
+	s->have_proof = false;
+	s->id[0] = '\0';
+	/* How the last one ended can still be asked for. */
+	if (s->held)
+		s->state = SESSION_THAWING;
+	else if (s->state != SESSION_COMMITTED && s->state != SESSION_FAILED)
+		s->state = SESSION_STABLE;
+	session_settle(s);
+}
+
+void
+session_settle(struct session *s)
+{
+	if (is_forgotten(s) && s->deadman.fd == -1) {
+		free_filesystems(s);
+		session_end_writers(s);
+	}
+	if (session_busy(s) || !s->abort.waiting)
+		return;
+	s->abort.waiting = false;
+	session_reply_begin(s);
+	session_reply_send(s, MESSAGE_ABORT, s->abort.id);
+}
+
+int
+session_on_abort(struct session *s, uint32_t id, struct err *err)
+{
+	/* Without a session id: whatever there is. */
+	if (s->request.session[0] != '\0' && session_need(s, err) == -1)
+		return -1;
+	if (s->abort.waiting)
+		return err_set(err, ERR_BUSY, "an abort is under way");
+	session_pending_set(&s->abort, id);
+	session_forget(s);
+	return 0;
+}
+
+int
+session_on_thaw(struct session *s, uint32_t id, struct err *err)
+{
+	if (session_need(s, err) == -1)
+		return -1;
+	if (s->have_proof) {
+		session_reply_proof(s, id);
+		return 0;
+	}
+	if (s->thaw.waiting)
+		return err_set(err, ERR_BUSY, "a thaw is under way");
+	if (s->deadman.fd == -1 && s->step != WRITERS_THAW)
+		return err_set(err, ERR_ARG, "nothing was prepared");
+	if (!s->ending && deadman_thaw(&s->deadman, true, err) == -1)
+		return -1;
+	s->ending = true;
+	session_pending_set(&s->thaw, id);
+	return 0;
+}
+
+/* ---- reports ---- */
+
+/* The first file system whose freeze was begun or waited for. */
+static const char *
+find_hung(const struct session *s)
+{
+	size_t i;
+
+	for (i = 0; s->report.begin_ns != 0 && i < s->planned_count; i++)
+		if (!s->report.results[i].tried)
+			return s->mounts.items[s->planned[i]].mount_point;
+	return NULL;
+}
+
+/* The freeze did not come to its end in time. */
+static void
+say_late(struct session *s)
+{
+	uint32_t ms = s->report.lease_expired ? s->lease_ms : s->freeze_ms;
+	const char *hung = find_hung(s);
+	char text[MESSAGE_REASON_SIZE];
+	uint32_t took_ms = (uint32_t)(clock_monotonic_ms() - s->hold_begin_ms);
+
+	if (hung != NULL)
+		snprintf(text, sizeof(text),
+		    "the freeze of '%.90s' did not come back within %u ms",
+		    hung, (unsigned int)ms);
+	else
+		snprintf(text, sizeof(text),
+		    "the freeze did not finish within %u ms", (unsigned int)ms);
+	session_fail(s, text);
+	if (s->report.begin_ns == 0)
+		s->measure.writers_ms = took_ms;
+	else
+		s->measure.filesystems_ms = took_ms - s->measure.writers_ms;
+	s->measured = true;
+	s->timed_out = true;
+}
+
+static void
+say_why(struct session *s)
+{
+	if (s->failure[0] != '\0')
+		return;
+	if (s->state == SESSION_FREEZING &&
+	    (s->timed_out || s->report.lease_expired))
+		say_late(s);
+	else if (s->report.lease_expired)
+		session_fail(s, "the lease ended before the thaw");
+	else if (s->held && !s->ending)
+		session_fail(s, "thawed before the host asked for it");
+}
+
+void
+session_thawing(struct session *s)
+{
+	if (!is_forgotten(s))
+		say_why(s);
+	s->ending = true;
+	s->deadline_ms = 0;
+	if (s->held)
+		s->state = SESSION_THAWING;
+	session_pending_error(
+	    s, &s->prepare, ERR_CANCELLED, "thawed meanwhile");
+	session_pending_error(s, &s->freeze,
+	    s->timed_out ? ERR_TIMEOUT : ERR_CANCELLED,
+	    s->failure[0] != '\0' ? s->failure
+				  : "thawed before everything was frozen");
+	if (s->report.asked)
+		return;
+	if (writers_have_to_thaw(s))
+		thaw_writers(s);
+	else if (is_forgotten(s))
+		session_end_writers(s);
+}
+
+/* Also with another state than at the plan: one that was read-only then. */
+static bool
+was_planned(const struct session *s, const struct mounts_filesystem *fs)
+{
+	const struct mounts_filesystem *had;
+	size_t i;
+
+	for (i = 0; i < s->mounts.count; i++) {
+		had = &s->mounts.items[i];
+		if (had->major == fs->major && had->minor == fs->minor)
+			return had->state != MESSAGE_FS_SKIPPED;
+	}
+	return false;
+}
+
+/* A file system that was mounted, or became writable, since the plan was
+ * made was not frozen with the others: then nothing is proved.  Looked at
+ * after the thaw, so that nobody waits for it. */
+static void
+find_late_mounts(struct session *s)
+{
+	struct err err = ERR_INIT;
+	struct mounts seen;
+	size_t i;
+
+	if (mounts_scan(&seen, s->o.paths, s->o.conf, s->disks, s->disk_count,
+		&err) == -1) {
+		s->mounted_late = true;
+		session_fail(s, "what is mounted cannot be read again");
+		return;
+	}
+	for (i = 0; i < seen.count; i++) {
+		if (seen.items[i].state != MESSAGE_FS_PLANNED ||
+		    was_planned(s, &seen.items[i]))
+			continue;
+		s->mounted_late = true;
+		snprintf(s->failure, sizeof(s->failure),
+		    "mounted since the plan: '%.100s'",
+		    seen.items[i].mount_point);
+	}
+	mounts_fini(&seen);
+}
+
+static void
+keep_measure(struct session *s)
+{
+	if (!s->measured)
+		return;
+	s->measured = false;
+	timing_add(&s->timing, s->measure);
+	timing_save(&s->timing, s->o.run_dir, s->boot_id);
+}
+
+/* File systems and writers are thawed. */
+static void
+finish(struct session *s)
+{
+	if (s->held)
+		limits_held(&s->limits, s->hold_begin_ms, clock_monotonic_ms());
+	s->held = false;
+	keep_measure(s);
+	if (is_forgotten(s)) {
+		if (s->state == SESSION_THAWING)
+			s->state = SESSION_STABLE;
+		session_settle(s);
+		return;
+	}
+	s->state = s->failure[0] != '\0' ? SESSION_FAILED : SESSION_THAWED;
+	if (s->state == SESSION_THAWED)
+		find_late_mounts(s);
+	mounts_close(&s->mounts);
+	s->have_proof = true;
+	if (s->thaw.waiting)
+		session_reply_proof(s, s->thaw.id);
+	s->thaw.waiting = false;
+}
+
+void
+session_thawed(struct session *s)
+{
+	s->fs_over = true;
+	quietlog_release();
+	if (s->report.lease_expired && !is_forgotten(s))
+		say_why(s);
+	if (writers_have_to_thaw(s))
+		thaw_writers(s);
+	else if (s->step != WRITERS_THAW)
+		finish(s);
+}
+
+void
+session_writers_thawed(struct session *s)
+{
+	/* Else the file systems' thaw comes last. */
+	if (s->fs_over)
+		finish(s);
+	else if (is_forgotten(s))
+		session_end_writers(s);
+}
+
+/*
+ * Somebody killed the dead-man.  Its timer is gone, so this process thaws, at
+ * the risk of being blocked; the writers before, who may not be.
+ */
+void
+session_lost(struct session *s)
+{
+	const struct mounts_filesystem *fs;
+	size_t i;
+
+	s->report.asked = false;
+	s->report.told_writers = false;
+	s->report.complete = false;
+	if (!is_forgotten(s) && s->failure[0] == '\0')
+		session_fail(s, "the dead-man process was killed");
+	session_thawing(s);
+	for (i = 0; s->held && i < s->planned_count; i++) {
+		fs = &s->mounts.items[s->planned[i]];
+		/* Where a report names what is frozen, only that. */
+		if (s->report.kind < DEADMAN_FROZEN ||
+		    !s->report.results[i].tried || s->report.results[i].frozen)
+			freeze_thaw(fs->fd);
+	}
+	s->expedite.begun = s->held;
+	expedite_end(&s->expedite);
+	record_remove(s->o.run_dir);
+	session_thawed(s);
+}

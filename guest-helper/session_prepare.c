@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prepare: the writers get ready, then the file systems are mapped, opened
+ * and synced by the dead-man that will own the freeze.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "guest-helper/conf.h"
+#include "guest-helper/session_internal.h"
+
+/* What is left of the time when the writers have had theirs: the sync needs
+ * some, too. */
+#define WRITERS_SHARE(ms) ((ms) / 3 * 2)
+
+static uint32_t
+at_most(uint64_t value, uint32_t most)
+{
+	return value > most ? most : (uint32_t)value;
+}
+
+static uint32_t
+granted_lease(const struct session *s)
+{
+	uint32_t most = MESSAGE_LEASE_MAX_MS;
+
+	if (s->o.conf->lease_max_ms != 0 && s->o.conf->lease_max_ms < most)
+		most = s->o.conf->lease_max_ms;
+	return at_most(s->request.lease_ms, most);
+}
+
+/* The time that a freeze may take, which leaves some to hold. */
+static uint32_t
+granted_freeze(const struct session *s, uint32_t lease_ms)
+{
+	if (s->request.freeze_ms == 0)
+		return lease_ms / 2;
+	return at_most(s->request.freeze_ms, lease_ms);
+}
+
+static bool
+wants_writers(const struct message *request)
+{
+	return request->level >= MESSAGE_APPLICATION;
+}
+
+/* Would the freeze outlive its time, as the last ones went? */
+static int
+check_forecast(struct session *s, struct err *err)
+{
+	uint32_t lease_ms = granted_lease(s);
+	uint32_t freeze_ms = granted_freeze(s, lease_ms);
+	uint32_t forecast_ms =
+	    timing_forecast_ms(&s->timing, wants_writers(&s->request));
+
+	if (forecast_ms < freeze_ms || forecast_ms == 0)
+		return 0;
+	timing_age(&s->timing);
+	timing_save(&s->timing, s->o.run_dir, s->boot_id);
+	return err_set(err, ERR_TIMEOUT,
+	    "a freeze lately took %u ms, and a lease of %u ms leaves it %u: "
+	    "use a longer --lease",
+	    (unsigned int)forecast_ms, (unsigned int)lease_ms,
+	    (unsigned int)freeze_ms);
+}
+
+static int
+check_prepare(struct session *s, struct err *err)
+{
+	int64_t rest_ms = limits_rest_ms(&s->limits, clock_monotonic_ms());
+
+	if (!s->greeted)
+		return err_set(err, ERR_ARG, "hello comes first");
+	if (session_busy(s))
+		return err_set(err, ERR_BUSY,
+		    s->id[0] == '\0' || s->ending
+			? "an earlier session is still being ended"
+			: "a session is under way");
+	if (!hexid_valid(s->request.session))
+		return err_set(err, ERR_ARG, "no valid session id");
+	if (s->request.lease_ms == 0)
+		return err_set(err, ERR_ARG, "a freeze needs a lease");
+	if (rest_ms > 0)
+		return err_set(err, ERR_BUSY,
+		    "the guest was held still and rests for %lld ms more",
+		    (long long)rest_ms);
+	return check_forecast(s, err);
+}
+
+static void
+begin_session(struct session *s)
+{
+	const struct message *m = &s->request;
+
+	strcpy(s->id, m->session);
+	memcpy(s->disks, m->disks, m->disk_count * sizeof(s->disks[0]));
+	s->disk_count = m->disk_count;
+	s->lease_ms = granted_lease(s);
+	s->freeze_ms = granted_freeze(s, s->lease_ms);
+	s->prepare_ms = SESSION_PREPARE_DEFAULT_MS;
+	if (m->prepare_ms != 0)
+		s->prepare_ms = at_most(m->prepare_ms, SESSION_PREPARE_MAX_MS);
+	s->deadline_ms = clock_monotonic_ms() + s->prepare_ms;
+	s->failure[0] = '\0';
+	s->writers_wanted = wants_writers(m);
+	s->planned_count = 0;
+	s->have_proof = s->mounted_late = false;
+	s->timed_out = s->measured = s->fs_over = s->ending = false;
+	memset(&s->measure, 0, sizeof(s->measure));
+	memset(&s->report, 0, sizeof(s->report));
+	s->state = SESSION_PREPARING;
+}
+
+/* ---- file systems ---- */
+
+static int
+start_deadman(struct session *s, struct err *err)
+{
+	static struct deadman_target targets[MESSAGE_FILESYSTEMS_MAX];
+	int inputs[DEADMAN_INPUTS_MAX];
+	struct deadman_setup setup = {
+		.record_dir = s->run_fd,
+		.targets = targets,
+		.inputs = inputs,
+	};
+	size_t i;
+
+	for (i = 0; i < s->mounts.count; i++) {
+		if (s->mounts.items[i].fd == -1)
+			continue;
+		targets[s->planned_count].fd = s->mounts.items[i].fd;
+		targets[s->planned_count].rank = s->mounts.items[i].rank;
+		s->planned[s->planned_count++] = i;
+	}
+	setup.count = s->planned_count;
+	if (s->engaged)
+		setup.input_count =
+		    writers_inputs(s->writers, inputs, DEADMAN_INPUTS_MAX);
+	expedite_open(&s->expedite, s->o.expedite_path);
+	setup.expedite = s->expedite;
+	return deadman_start(&s->deadman, &setup, err);
+}
+
+static int
+open_filesystems(struct session *s, struct err *err)
+{
+	if (mounts_scan(&s->mounts, s->o.paths, s->o.conf, s->disks,
+		s->disk_count, err) == -1)
+		return -1;
+	mounts_open(&s->mounts, s->o.paths);
+	return start_deadman(s, err);
+}
+
+/* Ends a session that never came to hold anything. */
+static void
+fail_prepare(struct session *s, enum err_class class, const char *text)
+{
+	session_fail(s, text);
+	s->state = SESSION_FAILED;
+	session_pending_error(s, &s->prepare, class, text);
+	session_forget(s);
+}
+
+static void
+prepare_filesystems(struct session *s)
+{
+	struct err err = ERR_INIT;
+
+	if (open_filesystems(s, &err) == -1)
+		fail_prepare(s, err.class, err.text);
+}
+
+/* ---- steps ---- */
+
+/* Nothing of an earlier session is left. */
+void
+session_prepare_next(struct session *s)
+{
+	struct writers_request request = {
+		.step = WRITERS_PREPARE,
+		.id = s->id,
+		.limit_ms = WRITERS_SHARE(s->prepare_ms),
+	};
+
+	if (s->writers_wanted)
+		session_ask_writers(s, &request);
+	else
+		prepare_filesystems(s);
+}
+
+int
+session_on_prepare(struct session *s, uint32_t id, struct err *err)
+{
+	if (check_prepare(s, err) == -1)
+		return -1;
+	session_forget(s);
+	begin_session(s);
+	session_pending_set(&s->prepare, id);
+	/* Writers of an earlier session end first. */
+	if (!session_busy(s))
+		session_prepare_next(s);
+	return 0;
+}
+
+void
+session_writers_prepared(struct session *s)
+{
+	if (s->state == SESSION_PREPARING && s->deadman.fd == -1)
+		prepare_filesystems(s);
+}
+
+void
+session_synced(struct session *s)
+{
+	if (s->state != SESSION_PREPARING)
+		return;
+	s->state = SESSION_PREPARED;
+	s->deadline_ms = 0;
+	session_reply_plan(s);
+}
+
+void
+session_prepare_late(struct session *s)
+{
+	char text[MESSAGE_REASON_SIZE];
+
+	snprintf(text, sizeof(text), "%s did not finish within %u ms",
+	    s->deadman.fd == -1 ? "the writers' prepare"
+				: "the sync of the file systems",
+	    (unsigned int)s->prepare_ms);
+	fail_prepare(s, ERR_TIMEOUT, text);
+}
