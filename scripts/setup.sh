@@ -38,6 +38,23 @@ setup_missing() {
 	done
 }
 
+# Databases are wanted as programs; Debian's packages would start them as
+# services as well, and only this file keeps them from it.
+_setup_install() {
+	local policy=/usr/sbin/policy-rc.d own='' status=0
+
+	if [ ! -e "$policy" ]; then
+		own=1
+		printf '%s\n' '#!/bin/sh' 'case $* in' \
+		    '*mariadb*|*mysql*|*postgresql*|*redis*) exit 101 ;;' \
+		    'esac' >"$policy"
+		chmod 755 "$policy"
+	fi
+	apt-get install -y --no-install-recommends "$@" || status=$?
+	[ -z "$own" ] || rm -f "$policy"
+	return "$status"
+}
+
 # The guests' kernel is fetched, not installed; that needs fresh lists, too.
 _setup_kernel_missing() {
 	case " $* " in
@@ -72,7 +89,7 @@ setup_packages() {
 	fi
 	[ -n "$missing" ] || return 0
 	# shellcheck disable=SC2086 # one word for each package
-	apt-get install -y --no-install-recommends $words >>"$log" 2>&1 &&
+	_setup_install $words >>"$log" 2>&1 &&
 	    return 0
 	tail -n 15 "$log" >&2
 	echo "These packages could not be installed: $words" >&2

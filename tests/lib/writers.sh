@@ -85,8 +85,11 @@ w_daemon() {
 	local user=$1
 	shift
 
-	(exec setpriv --reuid="$user" --regid="$(id -g "$user")" \
-	    --init-groups -- "$@") &
+	(
+		[ -z "$W_PID" ] || w_forget
+		exec setpriv --reuid="$user" --regid="$(id -g "$user")" \
+		    --init-groups -- "$@"
+	) &
 	W_DAEMON=$!
 	w_on_exit w_stop "$W_DAEMON"
 }

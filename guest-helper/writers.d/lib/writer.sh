@@ -223,6 +223,13 @@ _writer_answer() {
 	fi
 }
 
+# What failed half-way holds nothing, and the first failure is the reason.
+_writer_give_up() {
+	_writer_first=$writer_reason
+	step_release
+	writer_fail "$_writer_first"
+}
+
 _writer_prepare() {
 	_writer_said=
 	_writer_abort
@@ -230,11 +237,9 @@ _writer_prepare() {
 		_writer_ready=yes
 		return 0
 	fi
-	step_release
-	return 1
+	_writer_give_up
 }
 
-# A freeze that failed half-way holds nothing.
 _writer_freeze() {
 	[ $_writer_ready = yes ] || writer_fail 'it is not prepared' || return
 	_writer_ready=no
@@ -242,8 +247,7 @@ _writer_freeze() {
 		_writer_held=yes
 		return 0
 	fi
-	step_release
-	return 1
+	_writer_give_up
 }
 
 # The second thaw of two cannot say that all was held until now.
