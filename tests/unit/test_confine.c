@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -28,11 +29,15 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "common/err.h"
-#include "common/io.h"
+#include "guest-helper/conf.h"
 #include "guest-helper/confine.h"
 #include "guest-helper/freeze_linux.h"
+#include "guest-helper/writers/spawner.h"
+#include "guest-helper/writers/writers.h"
 #include "guest_fixture.h"
+#include "writer_scripts.h"
 
 #define CAP(number) (UINT64_C(1) << (number))
 /* Of linux/capability.h, by number, so that the test has a list of its own:
@@ -310,6 +315,85 @@ test_confine_still_freezes(void **state)
 	assert_int_equal(status, 0);
 }
 
+static void
+note_step(void *arg, enum writers_step step)
+{
+	*(enum writers_step *)arg = step;
+}
+
+static void
+take_step(struct writers *w, const enum writers_step *done,
+    enum writers_step step, const char *id)
+{
+	struct writers_request request = {
+		.step = step,
+		.id = id,
+		.limit_ms = WRITER_SCRIPTS_WAIT_MS,
+	};
+	struct pollfd p = { .fd = writers_fd(w), .events = POLLIN };
+	int64_t end = clock_monotonic_ms() + 2 * WRITER_SCRIPTS_WAIT_MS;
+
+	writers_begin(w, &request);
+	while (*done != step && clock_monotonic_ms() < end) {
+		CHECK(poll(&p, 1, WRITER_SCRIPTS_WAIT_MS) == 1);
+		writers_turn(w);
+	}
+	CHECK(*done == step);
+}
+
+/* As the helper does: the spawner, then the walls, then the host. */
+static void
+hold_writers(const struct writer_scripts *scripts)
+{
+	static struct conf conf;
+	static struct spawner spawner;
+	enum writers_step done = WRITERS_NONE;
+	struct writers *w;
+	struct err err = ERR_INIT;
+	const char *why;
+	pid_t pid;
+
+	conf_init(&conf);
+	strcpy(conf.writers_dir, scripts->writers);
+	strcpy(conf.hooks_dir, scripts->hooks);
+	signal(SIGPIPE, SIG_IGN);
+	CHECK(spawner_start(&spawner, conf.writers_dir, conf.hooks_dir, &err) ==
+	      0);
+	CHECK(confine_self(&err) == 0);
+	CHECK(writers_new(&w, &conf, &spawner, scripts->run_dir, note_step,
+		  &done, &err) == 0);
+	writers_thaw_leftovers(w);
+	take_step(w, &done, WRITERS_PREPARE, FIXTURE_SESSION);
+	take_step(w, &done, WRITERS_FREEZE, NULL);
+	CHECK(writers_level(w, &why) == MESSAGE_APPLICATION);
+	take_step(w, &done, WRITERS_THAW, NULL);
+	CHECK(writers_level(w, &why) == MESSAGE_APPLICATION);
+	writers_free(w);
+	pid = spawner.pid;
+	spawner_close(&spawner);
+	/* It may have been waited for; its writers are gone by then, too. */
+	CHECK(waitpid(pid, NULL, 0) == pid || errno == ECHILD);
+	_exit(0);
+}
+
+static void
+test_confine_still_runs_writers(void **state)
+{
+	struct writer_scripts scripts;
+	int status = -1;
+	pid_t pid;
+
+	(void)state;
+	writer_scripts_init(&scripts);
+	writer_scripts_writer(&scripts, "w", "");
+	writer_scripts_hook(&scripts, "h", "");
+	if ((pid = fork()) == 0)
+		hold_writers(&scripts);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	writer_scripts_fini(&scripts);
+}
+
 int
 main(void)
 {
@@ -322,6 +406,7 @@ main(void)
 		cmocka_unit_test(
 		    test_confine_reads_but_does_not_write_what_others_own),
 		cmocka_unit_test(test_confine_still_freezes),
+		cmocka_unit_test(test_confine_still_runs_writers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
