@@ -559,6 +559,8 @@ hook_ended(struct writer *w, int status, const char *how)
 static void
 process_ended(struct writer *w, int status, const char *how)
 {
+	/* What it held ended with it. */
+	w->touched = false;
 	if (w->asked_count > 0)
 		writer_fail(w, "%s, before it answered '%s'", how,
 		    step_word(w->asked[0].step));

@@ -169,6 +169,9 @@ ask_committed(struct writers *s, struct writer *w, const char *session,
 {
 	size_t i;
 
+	/* One that ended after its thaw, or is about to. */
+	if (w->fds[WRITER_INPUT] == -1)
+		writers_dismiss(s, w, NULL);
 	if (w->pid == 0) {
 		w->read_bytes = w->logged_bytes = 0;
 		if (w->state != MESSAGE_WRITER_THAWED)
