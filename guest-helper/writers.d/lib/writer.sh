@@ -29,15 +29,16 @@
 #	writer_now              sets now_ms, of a clock that never jumps
 #	$writer_newline, $writer_run_dir (of root's, in memory), $writer_conf
 #
-# Environment: HOLDSTILL_WRITER, its name, which is that of its configuration
-# (default: the program's), so that one program can serve two servers;
-# HOLDSTILL_WRITERS_CONF and HOLDSTILL_WRITERS_RUN, other folders, for tests.
+# The name under which the writer is linked into the helper's folder is that of
+# its configuration, so that one program can serve two servers.
+#
+# HOLDSTILL_WRITERS_CONF and HOLDSTILL_WRITERS_RUN: other folders, for tests.
 
 set -uf
 export LC_ALL=C
 umask 077
 
-writer_name=${HOLDSTILL_WRITER:-${0##*/}}
+writer_name=${0##*/}
 writer_conf=${HOLDSTILL_WRITERS_CONF:-/etc/holdstill/writers.conf.d}
 writer_conf=$writer_conf/$writer_name.conf
 writer_run_dir=${HOLDSTILL_WRITERS_RUN:-/run/holdstill/writers}
