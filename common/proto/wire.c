@@ -18,12 +18,21 @@ static const uint8_t magic[4] = { 0xf5, 0x48, 0xd3, 0x0e };
 #define AT_BODY_BYTES 12
 #define AT_HEAD_CRC 16
 
+/*
+ * Heads one in the other's body, all with wrong bodies, would make work that
+ * grows with the square of what is sent.  A sender that died leaves one or
+ * two: beyond this many bytes of wrong bodies they are skipped whole.
+ */
+#define PATIENCE_MAX_BYTES ((size_t)8 * WIRE_BODY_MAX)
+#define PATIENCE_PER_BYTE 4
+
 void
 wire_reader_init(struct wire_reader *r)
 {
 	r->used = 0;
 	r->taken = 0;
 	r->garbage_bytes = 0;
+	r->patience_bytes = PATIENCE_MAX_BYTES;
 }
 
 static void
@@ -53,6 +62,9 @@ wire_reader_filled(struct wire_reader *r, size_t count)
 {
 	assert(count <= sizeof(r->buf) - r->used);
 	r->used += count;
+	r->patience_bytes += PATIENCE_PER_BYTE * count;
+	if (r->patience_bytes > PATIENCE_MAX_BYTES)
+		r->patience_bytes = PATIENCE_MAX_BYTES;
 }
 
 /* Could a frame begin at p?  Judges by as much of the head as is there. */
@@ -99,7 +111,13 @@ wire_reader_next(struct wire_reader *r, struct wire_frame *out)
 		if (be32_get(body + body_bytes) == crc32_of(body, body_bytes))
 			break;
 		/* What follows a half frame was taken for its body. */
-		skip_garbage(r, 1);
+		if (r->patience_bytes >= body_bytes) {
+			r->patience_bytes -= body_bytes;
+			skip_garbage(r, 1);
+		} else {
+			skip_garbage(
+			    r, WIRE_HEAD_BYTES + body_bytes + WIRE_TAIL_BYTES);
+		}
 	}
 	out->type = r->buf[AT_TYPE];
 	out->flags = be16_get(r->buf + AT_FLAGS);

@@ -39,6 +39,7 @@ struct wire_reader {
 	size_t used;
 	size_t taken;           /* Bytes of the frame handed out last. */
 	uint64_t garbage_bytes; /* Skipped so far. */
+	size_t patience_bytes;  /* Of wrong bodies that are looked into. */
 };
 
 void wire_reader_init(struct wire_reader *r);
