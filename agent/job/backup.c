@@ -158,7 +158,8 @@ append_note(struct backup_result *out, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Below what was preferred, or a disk read whole that need not have been? */
+/* Below what was preferred, a disk read whole that need not have been, or not
+ * of one instant? */
 static void
 judge(const struct backup *b, struct backup_result *out)
 {
@@ -169,8 +170,8 @@ judge(const struct backup *b, struct backup_result *out)
 	/* By default the best that the guest offered when it was asked. */
 	if (b->options->has_prefer)
 		wanted = b->options->prefer;
-	else if (b->offered != MANIFEST_QUIESCE_NONE)
-		wanted = MANIFEST_FILESYSTEM;
+	else if (b->quiesce != NULL)
+		wanted = quiesce_offered(b->quiesce);
 	if (m->consistency < wanted)
 		append_note(out, "consistency is only '%s': %s",
 		    manifest_consistency_name(m->consistency),
@@ -179,6 +180,9 @@ judge(const struct backup *b, struct backup_result *out)
 		if (b->disks[i].demoted)
 			append_note(out, "disk '%s' was read whole: %s",
 			    b->disks[i].disk->target, b->disks[i].reason);
+	if (m->group.id[0] != '\0' && !m->group.consistent)
+		append_note(
+		    out, "the group is not consistent: %s", m->group.reason);
 }
 
 static int
@@ -202,7 +206,6 @@ static void
 record_run_end(struct backup *b, const struct backup_result *result,
     const struct err *failure)
 {
-	const struct manifest_group *group = &b->manifest->group;
 	const char *outcome = "done", *message = result->note;
 	struct err err = ERR_INIT;
 
@@ -212,9 +215,6 @@ record_run_end(struct backup *b, const struct backup_result *result,
 		message = failure->text;
 	} else if (result->demoted) {
 		outcome = "demoted";
-	} else if (group->id[0] != '\0' && !group->consistent) {
-		outcome = "demoted";
-		message = group->reason;
 	}
 	if (catalog_run_end(b->ctx->catalog, b->run, outcome,
 		b->committed ? b->manifest->id : "", message, &err) == -1)

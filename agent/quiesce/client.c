@@ -16,6 +16,7 @@
 #include "common/proto/wire.h"
 
 #define BUSY_RETRY_MS 50
+#define PREPARE_GRACE_MS 2000
 
 struct client {
 	int fd;
@@ -114,6 +115,14 @@ receive_some(struct client *c, struct err *err)
 	return 0;
 }
 
+void
+client_clean(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
+			*text = '?';
+}
+
 /* 1: the answer is in c->reply; 0: not yet; -1: it is an error. */
 static int
 take_answer(struct client *c, const struct call *call, struct err *err)
@@ -127,6 +136,8 @@ take_answer(struct client *c, const struct call *call, struct err *err)
 		if (message_decode(
 			&c->reply, frame.body, frame.body_bytes, err) == -1)
 			return err_prefix(err, "answer of the guest");
+		client_clean(c->reply.error_text);
+		client_clean(c->reply.program);
 		if (frame.type == call->type)
 			return 1;
 		if (frame.type == MESSAGE_ERROR)
@@ -223,7 +234,11 @@ client_hello(struct client *c, bool heed_cancel, struct err *err)
 int
 client_prepare(struct client *c, const struct message *request, struct err *err)
 {
-	int64_t end_ms = clock_monotonic_ms() + CLIENT_PREPARE_MS, left;
+	int64_t patience_ms = request->prepare_ms == 0
+				  ? CLIENT_PREPARE_MS
+				  : (int64_t)request->prepare_ms;
+	int64_t end_ms = clock_monotonic_ms() + patience_ms + PREPARE_GRACE_MS;
+	int64_t left;
 	struct pollfd p = { .fd = cancel_fd(), .events = POLLIN };
 
 	for (;;) {

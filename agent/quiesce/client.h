@@ -18,7 +18,8 @@ struct err;
 
 #define CLIENT_HELLO_MS 3000
 #define CLIENT_PREPARE_MS 30000
-#define CLIENT_THAW_MS 10000
+#define CLIENT_WRITERS_MS 120000  /* Prepare when writers take part. */
+#define CLIENT_THAW_MS 30000      /* The writers' thaw is in it. */
 #define CLIENT_SHORT_MS 5000      /* ping, status, abort */
 #define CLIENT_COMMITTED_MS 60000 /* Writers truncate their logs meanwhile. */
 
@@ -40,11 +41,19 @@ int client_call(struct client *c, uint8_t type, const struct message *request,
 /* The last answer; good until the next call. */
 const struct message *client_reply(const struct client *c);
 
+/* A guest writes what it likes, also what would move a terminal's cursor:
+ * all but printable ASCII becomes '?'.  What goes into an err is clean. */
+void client_clean(char *text);
+
 /* Says hello; ERR_UNSUPPORTED if the versions do not meet. */
 int client_hello(struct client *c, bool heed_cancel, struct err *err);
 
-/* Asks again for as long as the guest is still busy with a session that
- * a dead host left. */
+/*
+ * Asks again for as long as the guest is still busy with a session that
+ * a dead host left.  The guest has the request's prepare_ms (0:
+ * CLIENT_PREPARE_MS), and a moment more passes before it is given up: its
+ * own error says more than our silence.
+ */
 int client_prepare(
     struct client *c, const struct message *request, struct err *err);
 

@@ -14,14 +14,6 @@
 #include "common/log.h"
 
 void
-quiesce_clean(char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
-			*text = '?';
-}
-
-void
 quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 {
 	va_list ap;
@@ -29,65 +21,7 @@ quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(q->reason, sizeof(q->reason), fmt, ap);
 	va_end(ap);
-	quiesce_clean(q->reason);
-}
-
-/* ---- file systems for the manifest ---- */
-
-void
-quiesce_filesystems_free(struct manifest_filesystem *list, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		free(list[i].mount_point);
-		free(list[i].type);
-		free(list[i].disk);
-		free(list[i].state);
-		free(list[i].reason);
-	}
-	free(list);
-}
-
-static char *
-clean_copy(const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy != NULL)
-		quiesce_clean(copy);
-	return copy;
-}
-
-int
-quiesce_filesystems_from(struct manifest_filesystem **out, size_t *out_count,
-    const struct message *m, struct err *err)
-{
-	const struct message_filesystem *from;
-	struct manifest_filesystem *list, *to;
-	size_t i;
-
-	list = calloc(m->filesystem_count + 1, sizeof(*list));
-	if (list == NULL)
-		return err_no_memory(err);
-	for (i = 0; i < m->filesystem_count; i++) {
-		from = &m->filesystems[i];
-		to = &list[i];
-		to->mount_point = clean_copy(from->mount_point);
-		to->type = clean_copy(from->type);
-		to->disk = clean_copy(from->disk);
-		to->state = strdup(message_fs_state_name(from->state));
-		to->reason = clean_copy(from->reason);
-		if (to->mount_point == NULL || to->type == NULL ||
-		    to->disk == NULL || to->state == NULL ||
-		    to->reason == NULL) {
-			quiesce_filesystems_free(list, i + 1);
-			return err_no_memory(err);
-		}
-	}
-	*out = list;
-	*out_count = m->filesystem_count;
-	return 0;
+	client_clean(q->reason);
 }
 
 /* ---- the choice ---- */
@@ -110,6 +44,12 @@ choose(
 	}
 	if (must_stop(err))
 		return -1;
+	if (q->refused) {
+		quiesce_set_reason(
+		    q, "%s; a longer --lease may help", err->text);
+		err_clear(err);
+		return 0;
+	}
 	if (quiesce_qga_begin(q, &agent) == 0) {
 		q->source = MANIFEST_QUIESCE_QEMU_GA;
 		return 0;
@@ -132,6 +72,7 @@ quiesce_begin(struct quiesce **out, struct domain *domain,
 		return err_no_memory(err);
 	q->domain = domain;
 	q->source = MANIFEST_QUIESCE_NONE;
+	q->prefer = options->prefer;
 	q->lease_ms = options->lease_ms > QUIESCE_LEASE_MAX_MS
 			  ? QUIESCE_LEASE_MAX_MS
 			  : options->lease_ms;
@@ -181,24 +122,25 @@ quiesce_freeze(struct quiesce *q, struct err *err)
 
 /* What is known of file systems that were never frozen says so. */
 static void
-hand_over_filesystems(struct quiesce *q, struct manifest_freeze *freeze)
+hand_over(struct quiesce *q, struct manifest_freeze *freeze)
 {
 	struct manifest_filesystem *fs;
 	char *state;
 	size_t i;
 
-	for (i = 0; i < q->filesystem_count; i++) {
-		fs = &q->filesystems[i];
+	for (i = 0; i < q->seen.filesystem_count; i++) {
+		fs = &q->seen.filesystems[i];
 		if (strcmp(fs->state, "planned") == 0 &&
 		    (state = strdup("failed")) != NULL) {
 			free(fs->state);
 			fs->state = state;
 		}
 	}
-	freeze->filesystems = q->filesystems;
-	freeze->filesystem_count = q->filesystem_count;
-	q->filesystems = NULL;
-	q->filesystem_count = 0;
+	freeze->filesystems = q->seen.filesystems;
+	freeze->filesystem_count = q->seen.filesystem_count;
+	freeze->writers = q->seen.writers;
+	freeze->writer_count = q->seen.writer_count;
+	memset(&q->seen, 0, sizeof(q->seen));
 }
 
 void
@@ -207,14 +149,15 @@ quiesce_thaw(struct quiesce *q, struct manifest_freeze *freeze,
 {
 	memset(freeze, 0, sizeof(*freeze));
 	freeze->source = q->source;
+	*level = MANIFEST_CRASH;
 	if (q->frozen && q->source == MANIFEST_QUIESCE_HOLDSTILL)
-		freeze->proved = quiesce_helper_thaw(q, &freeze->held_ms);
-	else if (q->frozen && q->source == MANIFEST_QUIESCE_QEMU_GA)
-		freeze->proved = quiesce_qga_thaw(q, &freeze->held_ms);
-	else
+		*level = quiesce_helper_thaw(q, freeze);
+	else if (!q->frozen || q->source != MANIFEST_QUIESCE_QEMU_GA)
 		freeze->source = MANIFEST_QUIESCE_NONE;
-	hand_over_filesystems(q, freeze);
-	*level = freeze->proved ? MANIFEST_FILESYSTEM : MANIFEST_CRASH;
+	else if (quiesce_qga_thaw(q, &freeze->held_ms))
+		*level = MANIFEST_FILESYSTEM;
+	freeze->proved = *level > MANIFEST_CRASH;
+	hand_over(q, freeze);
 }
 
 bool
@@ -247,6 +190,12 @@ quiesce_reachable(const struct quiesce *q)
 	return q->reachable;
 }
 
+enum manifest_consistency
+quiesce_offered(const struct quiesce *q)
+{
+	return q->offered;
+}
+
 bool
 quiesce_owes_thaw(const struct quiesce *q)
 {
@@ -256,16 +205,16 @@ quiesce_owes_thaw(const struct quiesce *q)
 bool
 quiesce_end(struct quiesce *q)
 {
-	int64_t held_ms;
+	struct manifest_freeze ignored = { 0 };
 	bool thawed;
 
 	if (q == NULL)
 		return true;
 	if (q->frozen && q->source == MANIFEST_QUIESCE_HOLDSTILL)
-		quiesce_helper_thaw(q, &held_ms);
+		quiesce_helper_thaw(q, &ignored);
 	thawed = quiesce_qga_end(q);
 	quiesce_helper_end(q);
-	quiesce_filesystems_free(q->filesystems, q->filesystem_count);
+	manifest_freeze_fini(&q->seen);
 	free(q);
 	return thawed;
 }

@@ -51,7 +51,11 @@ int quiesce_begin(struct quiesce **out, struct domain *domain,
 /* Who will freeze. */
 enum manifest_quiesce quiesce_source(const struct quiesce *q);
 
-/* The best level that a freeze can still prove, as the guest sees it. */
+/* The best level that the guest has the means for, were all to go well. */
+enum manifest_consistency quiesce_offered(const struct quiesce *q);
+
+/* The best level that a freeze can still prove, after what went wrong in the
+ * preparation.  The reason then says what did. */
 enum manifest_consistency quiesce_reachable(const struct quiesce *q);
 
 /* Why not better; "" if nothing is to be said.  Valid until quiesce_end. */
@@ -95,13 +99,26 @@ bool quiesce_end(struct quiesce *q);
 
 /* ---- for `holdstill guest ...` ---- */
 
+struct quiesce_writer {
+	char name[64];
+	char state[16]; /* "stable", "frozen", "failed", ... */
+	bool required;
+	char reason[160];       /* Of its last failure; "" if it had none. */
+	int64_t age_ms;         /* Since it came into the state. */
+	int64_t failure_age_ms; /* Since reason. */
+	int64_t prepare_ms;     /* What its last steps took. */
+	int64_t freeze_ms;
+	int64_t thaw_ms;
+};
+
 struct quiesce_status {
 	char version[32]; /* The helper's. */
 	char state[32];   /* "stable", "frozen", ... */
+	char note[160];   /* How its last session failed, or "". */
 	int64_t lease_left_ms;
 	struct manifest_filesystem *filesystems; /* What it would freeze. */
 	size_t filesystem_count;
-	struct manifest_writer *writers;
+	struct quiesce_writer *writers;
 	size_t writer_count;
 };
 /* Asks the helper.  ERR_NOT_FOUND: the domain has no channel or nobody

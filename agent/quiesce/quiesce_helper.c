@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Quiescing by our own helper in the guest. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "agent/domain/domain.h"
 #include "agent/quiesce/client.h"
 #include "agent/quiesce/quiesce_internal.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 
@@ -70,81 +72,131 @@ put_disks(
 	return 0;
 }
 
-/* Keeps what the last answer says of file systems. */
+/* Keeps what the last answer says of file systems and writers. */
 static int
-keep_filesystems(struct quiesce *q, struct err *err)
+keep_answer(struct quiesce *q, struct err *err)
 {
-	struct manifest_filesystem *list;
-	size_t count;
+	struct manifest_freeze seen;
 
-	if (quiesce_filesystems_from(
-		&list, &count, client_reply(q->client), err) == -1)
+	if (quiesce_convert(&seen, client_reply(q->client), err) == -1)
 		return -1;
-	quiesce_filesystems_free(q->filesystems, q->filesystem_count);
-	q->filesystems = list;
-	q->filesystem_count = count;
+	manifest_freeze_fini(&q->seen);
+	q->seen = seen;
 	return 0;
 }
 
-/* What keeps a freeze from being worth anything; false: nothing does. */
+/* Writers are asked for no less than the best. */
 static bool
-find_fault(const struct message *m, struct err *err)
+wants_writers(const struct quiesce *q)
 {
-	const struct message_filesystem *fs;
-	bool any = false;
-	size_t i;
+	return q->prefer >= MANIFEST_APPLICATION;
+}
 
-	for (i = 0; i < m->filesystem_count; i++) {
-		fs = &m->filesystems[i];
-		if (fs->state == MESSAGE_FS_FAILED) {
-			err_set(err, ERR_IO, "file system '%s': %s",
-			    fs->mount_point, fs->reason);
-			return true;
-		}
-		any |= fs->state != MESSAGE_FS_SKIPPED;
-	}
-	if (any)
-		return false;
-	err_set(err, ERR_UNSUPPORTED,
-	    "the guest has no file system on these disks that can be frozen");
-	return true;
+/* What is still to be had, by the last answer; the reason, if it could have
+ * been more. */
+static void
+judge_writers(struct quiesce *q, uint64_t held_state)
+{
+	const struct message *m = client_reply(q->client);
+	struct err why = ERR_INIT;
+
+	q->reachable =
+	    m->level == MESSAGE_CRASH ? MANIFEST_CRASH : MANIFEST_FILESYSTEM;
+	if (q->reachable == MANIFEST_CRASH || !wants_writers(q) ||
+	    m->writer_count == 0)
+		return;
+	if (quiesce_writers_stand(m, held_state, &why))
+		q->reachable = MANIFEST_APPLICATION;
+	else
+		quiesce_set_reason(q, "%s", why.text);
+}
+
+/* A freeze that is known to outlive its lease only costs the guest. */
+static int
+check_forecast(struct quiesce *q, struct err *err)
+{
+	uint64_t forecast_ms = client_reply(q->client)->forecast_ms;
+
+	if (forecast_ms == 0)
+		return 0;
+	log_line(LOG_INFO,
+	    "the guest expects its freeze to take %" PRIu64
+	    " ms of a lease of %u ms",
+	    forecast_ms, q->lease_ms);
+	if (forecast_ms < q->lease_ms)
+		return 0;
+	return err_set(err, ERR_TIMEOUT,
+	    "freezing took the guest %" PRIu64
+	    " ms lately, which a lease of %u ms does not allow",
+	    forecast_ms, q->lease_ms);
 }
 
 static enum manifest_consistency
-reachable(const struct message *m)
+offered(const struct quiesce *q)
 {
-	switch (m->level) {
-	case MESSAGE_APPLICATION:
-		return MANIFEST_APPLICATION;
-	case MESSAGE_FILESYSTEM:
-		return MANIFEST_FILESYSTEM;
-	default:
-		return MANIFEST_CRASH;
+	return wants_writers(q) && client_reply(q->client)->writer_count > 0
+		   ? MANIFEST_APPLICATION
+		   : MANIFEST_FILESYSTEM;
+}
+
+static int
+prepare(
+    struct quiesce *q, const struct quiesce_options *options, struct err *err)
+{
+	struct message *m = request_begin(q);
+	bool fault;
+
+	m->lease_ms = q->lease_ms;
+	m->freeze_ms = q->lease_ms / 2;
+	m->prepare_ms =
+	    wants_writers(q) ? CLIENT_WRITERS_MS : CLIENT_PREPARE_MS;
+	m->level = wants_writers(q) ? MESSAGE_APPLICATION : MESSAGE_FILESYSTEM;
+	if (put_disks(m, options, err) == -1 ||
+	    client_prepare(q->client, m, err) == -1)
+		return -1;
+	if (keep_answer(q, err) == -1)
+		return -1;
+	fault = quiesce_find_fault(client_reply(q->client), err);
+	if (!fault || err->class != ERR_UNSUPPORTED)
+		q->offered = offered(q);
+	if (fault)
+		return -1;
+	if (check_forecast(q, err) == -1) {
+		q->refused = true;
+		return -1;
 	}
+	judge_writers(q, MESSAGE_WRITER_PREPARED);
+	return 0;
 }
 
 int
 quiesce_helper_begin(
     struct quiesce *q, const struct quiesce_options *options, struct err *err)
 {
-	struct message *m;
-
 	q->request = calloc(1, sizeof(*q->request));
 	if (q->request == NULL)
 		return err_no_memory(err);
 	if (open_client(q, true, err) == -1)
 		return -1;
-	m = request_begin(q);
-	m->lease_ms = q->lease_ms;
-	m->level = MESSAGE_FILESYSTEM;
-	if (put_disks(m, options, err) == -1 ||
-	    client_prepare(q->client, m, err) == -1 ||
-	    keep_filesystems(q, err) == -1 ||
-	    find_fault(client_reply(q->client), err)) {
-		drop_client(q);
+	if (prepare(q, options, err) == 0)
+		return 0;
+	/* Its closing ends what was prepared. */
+	drop_client(q);
+	return -1;
+}
+
+static int
+check_frozen(struct quiesce *q, struct err *err)
+{
+	const struct message *m = client_reply(q->client);
+
+	if (keep_answer(q, err) == -1 || quiesce_find_fault(m, err))
 		return -1;
-	}
-	q->reachable = reachable(client_reply(q->client));
+	if (strcmp(m->session, q->session) != 0)
+		return err_set(
+		    err, ERR_CORRUPT, "the guest froze another session");
+	q->begin_ns = m->freeze_begin_ns;
+	q->end_ns = m->freeze_end_ns;
 	return 0;
 }
 
@@ -152,21 +204,15 @@ int
 quiesce_helper_freeze(struct quiesce *q, struct err *err)
 {
 	struct err ignored = ERR_INIT;
-	const struct message *m;
 
 	q->frozen = true;
+	q->freeze_asked_ms = clock_monotonic_ms();
 	if (client_call(q->client, MESSAGE_FREEZE, request_begin(q),
-		(int)q->lease_ms + FREEZE_GRACE_MS, true, err) == -1)
-		goto thaw;
-	m = client_reply(q->client);
-	if (keep_filesystems(q, err) == -1 || find_fault(m, err))
-		goto thaw;
-	if (strcmp(m->session, q->session) != 0) {
-		err_set(err, ERR_CORRUPT, "the guest froze another session");
-		goto thaw;
+		(int)q->lease_ms + FREEZE_GRACE_MS, true, err) == 0) {
+		q->freeze_answered_ms = clock_monotonic_ms();
+		if (check_frozen(q, err) == 0)
+			return 0;
 	}
-	return 0;
-thaw:
 	/* A guest that does not even answer this thaws when the channel
 	 * closes or the lease ends. */
 	client_call(q->client, MESSAGE_ABORT, request_begin(q), CLIENT_SHORT_MS,
@@ -176,48 +222,63 @@ thaw:
 	return -1;
 }
 
-/* The guest's word, and whether it fits what it said before. */
-static bool
-check_proof(struct quiesce *q, const struct message *m)
+/* What the answer proves, and why it is no more. */
+static enum manifest_consistency
+judge_thaw(struct quiesce *q, const struct message *m)
 {
-	struct err fault = ERR_INIT;
+	struct err why = ERR_INIT;
 
-	if (strcmp(m->session, q->session) != 0)
-		quiesce_set_reason(q, "the guest thawed another session");
-	else if (m->lease_expired)
-		quiesce_set_reason(
-		    q, "the freeze outlived its lease of %u ms", q->lease_ms);
-	else if (find_fault(m, &fault))
-		quiesce_set_reason(q, "%s", fault.text);
-	else if (!m->unbroken)
-		quiesce_set_reason(q, "the freeze was broken%s%s",
-		    m->note[0] != '\0' ? ": " : "", m->note);
-	else
-		return true;
-	return false;
+	if (!quiesce_check_proof(q, m, &why)) {
+		quiesce_set_reason(q, "%s", why.text);
+		return MANIFEST_CRASH;
+	}
+	if (q->offered < MANIFEST_APPLICATION)
+		return MANIFEST_FILESYSTEM;
+	/* What failed before the freeze was held by nobody later. */
+	if (q->reachable < MANIFEST_APPLICATION && q->reason[0] != '\0')
+		return MANIFEST_FILESYSTEM;
+	if (quiesce_writers_stand(m, MESSAGE_WRITER_THAWED, &why))
+		return MANIFEST_APPLICATION;
+	quiesce_set_reason(q, "%s", why.text);
+	return MANIFEST_FILESYSTEM;
 }
 
-bool
-quiesce_helper_thaw(struct quiesce *q, int64_t *out_held_ms)
+static void
+keep_times(struct manifest_freeze *freeze, const struct message *m)
 {
-	struct err err = ERR_INIT;
+	freeze->begin_ns = m->freeze_begin_ns;
+	freeze->end_ns = m->freeze_end_ns;
+	freeze->thaw_ns = m->thaw_ns;
+	freeze->held_ms =
+	    (int64_t)((m->thaw_ns - m->freeze_begin_ns) / 1000000);
+}
+
+enum manifest_consistency
+quiesce_helper_thaw(struct quiesce *q, struct manifest_freeze *freeze)
+{
+	enum manifest_consistency level;
 	const struct message *m;
+	struct err err = ERR_INIT;
 
 	q->frozen = false;
+	q->thaw_asked_ms = clock_monotonic_ms();
 	/* Never heeds a cancellation: the thaw is what it needs. */
 	if (client_call(q->client, MESSAGE_THAW, request_begin(q),
 		CLIENT_THAW_MS, false, &err) == -1) {
 		quiesce_set_reason(q, "no proof of the freeze: %s", err.text);
 		drop_client(q);
-		return false;
+		return MANIFEST_CRASH;
 	}
+	q->thaw_answered_ms = clock_monotonic_ms();
 	m = client_reply(q->client);
-	*out_held_ms = m->held_ms > INT64_MAX ? 0 : (int64_t)m->held_ms;
-	if (keep_filesystems(q, &err) == -1) {
+	if (keep_answer(q, &err) == -1) {
 		quiesce_set_reason(q, "%s", err.text);
-		return false;
+		return MANIFEST_CRASH;
 	}
-	return check_proof(q, m);
+	level = judge_thaw(q, m);
+	if (quiesce_times_fit(q, m))
+		keep_times(freeze, m);
+	return level;
 }
 
 static void

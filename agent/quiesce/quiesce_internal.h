@@ -3,6 +3,9 @@
 #ifndef HOLDSTILL_AGENT_QUIESCE_INTERNAL_H
 #define HOLDSTILL_AGENT_QUIESCE_INTERNAL_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "agent/quiesce/quiesce.h"
 #include "common/hexid.h"
 
@@ -12,7 +15,7 @@ struct message;
 struct quiesce {
 	struct domain *domain; /* The caller's. */
 	enum manifest_quiesce source;
-	enum manifest_consistency reachable;
+	enum manifest_consistency prefer, offered, reachable;
 	char session[HEXID_SIZE];
 	unsigned int lease_ms;
 	char reason[512];
@@ -22,9 +25,14 @@ struct quiesce {
 	/* Our helper. */
 	struct client *client; /* NULL once the channel is of no use. */
 	struct message *request;
-	/* What it said last of its file systems, for the manifest. */
-	struct manifest_filesystem *filesystems;
-	size_t filesystem_count;
+	/* It answers, and will not freeze: nobody else is to do it then. */
+	bool refused;
+	/* What it said last of its file systems and writers. */
+	struct manifest_freeze seen;
+	uint64_t begin_ns, end_ns; /* As it answered to the freeze. */
+	/* clock_monotonic_ms() round these calls. */
+	int64_t freeze_asked_ms, freeze_answered_ms;
+	int64_t thaw_asked_ms, thaw_answered_ms;
 
 	/* QEMU's agent. */
 	bool agent_owes_thaw; /* A freeze was sent, no thaw was answered. */
@@ -40,8 +48,10 @@ void quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 int quiesce_helper_begin(
     struct quiesce *q, const struct quiesce_options *options, struct err *err);
 int quiesce_helper_freeze(struct quiesce *q, struct err *err);
-/* Returns true if the freeze is proved; sets the reason if not. */
-bool quiesce_helper_thaw(struct quiesce *q, int64_t *out_held_ms);
+/* Returns the level that is proved and fills the times of *freeze; sets the
+ * reason if it is not the one that was preferred. */
+enum manifest_consistency quiesce_helper_thaw(
+    struct quiesce *q, struct manifest_freeze *freeze);
 /* False: it could not be told. */
 bool quiesce_helper_committed(struct quiesce *q, const char *point_id,
     const struct manifest_freeze *freeze);
@@ -56,14 +66,27 @@ bool quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms);
 /* A last try of an owed thaw; true if none is owed. */
 bool quiesce_qga_end(struct quiesce *q);
 
-/* A guest writes what it likes, also what would move a terminal's cursor:
- * all but printable ASCII becomes '?'. */
-void quiesce_clean(char *text);
+/* A message's file systems and writers in the manifest's form; the caller
+ * frees with manifest_freeze_fini. */
+int quiesce_convert(
+    struct manifest_freeze *out, const struct message *m, struct err *err);
 
-/* A message's file systems in the manifest's form; the caller frees with
- * quiesce_filesystems_free. */
-int quiesce_filesystems_from(struct manifest_filesystem **out,
-    size_t *out_count, const struct message *m, struct err *err);
-void quiesce_filesystems_free(struct manifest_filesystem *list, size_t count);
+/* ---- quiesce_proof.c ---- */
+
+/* What keeps a freeze from being worth anything; false: nothing does. */
+bool quiesce_find_fault(const struct message *m, struct err *err);
+
+/* Is every required writer in this state, and any one at all?  *why if not;
+ * it names the writer. */
+bool quiesce_writers_stand(
+    const struct message *m, uint64_t held_state, struct err *why);
+
+/* Are the instants in order, and no longer than the host's own time? */
+bool quiesce_times_fit(const struct quiesce *q, const struct message *m);
+
+/* The answer to the thaw, and whether it fits what was said before and what
+ * the host saw. */
+bool quiesce_check_proof(
+    const struct quiesce *q, const struct message *m, struct err *why);
 
 #endif

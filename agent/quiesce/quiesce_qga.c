@@ -32,7 +32,10 @@ quiesce_qga_begin(struct quiesce *q, struct err *err)
 	if (!there)
 		return err_set(
 		    err, ERR_NOT_FOUND, "no QEMU guest agent answers");
-	q->reachable = MANIFEST_FILESYSTEM;
+	q->offered = MANIFEST_FILESYSTEM;
+	/* See quiesce_qga_thaw(). */
+	q->reachable = domain_agent_is_windows(q->domain) ? MANIFEST_CRASH
+							  : MANIFEST_FILESYSTEM;
 	return 0;
 }
 
@@ -76,8 +79,14 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 		    "the QEMU guest agent froze %d file systems and found %d "
 		    "of them frozen at the thaw",
 		    frozen, thawed);
-	else
+	else {
+		/* The level is what its two counts show; this is what they
+		 * cannot. */
+		quiesce_set_reason(q, "by the QEMU guest agent, which has no "
+				      "lease, hides how its hooks ended, and "
+				      "proves nothing of applications");
 		return true;
+	}
 	return false;
 }
 

@@ -13,6 +13,8 @@ hs_unit_test(test_config hs_config)
 target_compile_definitions(test_config PRIVATE
   EXAMPLE_PATH="${CMAKE_SOURCE_DIR}/packaging/holdstill.conf.example")
 hs_unit_test(test_quiesce hs_quiesce hs_guest_fixture hs_store)
+hs_unit_test(test_quiesce_hostile hs_quiesce hs_store)
+target_sources(test_quiesce_hostile PRIVATE fake_guest.c)
 add_library(hs_nbd_fixture STATIC nbd_fixture.c)
 target_link_libraries(hs_nbd_fixture PUBLIC hs_common PkgConfig::CMOCKA)
 hs_unit_test(test_nbd hs_nbd hs_nbd_fixture)
