@@ -79,10 +79,10 @@ bool spawner_name_valid(const char *name);
 
 /*
  * The check that the spawner makes before it runs anything, for a look
- * without running: the folder with all above it, and the file, belong to
- * root (or the caller) and nobody else may write to them; a regular
- * executable file, or a link to one of which, with its way, the same holds.
- * Errors as of spawner_run(); ERR_IO for a link that leads nowhere.
+ * without running: a regular executable file, perhaps behind symbolic links;
+ * it, the folder, every folder above them and every link on the way belong
+ * to root (or the caller), and nobody else may write to them.  Errors as of
+ * spawner_run(); ERR_IO: a link to nothing.
  */
 int spawner_check(const char *dir, const char *name, struct err *err);
 

@@ -3,16 +3,16 @@
 #include "guest-helper/writers/spawner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "common/proto/message.h"
+
+#define LINKS_MAX 16
 
 #define NAME_CHARS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+@-"
@@ -64,93 +64,157 @@ check_owner(
 	return 0;
 }
 
-/* The folder and all above it; path has no symbolic link in it. */
-static int
-check_way(char *path, struct err *err)
-{
-	char *p = path, saved;
-	struct stat st;
-	int rc = 0;
+/* ---- the way to a file ---- */
 
-	while (rc == 0 && p != NULL) {
-		p = strchr(p + 1, '/');
-		saved = '/';
-		if (p != NULL)
-			*p = '\0';
-		if (lstat(path, &st) == -1)
-			rc = err_errno(
-			    err, errno, "cannot look at '%.150s'", path);
-		else if (!S_ISDIR(st.st_mode))
-			rc = err_set(
-			    err, ERR_AUTH, "'%.150s' is not a folder", path);
-		else
-			rc = check_owner(path, &st, p != NULL, err);
-		if (p != NULL)
-			*p = saved;
-	}
-	return rc;
+/*
+ * Nobody but root may be able to change where a path leads, so every folder
+ * and every symbolic link on it is looked at, and none is followed unseen.
+ */
+struct way {
+	char done[PATH_MAX]; /* Looked at, without links; "" is the root. */
+	char rest[PATH_MAX];
+	unsigned int links;
+};
+
+static int
+too_long(struct err *err)
+{
+	return err_set(err, ERR_ARG, "a path is too long");
+}
+
+static void
+go_up(struct way *w)
+{
+	char *slash = strrchr(w->done, '/');
+
+	if (slash != NULL)
+		*slash = '\0';
+}
+
+/* Takes the first name off rest; false: there is none. */
+static bool
+next_name(struct way *w, char name[NAME_MAX + 1])
+{
+	size_t skip = strspn(w->rest, "/"), length;
+
+	length = strcspn(w->rest + skip, "/");
+	if (length == 0 || length > NAME_MAX)
+		return false;
+	memcpy(name, w->rest + skip, length);
+	name[length] = '\0';
+	skip += length;
+	memmove(w->rest, w->rest + skip, strlen(w->rest + skip) + 1);
+	return true;
 }
 
 static int
-check_dir(const char *dir, struct err *err)
+enter_link(struct way *w, const struct stat *st, struct err *err)
 {
-	char way[PATH_MAX];
+	char target[PATH_MAX], rest[PATH_MAX];
+	ssize_t n = readlink(w->done, target, sizeof(target) - 1);
+
+	if (n == -1)
+		return err_errno(err, errno, "cannot read '%.150s'", w->done);
+	target[n] = '\0';
+	if (!is_trusted(st->st_uid))
+		return err_set(err, ERR_AUTH,
+		    "the link '%.150s' belongs to user %u, not to root",
+		    w->done, (unsigned int)st->st_uid);
+	if (++w->links > LINKS_MAX)
+		return err_set(
+		    err, ERR_AUTH, "'%.150s' has too many links", w->done);
+	strcpy(rest, w->rest);
+	if (snprintf(w->rest, sizeof(w->rest), "%s/%s", target, rest) >=
+	    (int)sizeof(w->rest))
+		return too_long(err);
+	if (target[0] == '/')
+		w->done[0] = '\0';
+	else
+		go_up(w);
+	return 0;
+}
+
+/* One name further. */
+static int
+step(struct way *w, const char *name, struct err *err)
+{
+	size_t used = strlen(w->done);
 	struct stat st;
 
+	if (strcmp(name, ".") == 0)
+		return 0;
+	if (strcmp(name, "..") == 0) {
+		go_up(w);
+		return 0;
+	}
+	if (used + strlen(name) + 2 > sizeof(w->done))
+		return too_long(err);
+	snprintf(w->done + used, sizeof(w->done) - used, "/%s", name);
+	if (lstat(w->done, &st) == -1)
+		return err_errno(
+		    err, errno, "cannot look at '%.150s'", w->done);
+	if (S_ISLNK(st.st_mode))
+		return enter_link(w, &st, err);
+	return check_owner(w->done, &st, true, err);
+}
+
+static int
+check_way(const char *path, struct err *err)
+{
+	char name[NAME_MAX + 1];
+	struct way w = { .links = 0 };
+	struct stat st;
+
+	if (strlen(path) >= sizeof(w.rest))
+		return too_long(err);
+	strcpy(w.rest, path);
 	if (stat("/", &st) == -1)
 		return err_errno(err, errno, "cannot look at '/'");
 	if (check_owner("/", &st, true, err) == -1)
 		return -1;
-	if (realpath(dir, way) == NULL)
-		return err_errno(err, errno, "cannot look at '%.150s'", dir);
-	return check_way(way, err);
+	while (next_name(&w, name))
+		if (step(&w, name, err) == -1)
+			return -1;
+	if (strspn(w.rest, "/") != strlen(w.rest))
+		return too_long(err);
+	if (stat(path, &st) == -1)
+		return err_errno(err, errno, "cannot look at '%.150s'", path);
+	return check_owner(path, &st, false, err);
 }
 
-/* A link is as good as the file it leads to and the way there. */
 static int
-check_link(struct stat *out, const char *dir, const char *name, struct err *err)
+look(const char *path, struct stat *st, struct err *err)
 {
-	char path[PATH_MAX], way[PATH_MAX];
+	struct stat link;
 
-	if (!is_trusted(out->st_uid))
-		return err_set(err, ERR_AUTH,
-		    "the link '%s' belongs to user %u, not to root", name,
-		    (unsigned int)out->st_uid);
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path))
-		return err_set(err, ERR_ARG, "the path is too long");
-	/* Not ERR_NOT_FOUND: somebody wanted it to be run. */
-	if (realpath(path, way) == NULL || lstat(way, out) == -1)
-		return err_set(err, ERR_IO, "the link '%s' leads nowhere: %s",
-		    name, strerror(errno));
-	*strrchr(way, '/') = '\0';
-	return way[0] == '\0' ? 0 : check_way(way, err);
+	if (stat(path, st) == 0)
+		return 0;
+	/* It was meant to be one. */
+	if (errno == ENOENT && lstat(path, &link) == 0)
+		return err_set(
+		    err, ERR_IO, "'%.150s' is a link to nothing", path);
+	return err_errno(err, errno, "cannot look at '%.150s'", path);
 }
 
 int
 spawner_check(const char *dir, const char *name, struct err *err)
 {
+	char path[PATH_MAX];
 	struct stat st;
-	int fd, rc = -1;
 
 	if (!spawner_name_valid(name))
 		return err_set(
 		    err, ERR_NOT_FOUND, "'%.63s' is no name for one", name);
-	fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1 && (errno == ELOOP || errno == ENOTDIR))
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
+		return too_long(err);
+	/* What is no executable needs no other judgement. */
+	if (look(path, &st, err) == -1)
+		return -1;
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
 		return err_set(
-		    err, ERR_AUTH, "'%.150s' is not a folder of its own", dir);
-	if (fd == -1)
-		return err_errno(err, errno, "cannot open '%.150s'", dir);
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
-		err_errno(err, errno, "cannot look at '%s'", name);
-	else if (S_ISLNK(st.st_mode) && check_link(&st, dir, name, err) == -1)
-		goto out;
-	else if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
-		err_set(err, ERR_NOT_FOUND, "'%s' is not an executable", name);
-	else if (check_owner(name, &st, false, err) == 0)
-		rc = check_dir(dir, err);
-out:
-	close(fd);
-	return rc;
+		    err, ERR_NOT_FOUND, "'%s' is not an executable", name);
+	if (check_way(dir, err) == -1)
+		return -1;
+	return check_way(path, err);
 }
