@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,13 +113,13 @@ test_mounts_layers_looks_through_overlays(void **state)
 	fake_sys_loop("loop1", "7:1", "/ov/b.img\n");
 	/* The upper folder's file system is on a loop itself. */
 	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA
-	    "31 20 7:0 / /l0 rw - ext4 /dev/loop0 rw\n" OVERLAY(
-		",upperdir=/l0/up\\040per") "51 20 7:1 / /l1 rw - ext4 "
-					    "/dev/loop1 rw\n",
+	    "31 20 7:0 / /l\\0400 rw - ext4 /dev/loop0 rw\n" OVERLAY(
+		",upperdir=/l\\0400/up") "51 20 7:1 / /l1 rw - ext4 "
+					 "/dev/loop1 rw\n",
 	    NULL, 0);
 	assert_int_equal(fake_sys.mounts.count, 4);
 	fake_sys_expect(0, "/l1", "vdb", MESSAGE_FS_PLANNED);
-	fake_sys_expect(1, "/l0", "vdb", MESSAGE_FS_PLANNED);
+	fake_sys_expect(1, "/l 0", "vdb", MESSAGE_FS_PLANNED);
 	/* What is never written needs no freeze. */
 	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA OVERLAY(
 			  "") "51 20 7:1 / /l1 rw - ext4 /dev/loop1 rw\n",
@@ -176,17 +177,19 @@ test_mounts_layers_finds_loop_files_of_containers(void **state)
 	fake_sys_process("7", "mnt:[2]", "c\n",
 	    "91 80 254:16 / /data rw - xfs /dev/vdb rw\n"
 	    "92 80 7:0 / /loop rw - ext4 /dev/loop0 rw\n");
+	fake_sys_process("8", "mnt:[3]", "c\n",
+	    "93 80 254:1 / /data rw - ext4 /dev/vda1 rw\n");
 	/* The path is of either; only there it leads to a file. */
 	snprintf(path, sizeof(path), "%s/7/root/data/x.img", fake_sys.proc);
 	assert_int_equal(io_make_dirs(path, 0755, &fake_sys.err), 0);
 	fake_sys_scan(FAKE_SYS_DATA,
 	    &(struct message_disk){ .target = "b", .serial = "SERIAL-B" }, 1);
-	assert_int_equal(fake_sys.mounts.count, 2);
+	assert_int_equal(fake_sys.mounts.count, 3);
 	assert_non_null(
 	    strstr(fake_sys.mounts.items[0].mount_point, "/loop (in"));
 	assert_string_equal(fake_sys.mounts.items[0].disk, "b");
 	assert_int_equal(fake_sys.mounts.items[0].rank, 1);
-	fake_sys_expect(1, "/data x", "b", MESSAGE_FS_PLANNED);
+	fake_sys_expect(2, "/data x", "b", MESSAGE_FS_PLANNED);
 	fake_sys_scan(FAKE_SYS_DATA, disks, 1);
 	assert_int_equal(fake_sys.mounts.items[0].state, MESSAGE_FS_SKIPPED);
 }
@@ -213,8 +216,8 @@ test_mounts_layers_says_what_nobody_shows(void **state)
 
 /* ---- a real one ---- */
 
-/* In a namespace of its own: a file system on a file, and one on a file on
- * that.  Says so on the pipe, and waits to be killed. */
+/* In a namespace of its own: a file system on a file, one on a file on
+ * that, and one that another mount covers.  Says so on the pipe, and waits to be killed. */
 static _Noreturn void
 live_elsewhere(int ready)
 {
@@ -224,8 +227,11 @@ live_elsewhere(int ready)
 	    "cd %s && mkdir o i && truncate -s 16M o.img && "
 	    "mkfs.ext4 -q o.img && mount -o loop o.img o && "
 	    "truncate -s 8M o/i.img && mkfs.ext4 -q o/i.img && "
-	    "mount -o loop o/i.img i",
+	    "mount -o loop o/i.img i && mkdir c && truncate -s 8M c.img && "
+	    "mkfs.ext4 -q c.img && mount -o loop c.img c && "
+	    "mount -t tmpfs none c",
 	    fake_sys.top);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (unshare(CLONE_NEWNS) == -1 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
 	    system(command) != 0 || write(ready, "x", 1) != 1)
@@ -253,7 +259,7 @@ test_mounts_layers_opens_those_of_a_real_namespace(void **state)
 {
 	static const struct mounts_paths real = { "/proc/self/mountinfo",
 		"/sys", "/proc", "/dev" };
-	const struct mounts_filesystem *outer, *inner;
+	const struct mounts_filesystem *outer, *inner, *covered;
 	struct stat here, there;
 	int ready[2];
 	pid_t pid;
@@ -283,6 +289,8 @@ test_mounts_layers_opens_those_of_a_real_namespace(void **state)
 	assert_int_equal(fstat(outer->fd, &there), 0);
 	assert_int_equal(stat(fake_sys.top, &here), 0);
 	assert_true(there.st_dev != here.st_dev);
+	assert_non_null(covered = find_mount("c"));
+	assert_int_equal(covered->state, MESSAGE_FS_FAILED);
 	mounts_fini(&fake_sys.mounts);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
