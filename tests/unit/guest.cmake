@@ -20,3 +20,6 @@ hs_unit_test(test_spawner hs_writer_scripts)
 hs_unit_test(test_confine hs_guest_fixture hs_writer_scripts)
 hs_unit_test(test_check hs_guest)
 hs_unit_test(test_writers hs_writer_scripts)
+hs_unit_test(test_shipped hs_writer_scripts)
+target_compile_definitions(test_shipped PRIVATE
+  SHIPPED_DIR="${CMAKE_SOURCE_DIR}/guest-helper/writers.d")
