@@ -31,8 +31,10 @@ struct spawner;
 
 #define SESSION_PREPARE_DEFAULT_MS 30000
 #define SESSION_PREPARE_MAX_MS 600000
-#define SESSION_THAW_MS 8000 /* For writers. */
-#define SESSION_ABORT_MS 5000
+/* What writers have, each less than the host waits for the answer. */
+#define SESSION_THAW_MS 8000
+#define SESSION_ABORT_THAW_MS 3000 /* Of a session that is given up. */
+#define SESSION_ABORT_MS 1000
 #define SESSION_COMMITTED_MS 55000
 
 enum session_state {
@@ -76,13 +78,14 @@ struct session {
 	bool writers_wanted;    /* By this session. */
 	bool engaged;           /* Writers' processes may live. */
 	enum writers_step step; /* What they are asked for just now. */
-	bool held;         /* The lease was armed and not all is thawed yet. */
-	bool ending;       /* The dead-man was told to thaw. */
-	bool fs_over;      /* Its file systems are all thawed. */
-	bool have_proof;   /* Everything is thawed: report is the last. */
-	bool mounted_late; /* What was not frozen came up. */
-	bool timed_out;    /* A deadline or the lease ended the freeze. */
-	bool measured;     /* measure is of this freeze. */
+	bool held;   /* The lease was armed and not all is thawed yet. */
+	bool ending; /* The dead-man was told to thaw. */
+	bool writers_thawed; /* They were asked to, and that is over. */
+	bool fs_over;        /* Its file systems are all thawed. */
+	bool have_proof;     /* Everything is thawed: report is the last. */
+	bool mounted_late;   /* What was not frozen came up. */
+	bool timed_out;      /* A deadline or the lease ended the freeze. */
+	bool measured;       /* measure is of this freeze. */
 	char id[HEXID_SIZE]; /* "": forgotten. */
 	char failure[MESSAGE_REASON_SIZE];
 	char last_point[HEXID_SIZE];

@@ -20,22 +20,24 @@ reply(struct session *s, uint32_t id, bool again)
 	session_reply_send(s, MESSAGE_COMMITTED, id);
 }
 
-/* Is the point told to everybody it was meant for? */
+/* Has nobody failed of those it was meant for? */
 static bool
-all_committed(struct session *s)
+all_heard(struct session *s)
 {
-	const struct message *metas = &s->metas;
-	const struct message_writer *w;
+	const struct message_writer *said, *w;
 	size_t i, j;
 
 	message_clear(&s->reply);
 	writers_put(s->writers, &s->reply);
 	for (i = 0; i < s->reply.writer_count; i++) {
 		w = &s->reply.writers[i];
-		for (j = 0; j < metas->writer_count; j++)
-			if (strcmp(w->name, metas->writers[j].name) == 0 &&
-			    w->state != MESSAGE_WRITER_COMMITTED)
+		for (j = 0; j < s->metas.writer_count; j++) {
+			said = &s->metas.writers[j];
+			if (said->state != MESSAGE_WRITER_FAILED &&
+			    w->state == MESSAGE_WRITER_FAILED &&
+			    strcmp(w->name, said->name) == 0)
 				return false;
+		}
 	}
 	return true;
 }
@@ -44,7 +46,7 @@ static void
 done(struct session *s)
 {
 	/* Else it is told again, and they are asked again. */
-	if (all_committed(s))
+	if (all_heard(s))
 		strcpy(s->last_point, s->metas.point);
 	s->state = SESSION_COMMITTED;
 	if (!s->commit.waiting)

@@ -71,17 +71,19 @@ thaw_writers(struct session *s)
 {
 	struct writers_request request = {
 		.step = WRITERS_THAW,
-		.limit_ms = SESSION_THAW_MS,
+		.limit_ms =
+		    is_forgotten(s) ? SESSION_ABORT_THAW_MS : SESSION_THAW_MS,
 		.told = s->report.told_writers && s->report.begin_ns != 0,
 	};
 
 	session_ask_writers(s, &request);
 }
 
+/* Once: one that did not is being ended by then, and holds until it has. */
 static bool
 writers_have_to_thaw(const struct session *s)
 {
-	return s->engaged && s->step != WRITERS_THAW &&
+	return s->engaged && s->step != WRITERS_THAW && !s->writers_thawed &&
 	       writers_hold(s->writers);
 }
 
@@ -343,6 +345,7 @@ session_thawed(struct session *s)
 void
 session_writers_thawed(struct session *s)
 {
+	s->writers_thawed = true;
 	/* Else the file systems' thaw comes last. */
 	if (s->fs_over)
 		finish(s);
