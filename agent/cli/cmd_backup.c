@@ -180,18 +180,6 @@ backup_one(
 
 /* ---- a group ---- */
 
-static void
-note_group(struct outcome *outcome, const struct manifest_group *group)
-{
-	if (!group->consistent) {
-		outcome->demoted = true;
-		log_line(LOG_WARNING, "the group is not consistent: %s",
-		    group->reason);
-	}
-	if (!outcome->cli->json && !outcome->cli->quiet)
-		report_group(group);
-}
-
 /* Those of its domains that have a point, though the group failed, have it
  * for good. */
 static void
@@ -212,15 +200,16 @@ backup_group(struct outcome *outcome, const struct request *request,
     const char *const *names, size_t count, struct err *err)
 {
 	struct backup_result *results = calloc(count, sizeof(*results));
+	struct cli *cli = outcome->cli;
 	struct err failure = ERR_INIT;
 
 	if (results == NULL)
 		return err_no_memory(err);
-	if (job_backup_group(&outcome->cli->ctx, names, count, &request->backup,
-		results, &failure) == 0)
-		note_group(outcome, &results[0].manifest->group);
-	else
+	if (job_backup_group(&cli->ctx, names, count, &request->backup, results,
+		&failure) == -1)
 		note_failure(outcome, &failure);
+	else if (!cli->json && !cli->quiet)
+		report_group(&results[0].manifest->group);
 	tell_group(outcome, names, count, results, &failure);
 	free(results);
 	return 0;

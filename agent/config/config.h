@@ -41,6 +41,7 @@ struct config_job {
 	struct config_list exclude_disks;   /* Targets: "vdb". */
 	bool has_require, has_prefer;
 	enum manifest_consistency require, prefer;
+	bool group;                 /* All domains as one instant. */
 	unsigned int lease_seconds; /* 1 to CONFIG_LEASE_MAX_SECONDS. */
 	/* Retention; all zero: the job forgets nothing. */
 	unsigned int keep_last, keep_hourly, keep_daily;

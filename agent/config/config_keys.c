@@ -169,6 +169,18 @@ job_prefer(void *section, const char *value, struct err *err)
 }
 
 static int
+job_group(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	job->group = strcmp(value, "yes") == 0;
+	if (job->group || strcmp(value, "no") == 0)
+		return 0;
+	err_set(err, ERR_ARG, "'%.100s' is neither 'yes' nor 'no'", value);
+	return err_hint(err, "write yes or no");
+}
+
+static int
 job_lease(void *section, const char *value, struct err *err)
 {
 	return set_number(&((struct config_job *)section)->lease_seconds, value,
@@ -220,6 +232,7 @@ static const struct config_key job_keys[] = {
 	    .required = true },
 	{ .name = "exclude-domains", .set = job_exclude_domains, .list = true },
 	{ .name = "exclude-disks", .set = job_exclude_disks, .list = true },
+	{ .name = "group", .set = job_group },
 	{ .name = "require", .set = job_require },
 	{ .name = "prefer", .set = job_prefer },
 	{ .name = "lease", .set = job_lease },

@@ -39,7 +39,7 @@ struct backup_options {
 struct backup_result {
 	struct manifest *manifest; /* The caller frees it; NULL on failure. */
 	/* Done, but below what was preferred, or a disk that should have been
-	 * read by its changes was read whole. */
+	 * read by its changes was read whole, or the group is not consistent. */
 	bool demoted;
 	char note[512]; /* Why, in one line; "" if not demoted. */
 };

@@ -135,54 +135,111 @@ apply_retention(struct job_context *ctx, const struct config_job *job,
 	return 0;
 }
 
-static int
-backup_domain(struct job_context *ctx, const struct config_job *job,
-    const char *domain, struct backup_result *result, struct err *err)
+static void
+options_of(struct backup_options *out, const struct config_job *job)
 {
-	const struct backup_options options = {
+	*out = (struct backup_options){
 		.require = job->has_require ? job->require : MANIFEST_CRASH,
 		.has_prefer = job->has_prefer,
 		.prefer = job->prefer,
 		.lease_ms = job->lease_seconds * 1000,
+		.spread_ms = BACKUP_SPREAD_DEFAULT_MS,
 		.exclude_disks = (const char *const *)job->exclude_disks.word,
 		.exclude_count = job->exclude_disks.count,
 		.job = job->name,
 	};
-
-	return job_backup(ctx, domain, &options, result, err);
 }
 
-/* One domain: a failure is counted and told, never fatal for the others,
- * and a domain that failed keeps all its points.  The first failure of a
- * retention is kept in *care. */
+/* A job at work. */
+struct work {
+	struct job_context *ctx;
+	const struct config_job *job;
+	struct backup_options options;
+	run_fn *fn;
+	void *arg;
+	struct run_result *out;
+	struct err care; /* The first failure of a retention. */
+};
+
+/* A domain that failed keeps all its points. */
+static void
+domain_failed(struct work *w, const char *domain, const struct err *failure)
+{
+	if (failure->class == ERR_BUSY)
+		w->out->busy++;
+	else
+		w->out->failed++;
+	w->fn(w->arg, domain, NULL, failure);
+}
+
+/* Takes the result's manifest. */
+static void
+domain_done(struct work *w, const char *domain, struct backup_result *result)
+{
+	struct err failure = ERR_INIT;
+
+	w->out->done++;
+	w->out->demoted += result->demoted;
+	w->fn(w->arg, domain, result, NULL);
+	manifest_free(result->manifest);
+	if (apply_retention(w->ctx, w->job, domain, &failure) == -1 &&
+	    w->care.class == ERR_NONE)
+		w->care = failure;
+}
+
+/* A failure is counted and told, never fatal for the other domains. */
 static int
-run_domain(struct job_context *ctx, const struct config_job *job,
-    const char *domain, run_fn *fn, void *arg, struct run_result *out,
-    struct err *care, struct err *err)
+run_domain(struct work *w, const char *domain, struct err *err)
 {
 	struct backup_result result;
 	struct err failure = ERR_INIT;
 
-	if (backup_domain(ctx, job, domain, &result, &failure) == -1) {
-		if (failure.class == ERR_CANCELLED) {
-			*err = failure;
-			return -1;
-		}
-		if (failure.class == ERR_BUSY)
-			out->busy++;
-		else
-			out->failed++;
-		fn(arg, domain, NULL, &failure);
+	if (job_backup(w->ctx, domain, &w->options, &result, &failure) == 0) {
+		domain_done(w, domain, &result);
 		return 0;
 	}
-	out->done++;
-	out->demoted += result.demoted;
-	fn(arg, domain, &result, NULL);
-	manifest_free(result.manifest);
-	if (apply_retention(ctx, job, domain, &failure) == -1 &&
-	    care->class == ERR_NONE)
-		*care = failure;
+	if (failure.class == ERR_CANCELLED) {
+		*err = failure;
+		return -1;
+	}
+	domain_failed(w, domain, &failure);
 	return 0;
+}
+
+static int
+run_group(struct work *w, const struct names *names, struct err *err)
+{
+	struct backup_result *results = calloc(names->count, sizeof(*results));
+	struct err failure = ERR_INIT;
+	size_t i;
+
+	if (results == NULL)
+		return err_no_memory(err);
+	job_backup_group(w->ctx, (const char *const *)names->name, names->count,
+	    &w->options, results, &failure);
+	for (i = 0; i < names->count; i++)
+		if (results[i].manifest != NULL)
+			domain_done(w, names->name[i], &results[i]);
+		else if (failure.class != ERR_CANCELLED)
+			domain_failed(w, names->name[i], &failure);
+	free(results);
+	if (failure.class != ERR_CANCELLED)
+		return 0;
+	*err = failure;
+	return -1;
+}
+
+static int
+run_domains(struct work *w, const struct names *names, struct err *err)
+{
+	int rc = 0;
+	size_t i;
+
+	if (w->job->group)
+		return run_group(w, names, err);
+	for (i = 0; rc == 0 && i < names->count; i++)
+		rc = run_domain(w, names->name[i], err);
+	return rc;
 }
 
 /* ---- the whole ---- */
@@ -224,25 +281,28 @@ int
 job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
     void *arg, struct run_result *out, struct err *err)
 {
+	struct work w = {
+		.ctx = ctx,
+		.job = job,
+		.fn = fn,
+		.arg = arg,
+		.out = out,
+	};
 	struct names names = { .job = job };
-	struct err care = ERR_INIT;
 	struct job_lock *lock = NULL;
 	int rc = -1;
-	size_t i;
 
 	memset(out, 0, sizeof(*out));
+	options_of(&w.options, job);
 	if (job_open_catalog(ctx, err) == -1 ||
 	    job_lock_take(&lock, ctx->state_dir, "job", job->name, err) == -1 ||
 	    find_domains(&names, ctx, err) == -1)
 		goto out;
-	rc = 0;
-	for (i = 0; rc == 0 && i < names.count; i++)
-		rc = run_domain(
-		    ctx, job, names.name[i], fn, arg, out, &care, err);
+	rc = run_domains(&w, &names, err);
 	if (rc == 0 && out->done > 0)
 		rc = run_verify(ctx, job, err);
-	if (rc == 0 && care.class != ERR_NONE) {
-		*err = care;
+	if (rc == 0 && w.care.class != ERR_NONE) {
+		*err = w.care;
 		rc = -1;
 	}
 out:

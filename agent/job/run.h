@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What cron calls: a configured job over its domains.  One domain's failure
- * does not stop the others.
+ * does not stop the others, unless the job is a group.
  */
 #ifndef HOLDSTILL_AGENT_JOB_RUN_H
 #define HOLDSTILL_AGENT_JOB_RUN_H

@@ -29,11 +29,11 @@ wait
 # ---- the token ----
 
 token() {
-	rig_guest_exec "$1" 'cat /mnt/a/token'
+	rig_guest_exec "$1" "tr -d '\\0' </mnt/a/token"
 }
 
 has_token() {
-	[ "$(token "$1" 2>/dev/null)" -ge "${2:-0}" ]
+	[ "$(token "$1")" -ge "${2:-0}" ] 2>/dev/null
 }
 
 # The number n is written by the guest n mod 3 alone, and only when n - 1 is
@@ -164,7 +164,7 @@ assert_exit 2 holdstill backup --group "${doms[@]}" --spread 2000 --lease 1
 assert_exit 2 holdstill backup "${doms[0]}" --spread 100
 
 # A member that nobody answers for.
-rig_guest_exec db 'mv /usr/sbin/holdstill-guest /; killall holdstill-guest'
+rig_guest_exec db 'mv /usr/sbin/holdstill-guest /; killall holdstill-guest || :'
 group 3
 assert_each '(.group.consistent | not) and
     (.group.reason | test("-db. did not hold still"))'
@@ -218,6 +218,39 @@ hs_hold streaming holdstill backup -v --group "${doms[0]}" "${doms[1]}"
 assert_exit 4 holdstill backup --group "${doms[2]}" "${doms[1]}"
 kill -CONT "$HS_PID"
 wait "$HS_PID"
+
+# ---- a configured group ----
+
+conf=$RIG_DIR/holdstill.conf
+cat >"$conf" <<END
+[repository local]
+url = $HOLDSTILL_REPO
+
+[job nightly]
+domains = ${doms[*]}
+repository = local
+group = yes
+keep-last = 2
+
+[job more]
+domains = ${doms[0]} no-such-machine
+repository = local
+group = yes
+END
+# A busy machine may need more than the second that it has.
+status=0
+HS_JSON=$(holdstill --config "$conf" --json run nightly) || status=$?
+assert_each '.group.members | length == 3'
+if jq -e '.points[0].group.consistent' <<<"$HS_JSON" >/dev/null; then
+	assert_eq 0 "$status" "exit status of a configured group"
+else
+	assert_eq 3 "$status" "exit status of a group over its budget"
+fi
+before=$(counts)
+assert_eq "$(printf '2\n2\n2')" "$before" "points that the job keeps"
+assert_exit 1 holdstill --config "$conf" run more
+assert_contains "$ASSERT_ERR" no-such-machine
+assert_eq "$before" "$(counts)" "points after a group with a missing member"
 
 # ---- kill -9 ----
 

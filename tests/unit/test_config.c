@@ -92,7 +92,7 @@ test_config_reads_every_key(void **state)
 		   "require = crash\nprefer = filesystem\nlease = 20\n"
 		   "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
 		   "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
-		   "verify = 5%\n");
+		   "verify = 5%\ngroup = yes\n");
 	const struct config_job *job;
 	struct err err = ERR_INIT;
 
@@ -108,6 +108,7 @@ test_config_reads_every_key(void **state)
 	assert_true(job->has_require && job->has_prefer);
 	assert_int_equal(job->require, MANIFEST_CRASH);
 	assert_int_equal(job->prefer, MANIFEST_FILESYSTEM);
+	assert_true(job->group);
 	assert_int_equal(job->lease_seconds, 20);
 	assert_int_equal(job->keep_last, 1);
 	assert_int_equal(job->keep_hourly, 2);
@@ -131,6 +132,7 @@ test_config_has_defaults(void **state)
 	assert_null(c->connect);
 	assert_null(c->state_dir);
 	assert_false(job->has_require || job->has_prefer);
+	assert_false(job->group);
 	assert_int_equal(job->lease_seconds, CONFIG_LEASE_DEFAULT_SECONDS);
 	assert_int_equal(job->keep_last, 0);
 	assert_int_equal(job->verify_percent, 0);
@@ -185,6 +187,7 @@ test_config_refuses_wrong_values(void **state)
 	refused(J "keep-last = 3x\n", 5, "'3x'", "");
 	refused(J "lease = 61\n", 5, "from 1 to 60", "");
 	refused(J "lease = 0\n", 5, "from 1 to 60", "");
+	refused(J "group = 1\n", 5, "neither 'yes' nor 'no'", "yes or no");
 	refused(J "verify = 101\n", 5, "percentage", "100");
 	refused(J "verify = %\n", 5, "percentage", "");
 	refused(J "verify = 10000005%\n", 5, "percentage", "");
