@@ -137,7 +137,7 @@ _holdstill_words()
 	run) [[ -z $2 ]] && _holdstill_jobs ;;
 	guest)
 		if [[ -z $2 ]]; then
-			echo status freeze-test
+			echo status writers freeze-test
 		else
 			_holdstill_domains
 		fi

@@ -25,15 +25,20 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	if (job_recover_all(&cli->ctx, &result, err) == -1)
 		return -1;
 	if (cli->json) {
-		if (cli_print_json(json_pack("{s:{s:I, s:I}}", "recover",
+		if (cli_print_json(json_pack("{s:{s:I, s:I, s:I}}", "recover",
 				       "undone", (json_int_t)result.undone,
-				       "kept", (json_int_t)result.kept),
+				       "kept", (json_int_t)result.kept, "owed",
+				       (json_int_t)result.owed),
 			err) == -1)
 			return -1;
 	} else if (!cli->quiet) {
 		printf("%llu effects of dead runs undone, %llu left\n",
 		    (unsigned long long)result.undone,
 		    (unsigned long long)result.kept);
+		if (result.owed > 0)
+			printf("%llu points of which their guests are still "
+			       "to be told\n",
+			    (unsigned long long)result.owed);
 	}
 	return result.kept > 0 ? CLI_FAILED : CLI_DONE;
 }

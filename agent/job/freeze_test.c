@@ -50,6 +50,7 @@ freeze_and_thaw(struct freeze_test_result *out, struct quiesce *q,
 		return -1;
 	if (quiesce_source(q) != MANIFEST_QUIESCE_NONE)
 		poll(&watch, 1, (int)hold_ms);
+	out->offered = quiesce_offered(q);
 	quiesce_thaw(q, &out->freeze, &out->level);
 	snprintf(out->reason, sizeof(out->reason), "%s", quiesce_reason(q));
 	return 0;

@@ -11,8 +11,9 @@ struct job_context;
 
 struct freeze_test_result {
 	struct manifest_freeze freeze;
-	enum manifest_consistency level; /* What a point would have had. */
-	char reason[512];                /* Why not better, or "". */
+	enum manifest_consistency level;   /* What a point would have had. */
+	enum manifest_consistency offered; /* Were all to go well. */
+	char reason[512];                  /* Why not better, or "". */
 };
 
 /*

@@ -26,6 +26,8 @@
 struct recovery {
 	struct job_context *ctx;
 	struct domain *domain; /* NULL: it does not exist any more. */
+	uint64_t owed;         /* Commits that are still to be looked at. */
+	bool deaf;             /* The guest could not be told of one. */
 	struct recover_result result;
 };
 
@@ -107,20 +109,18 @@ undo_checkpoint(
 	return domain_checkpoint_delete(r->domain, effect->subject, err);
 }
 
-/*
- * Told only when the point is there, and told until the guest has heard it:
- * its logs grow else.
- */
-static int
-deliver_committed(
-    struct recovery *r, const struct journal_effect *effect, struct err *err)
-{
-	char session[HEXID_SIZE], repository[9];
-	struct manifest *m = NULL;
-	int rc;
+/* ---- what guests are owed ---- */
 
-	if (r->domain == NULL)
-		return 0;
+/* The manifest of the point that the guest is to hear of; 0 and NULL: there
+ * is no such point, and nothing to tell. */
+static int
+read_owed(struct manifest **out, char session[HEXID_SIZE],
+    const struct recovery *r, const struct journal_effect *effect,
+    struct err *err)
+{
+	char repository[9];
+
+	*out = NULL;
 	if (parse_committed(repository, session, effect->subject) == -1)
 		return err_set(err, ERR_CORRUPT,
 		    "the journal names no session in '%s'", effect->subject);
@@ -128,12 +128,83 @@ deliver_committed(
 	    strncmp(repository, store_id(r->ctx->store), 8) != 0)
 		return err_set(
 		    err, ERR_NOT_FOUND, "the point is in another repository");
-	if (store_manifest_read(&m, r->ctx->store, effect->point_id, err) == -1)
-		return err->class == ERR_NOT_FOUND ? 0 : -1;
-	rc = quiesce_deliver(
-	    r->domain, session, effect->point_id, &m->freeze, err);
+	if (store_manifest_read(out, r->ctx->store, effect->point_id, err) ==
+		-1 &&
+	    err->class != ERR_NOT_FOUND)
+		return -1;
+	return 0;
+}
+
+static int
+check_hears(struct recovery *r, struct err *err)
+{
+	enum domain_state state;
+
+	if (r->deaf)
+		return err_set(err, ERR_IO, "as before");
+	if (domain_state(r->domain, &state, err) == -1)
+		return -1;
+	if (state != DOMAIN_RUNNING)
+		return err_set(err, ERR_NOT_FOUND, "the guest does not run");
+	return 0;
+}
+
+/*
+ * Told only when the point is there, and told until the guest has heard it:
+ * its logs grow else.  A guest that has not heard one needs not be asked to
+ * hear the next.
+ */
+static int
+deliver_committed(
+    struct recovery *r, const struct journal_effect *effect, struct err *err)
+{
+	char session[HEXID_SIZE];
+	struct manifest *m = NULL;
+	int rc = -1;
+
+	if (r->domain == NULL)
+		return 0;
+	if (read_owed(&m, session, r, effect, err) == -1)
+		return -1;
+	if (m == NULL)
+		return 0;
+	if (check_hears(r, err) == 0)
+		rc = quiesce_deliver(
+		    r->domain, session, effect->point_id, &m->freeze, err);
+	if (rc == -1)
+		r->deaf = true;
 	manifest_free(m);
-	return rc;
+	return rc == 0 ? 0 : -1;
+}
+
+static int
+count_owed(void *arg, const struct journal_effect *effect)
+{
+	struct recovery *r = arg;
+
+	if (effect->kind == JOURNAL_COMMITTED)
+		r->owed++;
+	return 0;
+}
+
+/* What a newer point lets a writer drop includes what an older one did. */
+static int
+settle_committed(
+    struct recovery *r, const struct journal_effect *effect, struct err *err)
+{
+	bool too_many = r->owed-- > RECOVER_OWED_MAX;
+
+	if (deliver_committed(r, effect, err) == 0)
+		return 0;
+	log_line(LOG_INFO, "point %.8s: the guest was not told yet: %s",
+	    effect->point_id, err->text);
+	if (!too_many)
+		return -1;
+	log_line(LOG_NOTICE,
+	    "point %.8s: the guest will not be told any more: it is owed more "
+	    "than %d newer ones",
+	    effect->point_id, RECOVER_OWED_MAX);
+	return 0;
 }
 
 /* A domain that this libvirt does not know may live on with another. */
@@ -170,7 +241,7 @@ undo(struct recovery *r, const struct journal_effect *effect, struct err *err)
 	case JOURNAL_DIR:
 		return scratch_remove_leftover(effect->subject, err);
 	case JOURNAL_COMMITTED:
-		return deliver_committed(r, effect, err);
+		return settle_committed(r, effect, err);
 	}
 	return err_set(
 	    err, ERR_CORRUPT, "unknown kind of effect %d", (int)effect->kind);
@@ -181,13 +252,13 @@ visit(void *arg, const struct journal_effect *effect)
 {
 	struct recovery *r = arg;
 	struct err err = ERR_INIT;
+	bool told = effect->kind == JOURNAL_COMMITTED;
 
 	if (undo(r, effect, &err) == -1 ||
 	    journal_strike(r->ctx->journal, effect->id, &err) == -1) {
 		/* A guest that is off hears it some other day. */
-		if (effect->kind == JOURNAL_COMMITTED) {
-			log_line(LOG_INFO, "point %.8s: not told yet: %s",
-			    effect->point_id, err.text);
+		if (told) {
+			r->result.owed++;
 			return 0;
 		}
 		log_line(LOG_WARNING, "left of process %lld: %s%s%s%s",
@@ -197,10 +268,24 @@ visit(void *arg, const struct journal_effect *effect)
 		r->result.kept++;
 		return 0;
 	}
-	log_line(LOG_INFO, "undone: '%s' of dead process %lld", effect->subject,
-	    (long long)effect->pid);
-	r->result.undone++;
+	log_line(LOG_INFO,
+	    told ? "told: '%s' of process %lld"
+		 : "undone: '%s' of dead process %lld",
+	    effect->subject, (long long)effect->pid);
+	if (!told)
+		r->result.undone++;
 	return 0;
+}
+
+/* The caller holds the domain's lock. */
+static int
+recover_effects(struct recovery *r, const char *uuid, struct err *err)
+{
+	struct journal *journal = r->ctx->journal;
+
+	if (journal_leftovers(journal, uuid, count_owed, r, err) == -1)
+		return -1;
+	return journal_leftovers(journal, uuid, visit, r, err);
 }
 
 /* The history then says "interrupted", not "running" for ever. */
@@ -222,8 +307,21 @@ job_recover_domain(
 	struct recovery r = { .ctx = ctx, .domain = domain };
 
 	close_dead_runs(ctx);
-	return journal_leftovers(
-	    ctx->journal, domain_uuid(domain), visit, &r, err);
+	return recover_effects(&r, domain_uuid(domain), err);
+}
+
+int
+job_owed(struct job_context *ctx, const char *domain_uuid, uint64_t *out,
+    struct err *err)
+{
+	struct recovery r = { .ctx = ctx };
+
+	if (job_open_journal(ctx, err) == -1 ||
+	    journal_leftovers(ctx->journal, domain_uuid, count_owed, &r, err) ==
+		-1)
+		return -1;
+	*out = r.owed;
+	return 0;
 }
 
 /* ---- all domains ---- */
@@ -269,9 +367,10 @@ recover_uuid(struct job_context *ctx, const char *uuid,
 	if (domain_open(&r.domain, ctx->connection, uuid, err) == -1 &&
 	    err->class != ERR_NOT_FOUND)
 		goto out;
-	rc = journal_leftovers(ctx->journal, uuid, visit, &r, err);
+	rc = recover_effects(&r, uuid, err);
 	out->undone += r.result.undone;
 	out->kept += r.result.kept;
+	out->owed += r.result.owed;
 out:
 	domain_close(r.domain);
 	job_lock_release(lock);

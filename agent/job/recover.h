@@ -18,7 +18,11 @@ struct job_context;
 struct recover_result {
 	uint64_t undone;
 	uint64_t kept; /* Could not be undone now; see the warnings. */
+	uint64_t owed; /* Points that guests are still to be told of. */
 };
+
+/* So many of one guest are kept; beyond that the oldest are forgotten. */
+#define RECOVER_OWED_MAX 32
 
 /* Of one domain; the caller holds its lock and the store is open. */
 int job_recover_domain(
@@ -27,6 +31,10 @@ int job_recover_domain(
 /* Of every domain.  A domain whose lock another run holds is left to it. */
 int job_recover_all(
     struct job_context *ctx, struct recover_result *out, struct err *err);
+
+/* Of how many points is this guest still to be told? */
+int job_owed(struct job_context *ctx, const char *domain_uuid, uint64_t *out,
+    struct err *err);
 
 /* The subject of a JOURNAL_COMMITTED: the repository and the session. */
 #define RECOVER_COMMITTED_SIZE (8 + 1 + HEXID_SIZE)

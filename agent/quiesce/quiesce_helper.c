@@ -127,7 +127,7 @@ check_forecast(struct quiesce *q, struct err *err)
 		return 0;
 	return err_set(err, ERR_TIMEOUT,
 	    "freezing took the guest %" PRIu64
-	    " ms lately, which a lease of %u ms does not allow",
+	    " ms lately, and the lease is %u ms: use a longer --lease",
 	    forecast_ms, q->lease_ms);
 }
 
@@ -180,6 +180,12 @@ quiesce_helper_begin(
 		return -1;
 	if (prepare(q, options, err) == 0)
 		return 0;
+	/* Its own word, not our impatience: it serves, but not now. */
+	if (err->class == ERR_TIMEOUT &&
+	    client_reply(q->client)->error_class[0] != '\0') {
+		q->refused = true;
+		q->offered = MANIFEST_FILESYSTEM;
+	}
 	/* Its closing ends what was prepared. */
 	drop_client(q);
 	return -1;
@@ -287,6 +293,13 @@ put_text(char *out, size_t size, const char *text)
 	snprintf(out, size, "%s", text == NULL ? "" : text);
 }
 
+static bool
+has_failed(const struct manifest_writer *w)
+{
+	return strcmp(w->state,
+		   message_writer_state_name(MESSAGE_WRITER_FAILED)) == 0;
+}
+
 /* What each writer said at the freeze is said back to it. */
 static void
 put_writers(struct message *m, const struct manifest_freeze *freeze)
@@ -301,6 +314,9 @@ put_writers(struct message *m, const struct manifest_freeze *freeze)
 		if ((to = message_add_writer(m)) == NULL)
 			return;
 		put_text(to->name, sizeof(to->name), from->name);
+		/* One that failed then is not asked for anything. */
+		to->state = has_failed(from) ? MESSAGE_WRITER_FAILED
+					     : MESSAGE_WRITER_THAWED;
 		for (j = 0; j < from->meta_count; j++) {
 			if ((meta = message_add_meta(to)) == NULL)
 				break;
@@ -312,6 +328,33 @@ put_writers(struct message *m, const struct manifest_freeze *freeze)
 	}
 }
 
+/* Did all do their part who held still?  *err if not. */
+static int
+check_heard(const struct message *m, const struct manifest_freeze *freeze,
+    struct err *err)
+{
+	const struct manifest_writer *told;
+	const struct message_writer *w;
+	size_t i, j;
+
+	for (i = 0; i < m->writer_count; i++) {
+		w = &m->writers[i];
+		for (j = 0; j < freeze->writer_count; j++) {
+			told = &freeze->writers[j];
+			if (w->state != MESSAGE_WRITER_FAILED ||
+			    has_failed(told) ||
+			    strcmp(told->name, w->name) != 0)
+				continue;
+			err_set(err, ERR_IO, "writer '%s' failed: %s", w->name,
+			    w->reason);
+			client_clean(err->text);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* 0: told; 1: told, and a writer failed; -1: not told. */
 static int
 send_committed(struct quiesce *q, const char *point_id,
     const struct manifest_freeze *freeze, struct err *err)
@@ -320,8 +363,10 @@ send_committed(struct quiesce *q, const char *point_id,
 
 	snprintf(m->point, sizeof(m->point), "%s", point_id);
 	put_writers(m, freeze);
-	return client_call(
-	    q->client, MESSAGE_COMMITTED, m, CLIENT_COMMITTED_MS, false, err);
+	if (client_call(q->client, MESSAGE_COMMITTED, m, CLIENT_COMMITTED_MS,
+		false, err) == -1)
+		return -1;
+	return check_heard(client_reply(q->client), freeze, err);
 }
 
 bool
@@ -329,17 +374,25 @@ quiesce_helper_committed(struct quiesce *q, const char *point_id,
     const struct manifest_freeze *freeze)
 {
 	struct err err = ERR_INIT;
+	int rc = -1;
 
-	if (q->client != NULL && send_committed(q, point_id, freeze, &err) == 0)
-		return true;
-	/* The stream took long; the guest may have restarted its helper. */
-	drop_client(q);
-	if (open_client(q, false, &err) == 0 &&
-	    send_committed(q, point_id, freeze, &err) == 0)
-		return true;
-	log_line(
-	    LOG_NOTICE, "the guest was not told of the commit: %s", err.text);
-	return false;
+	if (q->client != NULL)
+		rc = send_committed(q, point_id, freeze, &err);
+	if (rc == -1) {
+		/* The stream took long; the guest may have restarted its
+		 * helper. */
+		drop_client(q);
+		if (open_client(q, false, &err) == 0)
+			rc = send_committed(q, point_id, freeze, &err);
+	}
+	/* Without writers it is of no consequence. */
+	if (rc != 0)
+		log_line(freeze->writer_count > 0 ? LOG_NOTICE : LOG_INFO,
+		    "%s: %s",
+		    rc == 1 ? "the guest did not settle the commit"
+			    : "the guest was not told of the commit",
+		    err.text);
+	return rc == 0;
 }
 
 int

@@ -38,6 +38,7 @@ dom=$HS_DOM
 
 json list 0 '.points == []' list
 json guest-status 0 ".guest.domain == \"$dom\"" guest status "$dom"
+json guest-writers 0 '.guest_writers.writers == []' guest writers "$dom"
 json freeze-test 0 '.freeze_test.proved' guest freeze-test "$dom"
 json backup 0 '(.points | length) == 1 and .errors == []' backup "$dom"
 point=$(jq -r '.points[0].id' <<<"$ASSERT_OUT")
@@ -72,7 +73,7 @@ json prune 0 '.prune.dry_run' prune --dry-run
 json prune 0 '.prune.dry_run | not' prune
 json catalog 0 '.catalog.added == 2' catalog rebuild
 json catalog 0 '.catalog.added == 0' catalog sync
-json recover 0 '.recover == {"undone": 0, "kept": 0}' recover
+json recover 0 '.recover == {"undone": 0, "kept": 0, "owed": 0}' recover
 
 cat >"$RIG_DIR/conf" <<CONF
 [repository r]

@@ -219,6 +219,63 @@ test_quiesce_asks_no_writer_unless_wanted(void **state)
 }
 
 static void
+optional_fails(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_THAW)
+		m->writers[1].state = MESSAGE_WRITER_FAILED;
+}
+
+static void
+commit_fails(struct message *m, uint8_t type)
+{
+	optional_fails(m, type);
+	if (type != MESSAGE_COMMITTED)
+		return;
+	message_add_writer(m);
+	strcpy(m->writers[0].name, "ledger");
+	m->writers[0].state = MESSAGE_WRITER_FAILED;
+	strcpy(m->writers[0].reason, "disk full");
+}
+
+/* Who failed before the commit failed nothing of it. */
+static void
+only_others_fail(struct message *m, uint8_t type)
+{
+	commit_fails(m, type);
+	if (type == MESSAGE_COMMITTED)
+		strcpy(m->writers[0].name, "cache");
+}
+
+static void
+test_quiesce_owes_a_commit_that_a_writer_failed(void **state)
+{
+	struct err why = ERR_INIT;
+
+	(void)state;
+	guest.tweak = commit_fails;
+	begin(MANIFEST_APPLICATION);
+	hold(0);
+	assert_int_equal(level, MANIFEST_APPLICATION);
+	assert_false(quiesce_committed(q, POINT, &proof));
+	quiesce_end(q);
+	q = NULL;
+	fake_guest_stop(&guest);
+	/* Once: asking again at once would not help. */
+	assert_int_equal(guest.count[MESSAGE_COMMITTED], 1);
+	assert_int_equal(guest.asked[MESSAGE_COMMITTED].writers[0].state,
+	    MESSAGE_WRITER_THAWED);
+	assert_int_equal(guest.asked[MESSAGE_COMMITTED].writers[1].state,
+	    MESSAGE_WRITER_FAILED);
+	assert_int_equal(
+	    quiesce_deliver(NULL, SESSION, POINT, &proof, &why), 1);
+	assert_non_null(strstr(why.text, "'ledger' failed: disk full"));
+	fake_guest_stop(&guest);
+	guest.tweak = only_others_fail;
+	assert_int_equal(
+	    quiesce_deliver(NULL, SESSION, POINT, &proof, &why), 0);
+}
+
+static void
 required_fails_to_prepare(struct message *m, uint8_t type)
 {
 	if (type != MESSAGE_PREPARE)
@@ -258,13 +315,6 @@ required_stays_frozen(struct message *m, uint8_t type)
 {
 	if (type == MESSAGE_THAW)
 		m->writers[0].state = MESSAGE_WRITER_FROZEN;
-}
-
-static void
-optional_fails(struct message *m, uint8_t type)
-{
-	if (type == MESSAGE_THAW)
-		m->writers[1].state = MESSAGE_WRITER_FAILED;
 }
 
 static void
@@ -509,6 +559,26 @@ slow_lately(struct message *m, uint8_t type)
 }
 
 static void
+refuses(struct message *m, uint8_t type)
+{
+	if (type != MESSAGE_PREPARE)
+		return;
+	strcpy(m->error_class, "timeout");
+	strcpy(m->error_text, "use a longer --lease");
+}
+
+static void
+test_quiesce_asks_nobody_else_after_a_refusal(void **state)
+{
+	(void)state;
+	guest.tweak = refuses;
+	begin(MANIFEST_APPLICATION);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_NONE);
+	assert_int_equal(quiesce_offered(q), MANIFEST_FILESYSTEM);
+	assert_non_null(strstr(quiesce_reason(q), "--lease"));
+}
+
+static void
 test_quiesce_freezes_nothing_that_outlives_its_lease(void **state)
 {
 	(void)state;
@@ -662,11 +732,13 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_quiesce_proves_applications),
 		CASE(test_quiesce_asks_no_writer_unless_wanted),
+		CASE(test_quiesce_owes_a_commit_that_a_writer_failed),
 		CASE(test_quiesce_says_before_the_freeze_what_is_out_of_reach),
 		CASE(test_quiesce_checks_the_writers_itself),
 		CASE(test_quiesce_takes_no_foul_words),
 		CASE(test_quiesce_believes_only_what_can_be),
 		CASE(test_quiesce_freezes_nothing_that_outlives_its_lease),
+		CASE(test_quiesce_asks_nobody_else_after_a_refusal),
 		CASE(test_quiesce_call_ends_whatever_the_guest_sends),
 		CASE(test_quiesce_refuses_more_than_fits),
 	};
