@@ -12,6 +12,7 @@
 #include "guest-helper/guest.h"
 #include "guest-helper/quietlog.h"
 
+/* EXIT_USAGE: no new start will help. */
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
 struct choice {
@@ -110,13 +111,12 @@ read_conf(const struct choice *choice, struct err *err)
 		   : conf_read(&conf, CONF_PATH, false, err);
 }
 
-static int
-fail(const struct err *err)
+static void
+complain(const struct err *err)
 {
 	log_line(LOG_ERROR, "%s%s%s%s", err->text,
 	    err->hint[0] != '\0' ? " (" : "", err->hint,
 	    err->hint[0] != '\0' ? ")" : "");
-	return EXIT_FAILED;
 }
 
 int
@@ -137,8 +137,10 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (choice.done)
 		return EXIT_OK;
-	if (read_conf(&choice, &err) == -1)
-		return fail(&err);
+	if (read_conf(&choice, &err) == -1) {
+		complain(&err);
+		return EXIT_USAGE;
+	}
 	if (!choice.check && !choice.foreground && daemon(0, 0) == -1) {
 		log_line(LOG_ERROR, "cannot leave the terminal");
 		return EXIT_FAILED;
@@ -146,6 +148,6 @@ main(int argc, char **argv)
 	rc = choice.check ? check_run(&options, &err)
 			  : guest_run(&options, &err);
 	if (rc == -1)
-		return fail(&err);
-	return rc > 0 ? EXIT_FAILED : EXIT_OK;
+		complain(&err);
+	return rc != 0 ? EXIT_FAILED : EXIT_OK;
 }
