@@ -32,7 +32,7 @@ struct spawner;
 #define SESSION_PREPARE_DEFAULT_MS 30000
 #define SESSION_PREPARE_MAX_MS 600000
 /* What writers have, each less than the host waits for the answer. */
-#define SESSION_THAW_MS 8000
+#define SESSION_THAW_MS 25000
 #define SESSION_ABORT_THAW_MS 3000 /* Of a session that is given up. */
 #define SESSION_ABORT_MS 1000
 #define SESSION_COMMITTED_MS 55000
