@@ -18,3 +18,10 @@ set(CMAKE_C_FLAGS_COVERAGE "-O0 -g3 --coverage")
 foreach(type ASAN TSAN COVERAGE)
   set(CMAKE_EXE_LINKER_FLAGS_${type} "")
 endforeach()
+
+option(HOLDSTILL_FUZZ "Build libFuzzer programs (needs clang)" OFF)
+if(HOLDSTILL_FUZZ)
+  # The libraries, too: a fuzzer finds its way by what they do.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
