@@ -297,7 +297,8 @@ find(pid_t pid)
 static void
 signal_child(pid_t pid, int signum)
 {
-	if (pid <= 0 || find(pid) == NULL ||
+	/* Of 1 the group would be everybody: two checks for that. */
+	if (pid <= 1 || find(pid) == NULL ||
 	    (signum != SIGTERM && signum != SIGKILL))
 		return;
 	kill(-pid, signum);

@@ -344,28 +344,57 @@ test_spawner_leaves_what_a_hook_left(void **state)
 }
 
 static void
-test_spawner_signals_reach_a_stopped_group(void **state)
+wait_stopped(pid_t pid)
 {
+	int64_t end = clock_monotonic_ms() + WRITER_SCRIPTS_WAIT_MS;
+	char path[32], state = ' ';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	while (state != 'T' && clock_monotonic_ms() < end) {
+		f = fopen(path, "re");
+		assert_non_null(f);
+		assert_int_equal(fscanf(f, "%*d %*s %c", &state), 1);
+		fclose(f);
+		poll(NULL, 0, 2);
+	}
+	assert_int_equal(state, 'T');
+}
+
+static void
+test_spawner_signals_its_own_children_only(void **state)
+{
+	pid_t other;
 	int status;
 
 	(void)state;
 	writer_scripts_raw(
 	    &scripts, "writers", "w", "#!/bin/sh\nkill -STOP $$\nexit 0\n");
 	assert_int_equal(run(SPAWNER_WRITERS, "w", NULL), 0);
+	wait_stopped(child.pid);
 	spawner_kill(&spawner, child.pid, SIGTERM);
 	status = wait_exit(child.pid);
-	/* SIGTERM may come before the stop: it ends either way. */
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 	close_child();
-	/* Others' processes are none of its business. */
-	spawner_kill(&spawner, getpid(), SIGKILL);
-	spawner_kill(&spawner, 1, SIGKILL);
-	spawner_kill(&spawner, -1, SIGKILL);
+	/* That of a child of ours is not, whatever the helper says. */
+	other = fork();
+	assert_int_not_equal(other, -1);
+	if (other == 0) {
+		setpgid(0, 0);
+		poll(NULL, 0, WRITER_SCRIPTS_WAIT_MS);
+		_exit(0);
+	}
+	setpgid(other, other);
+	spawner_kill(&spawner, other, SIGKILL);
 	assert_int_equal(run(SPAWNER_WRITERS, "w", NULL), 0);
 	spawner_kill(&spawner, child.pid, SIGKILL);
 	status = wait_exit(child.pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	close_child();
+	/* The spawner has seen both by now. */
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
 }
 
 static void
@@ -486,7 +515,6 @@ test_spawner_that_died_is_an_error(void **state)
 	assert_int_equal(run(SPAWNER_WRITERS, "w", NULL), -1);
 	assert_int_equal(err.class, ERR_IO);
 	assert_false(spawner_exited(&spawner, &pid, &status));
-	spawner_kill(&spawner, 1, SIGTERM);
 }
 
 static void
@@ -522,7 +550,7 @@ main(void)
 		T(test_spawner_refuses_other_words),
 		T(test_spawner_kills_what_a_writer_left),
 		T(test_spawner_leaves_what_a_hook_left),
-		T(test_spawner_signals_reach_a_stopped_group),
+		T(test_spawner_signals_its_own_children_only),
 		T(test_spawner_runs_only_so_many),
 		T(test_spawner_outlives_its_helper_and_tidies_up),
 		T(test_spawner_that_died_is_an_error),
