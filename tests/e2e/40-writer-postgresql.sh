@@ -64,7 +64,7 @@ prepared() {
 before=$(sql hs-main 'SELECT pg_current_wal_lsn()')
 prepared
 redo=$(sql hs-main 'SELECT redo_lsn FROM pg_control_checkpoint()')
-assert_eq t "$(sql hs-main "SELECT '$redo'::pg_lsn >= '$before'")" 'a checkpoint'
+assert_eq t "$(sql hs-main "SELECT '$redo'::pg_lsn >= '$before'")" checkpoint
 sql hs-main 'SET synchronous_commit = off; INSERT INTO t VALUES (1)'
 w_ok freeze
 assert_eq 8 "${#W_META[@]}" 'count of meta'
@@ -119,7 +119,8 @@ archived() {
 	[ "$(sql hs-main 'SELECT last_archived_wal FROM pg_stat_archiver')" = "$i" ]
 }
 switch
-sql hs-main "SELECT pg_create_physical_replication_slot('keep', true)" >/dev/null
+sql hs-main "SELECT pg_create_physical_replication_slot('keep', true)" \
+    >/dev/null
 slot() {
 	sql hs-main 'SELECT restart_lsn FROM pg_replication_slots'
 }
@@ -176,9 +177,20 @@ w_metas
 w_ok 'committed 0123456789abcdef'
 assert_eq "$all" "$(archive)" 'archive after an old point'
 assert_eq "$redo" "$(slot)" 'slot after an old point'
-W_META[$version-hs-main.wal]='1; rm'
-w_metas
-w_fail 'committed 0123456789abcdef'
+# A place that cannot be: one to come, and none.
+for place in FFFFFFFF00000001000000FF 000000010000000100000000 '1; rm'; do
+	W_META[$version-hs-main.wal]=$place
+	w_metas
+	w_fail 'committed 0123456789abcdef'
+done
+eval "${keep/-A/-gA}"
+for place in FF/0 "0/0' OR true --"; do
+	W_META[$version-hs-main.redo]=$place
+	w_metas
+	w_fail 'committed 0123456789abcdef'
+done
+assert_eq "$all" "$(archive)" 'archive after a wrong place'
+assert_eq "$redo" "$(slot)" 'slot after a wrong place'
 w_end
 
 # A standby, by a connection string.
@@ -196,7 +208,8 @@ w_as postgres "$bin/pg_ctl" -D "$W_DIR/standby/data" -w \
     -l "$W_DIR/standby/log" start >/dev/null
 w_on_exit w_as postgres "$bin/pg_ctl" -D "$W_DIR/standby/data" -m immediate \
     stop
-w_conf postgresql "server = standby host=$W_DIR/standby port=54400 dbname=postgres"
+w_conf postgresql \
+    "server = standby host=$W_DIR/standby port=54400 dbname=postgres"
 prepared
 w_ok freeze
 assert_eq 4 "${#W_META[@]}" 'count of meta'

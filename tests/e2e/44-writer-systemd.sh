@@ -13,21 +13,27 @@ set -eu
 
 w_setup daemon setsid flock
 units=$W_DIR/units
+writer=$W_TOP/guest-helper/writers.d/systemd
 mkdir -p "$W_DIR/bin" "$units"
 W_ENV=("PATH=$W_DIR/bin:/usr/sbin:/usr/bin:/sbin:/bin" "UNITS=$units")
 export UNITS=$units PATH=$W_DIR/bin:$PATH
 
 # UNIT.pid, UNIT.frozen: its state. UNIT.no-VERB: VERB fails; UNIT.slow-VERB:
-# it takes long. log: what was asked for.
+# it takes long; UNIT.ended: its state when it does not run. log: what was
+# asked for.
 cat >"$W_DIR/bin/systemctl" <<'STAND_IN'
 #!/bin/bash
 [ "$1" != --no-ask-password ] || shift
 verb=$1 unit=${!#} at=$UNITS/${!#}
 pid=$(cat "$at.pid" 2>/dev/null)
-alive() { [ -n "$pid" ] && grep -qs '^State:[[:blank:]]*[A-Yt]' "/proc/$pid/status"; }
+alive() {
+	[ -n "$pid" ] &&
+	    grep -qs '^State:[[:blank:]]*[A-Yt]' "/proc/$pid/status"
+}
 property() {
 	case $1 in
-	ActiveState) alive && echo active || echo inactive ;;
+	ActiveState) alive && echo active || cat "$at.ended" 2>/dev/null ||
+	    echo inactive ;;
 	FreezerState) [ -e "$at.frozen" ] && echo frozen || echo running ;;
 	MainPID) echo "${pid:-0}" ;;
 	ControlGroup) echo ;;
@@ -99,7 +105,7 @@ frozen() {
 
 # The guard of the writer, which has a session of its own.
 guard() {
-	pgrep -f -- "^/bin/sh $W_TOP/guest-helper/writers.d/systemd --guard $W_DIR/run/"
+	pgrep -f -- "^/bin/sh $writer --guard $W_DIR/run/"
 }
 
 systemctl start one
@@ -135,7 +141,7 @@ for mode in stop freeze signal; do
 	assert_ok none_runs
 	env "${W_ENV[@]}" HOLDSTILL_WRITERS_CONF="$W_DIR/conf" \
 	    HOLDSTILL_WRITERS_RUN="$W_DIR/run" \
-	    "$W_TOP/guest-helper/writers.d/systemd" --thaw-leftovers
+	    "$writer" --thaw-leftovers
 	assert_ok both_run
 	assert_ok run_is_empty
 	frozen
@@ -196,6 +202,13 @@ w_start systemd
 w_ok 'prepare 0123456789abcdef'
 assert_ok both_run
 w_end
+
+# One that fails when it is stopped is stopped.
+echo failed >"$units/one.ended"
+frozen
+w_ok thaw
+w_end
+rm "$units/one.ended"
 
 # What did not run is not started.
 systemctl stop two

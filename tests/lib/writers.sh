@@ -104,7 +104,7 @@ w_conf() {
 
 w_start() {
 	mkfifo "$W_DIR/in" "$W_DIR/out"
-	setsid env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+	setsid env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 	    LC_ALL=C HOLDSTILL_SESSION=0123456789abcdef \
 	    HOLDSTILL_WRITERS_CONF="$W_DIR/conf" \
 	    HOLDSTILL_WRITERS_RUN="$W_DIR/run" "${W_ENV[@]}" \
