@@ -13,6 +13,8 @@
 #	                      rig-stack builds; its helper is up
 #	rig_stack_write NAME  starts a writer in each folder of RIG_STACK_FROZEN
 #	                      and RIG_STACK_FREE, each write with an fdatasync
+#	rig_stack_watch NAME DIR...
+#	                      the same in these folders, of any guest
 #	rig_stack_writes NAME [SECONDS]
 #	                      true once all of them have written again; else
 #	                      names those that did not
@@ -35,7 +37,7 @@ RIG_STACK_FREE=(/mnt/fat)
 
 _RIG_STACK_TOOLS=(dmsetup mdadm mke2fs mkfs.btrfs btrfs)
 _RIG_STACK_MODULES=(dm_crypt raid1 overlay vfat nls_cp437 nls_ascii
-    nls_iso8859_1 ecb xts aes_generic cryptd)
+    nls_iso8859_1 ecb xts aes_generic cryptd virtio_scsi sd_mod)
 _RIG_STACK_DISKS=(vda:96M:ext4 vdb:300M:xfs vdc:128M:none vdd:128M:none
     vde:64M:none vdf:64M:none)
 
@@ -93,11 +95,20 @@ rig_stack_create() {
 	rig_guest_helper_wait "$name"
 }
 
+rig_stack_watch() {
+	local name=$1
+	shift
+
+	rig_guest_exec "$name" "rig_watch write /run/rig/watch $* \
+	    >>/run/rig/writer.log 2>&1 &" &&
+	    rig_wait_for 30 "writers in $*" \
+		rig_guest_exec "$name" "rig_watch more /run/rig/watch 1"
+}
+
 rig_stack_write() {
-	rig_guest_exec "$1" "
-		rig_watch write /run/rig/watch ${RIG_STACK_FROZEN[*]} \
-		    ${RIG_STACK_AGAIN[*]} ${RIG_STACK_FREE[*]} \
-		    >>/run/rig/writer.log 2>&1 &
+	rig_stack_watch "$1" "${RIG_STACK_FROZEN[@]}" "${RIG_STACK_AGAIN[@]}" \
+	    "${RIG_STACK_FREE[@]}" &&
+	    rig_guest_exec "$1" "
 		nsenter -m -t \$(cat /run/rig/ns.pid) \
 		    rig_watch write /run/rig/watch.ns ${RIG_STACK_HIDDEN[*]} \
 		    >>/run/rig/writer.log 2>&1 &" &&
@@ -106,11 +117,14 @@ rig_stack_write() {
 
 rig_stack_writes() {
 	rig_guest_exec -t $((${2:-10} * 2 + 30)) "$1" "
-		rig_watch more /run/rig/watch ${2:-10} &&
+		rig_watch more /run/rig/watch ${2:-10} || exit 1
+		[ ! -e /run/rig/watch.ns ] ||
 		    rig_watch more /run/rig/watch.ns ${2:-10}" >&2
 }
 
 rig_stack_within() {
-	rig_guest_exec "$1" "rig_watch within /run/rig/watch $2 $3 &&
-	    rig_watch within /run/rig/watch.ns $2 $3"
+	rig_guest_exec "$1" "
+		rig_watch within /run/rig/watch $2 $3 || exit 1
+		[ ! -e /run/rig/watch.ns ] ||
+			rig_watch within /run/rig/watch.ns $2 $3"
 }
