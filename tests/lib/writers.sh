@@ -121,8 +121,9 @@ w_say() {
 
 # Sets W_ANSWER (ok or fail), W_REASON.
 _w_ask() {
-	local line kind rest status
+	local line kind rest status begin
 
+	begin=$(date +%s%N)
 	W_ANSWER='' W_REASON='' W_NOTES=''
 	w_say "$1"
 	while [ -z "$W_ANSWER" ]; do
@@ -143,7 +144,8 @@ _w_ask() {
 		*) fail "no line of the contract: $line" ;;
 		esac
 	done
-	echo "$1: $W_ANSWER $W_REASON $W_NOTES"
+	begin=$((($(date +%s%N) - begin) / 1000000))
+	echo "$1: $W_ANSWER after $begin ms: $W_REASON $W_NOTES"
 }
 
 w_ok() {
