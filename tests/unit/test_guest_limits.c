@@ -179,7 +179,8 @@ test_guest_limits_no_thaw(void **state)
 	/* As the client had found it. */
 	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
 	flood(fd, MESSAGE_THAW);
-	assert_true(time_answer(fd, PINGS) < 1000);
+	/* At that rate it would be three seconds. */
+	assert_true(time_answer(fd, PINGS) < 2500);
 	close(fd);
 }
 

@@ -191,16 +191,16 @@ test_guest_writers_that_hang_end_in_time(void **state)
 	writer_scripts_writer(&scripts, "x", "freeze) " HANG " ;;");
 	talk_start_with_ext4();
 	ask(20000);
-	talk.request.prepare_ms = 900;
+	talk.request.prepare_ms = 3000;
 	assert_int_equal(
 	    client_prepare(talk.client, &talk.request, &talk.err), 0);
-	assert_true(clock_monotonic_ms() - begin < 3000);
+	assert_true(clock_monotonic_ms() - begin < 4000);
 	assert_int_equal(answer()->level, MESSAGE_FILESYSTEM);
 	assert_int_equal(talk_find_writer("w")->state, MESSAGE_WRITER_FAILED);
 	begin = clock_monotonic_ms();
-	talk.request.freeze_ms = 900;
+	talk.request.freeze_ms = 3000;
 	assert_int_equal(talk_call(MESSAGE_FREEZE), 0);
-	assert_true(clock_monotonic_ms() - begin < 2000);
+	assert_true(clock_monotonic_ms() - begin < 4000);
 	assert_int_equal(talk_find("a")->state, MESSAGE_FS_FROZEN);
 	assert_int_equal(talk_find_writer("x")->state, MESSAGE_WRITER_FAILED);
 	assert_int_equal(talk_call(MESSAGE_THAW), 0);
@@ -260,12 +260,12 @@ test_guest_writers_are_told_by_the_deadman(void **state)
 	writer_scripts_writer(&scripts, "w", "");
 	writer_scripts_writer(&scripts, "x", "freeze) " HANG " ;;");
 	talk_start_with_ext4();
-	prepare(1500);
-	talk.request.freeze_ms = 1400;
+	prepare(3000);
+	talk.request.freeze_ms = 2900;
 	assert_int_equal(client_call(talk.client, MESSAGE_FREEZE, &talk.request,
 			     300, false, &talk.err),
 	    -1);
-	assert_true(writer_scripts_noted(&scripts, "w freeze"));
+	assert_true(writer_scripts_wait(&scripts, "w freeze"));
 	kill(talk.fixture.pid, SIGSTOP);
 	assert_true(writer_scripts_wait(&scripts, "w thaw"));
 	assert_true(can_write("a"));
@@ -330,6 +330,7 @@ test_guest_writers_thaw_at_abort_in_mid_freeze(void **state)
 	assert_int_equal(client_call(talk.client, MESSAGE_FREEZE, &talk.request,
 			     300, false, &talk.err),
 	    -1);
+	assert_true(writer_scripts_wait(&scripts, "w freeze"));
 	assert_int_equal(talk_call(MESSAGE_ABORT), 0);
 	assert_true(writer_scripts_noted(&scripts, "w thaw"));
 	assert_true(writer_scripts_noted(&scripts, "w abort"));
