@@ -134,7 +134,7 @@ test_check_counts_what_is_wrong(void **state)
 	conf.writers[0] = conf.defaults;
 	strcpy(conf.writers[0].name, "gone");
 	assert_int_equal(checked(&text), 2);
-	says(text, "wrong: 'open' can be written to by others");
+	says(text, "/writers/open' can be written to by others");
 	says(text, "no such executable");
 	says(text, "2 of these would fail");
 	free(text);
