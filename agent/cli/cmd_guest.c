@@ -278,12 +278,16 @@ print_test_json(struct domain *domain, const struct freeze_test_result *test,
 	const struct manifest_freeze *freeze = &test->freeze;
 
 	return cli_print_json(
-	    json_pack("{s:{s:s, s:s, s:s, s:s, s:b, s:I, s:o, s:o}}",
+	    json_pack("{s:{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, "
+		      "s:o, s:o}}",
 		"freeze_test", "domain", domain_name(domain), "consistency",
 		manifest_consistency_name(test->level), "consistency_reason",
 		test->reason, "source", manifest_quiesce_name(freeze->source),
 		"proved", freeze->proved, "held_ms",
-		(json_int_t)freeze->held_ms, "filesystems",
+		(json_int_t)freeze->held_ms, "begin_ns",
+		(json_int_t)freeze->begin_ns, "end_ns",
+		(json_int_t)freeze->end_ns, "thaw_ns",
+		(json_int_t)freeze->thaw_ns, "filesystems",
 		filesystems_json(freeze->filesystems, freeze->filesystem_count),
 		"writers", test_writers_json(freeze)),
 	    err);
