@@ -376,11 +376,13 @@ quiesce_helper_committed(struct quiesce *q, const char *point_id,
 	struct err err = ERR_INIT;
 	int rc = -1;
 
-	if (q->client != NULL)
+	/* The stream took long: the helper may be gone or another, and a
+	 * commit is waited for as long as writers may take. */
+	if (q->client != NULL &&
+	    client_call(q->client, MESSAGE_PING, request_begin(q),
+		CLIENT_SHORT_MS, false, &err) == 0)
 		rc = send_committed(q, point_id, freeze, &err);
 	if (rc == -1) {
-		/* The stream took long; the guest may have restarted its
-		 * helper. */
 		drop_client(q);
 		if (open_client(q, false, &err) == 0)
 			rc = send_committed(q, point_id, freeze, &err);
