@@ -233,20 +233,6 @@ domain_picture_take(struct domain_picture *p, struct err *err)
 	    err, "cannot begin the backup job of '%s'", p->domain->name);
 }
 
-int
-domain_backup_begin(
-    struct domain *d, const struct domain_backup *backup, struct err *err)
-{
-	struct domain_picture *p;
-	int rc;
-
-	if (domain_picture_prepare(&p, d, backup, err) == -1)
-		return -1;
-	rc = domain_picture_take(p, err);
-	domain_picture_free(p);
-	return rc;
-}
-
 /* *out is NULL when no backup runs. */
 static int
 read_job(xmlDoc **out, struct domain *d, struct err *err)

@@ -154,10 +154,6 @@ int domain_picture_prepare(struct domain_picture **out, struct domain *d,
 int domain_picture_take(struct domain_picture *p, struct err *err);
 void domain_picture_free(struct domain_picture *p); /* NULL is allowed. */
 
-/* Both at once. */
-int domain_backup_begin(
-    struct domain *d, const struct domain_backup *backup, struct err *err);
-
 /* Which of our jobs runs: *out is true if a pull backup is running now. */
 int domain_backup_running(struct domain *d, bool *out, struct err *err);
 

@@ -83,6 +83,14 @@ domains = $dom no-such-machine
 CONF
 json backup 1 '(.points | length) == 1 and (.errors | length) == 1' \
     --config "$RIG_DIR/conf" run j
+json backup 0 '.points[0].group | .consistent and .reason == "" and
+    (.members | length) == 1' backup --group "$dom" --spread 10000
+json backup 3 '.points[0].group.reason | test("allowed")' \
+    backup --group "$dom" --spread 0
+json show 0 '.group.consistent | not' show "$dom@latest"
+json backup 1 ".points == [] and
+    [.errors[].domain] == [\"$dom\", \"no-such-machine\"]" \
+    backup --group "$dom" no-such-machine
 
 # ---- failures ----
 

@@ -360,6 +360,66 @@ test_session_chunks_may_come_out_of_order(void **state)
 	image_fini(&im);
 }
 
+/* One disk of one block. */
+static void
+write_block(struct store_session *session, struct manifest_disk *d,
+    const struct image *im)
+{
+	struct err err = ERR_INIT;
+	struct store_chunk *c;
+	struct store_disk *disk;
+
+	assert_int_equal(
+	    store_disk_begin(&disk, session, BLOCK, NULL, 0, &err), 0);
+	assert_int_equal(store_chunk_get(&c, disk, &err), 0);
+	c->offset[0] = 0;
+	c->count = 1;
+	memcpy(c->data, im->bytes, BLOCK);
+	assert_int_equal(store_chunk_submit(disk, c, &err), 0);
+	assert_int_equal(store_disk_end(disk, d, &err), 0);
+}
+
+/* Domains that were pictured together are committed by one session: each
+ * point stands when its own commit has returned. */
+static void
+test_session_makes_several_points(void **state)
+{
+	struct store_session_options options = { .threads = 2 };
+	struct manifest_disk d[3] = { { .size_bytes = BLOCK },
+		{ .size_bytes = BLOCK }, { .size_bytes = BLOCK } };
+	struct manifest m[3] = { { .disks = &d[0], .disk_count = 1 },
+		{ .disks = &d[1], .disk_count = 1 },
+		{ .disks = &d[2], .disk_count = 1 } };
+	struct store_session *session;
+	struct err err = ERR_INIT;
+	struct image im[3];
+	size_t i, k;
+
+	(void)state;
+	assert_int_equal(
+	    store_session_begin(&session, rig.store, &options, &err), 0);
+	for (i = 0; i < 3; i++) {
+		image_init(&im[i], BLOCK);
+		/* The third is like the first. */
+		image_fill(&im[i], 0, BLOCK, 1 + (unsigned int)i % 2, false);
+		write_block(session, &d[i], &im[i]);
+	}
+	assert_int_equal(d[0].new_bytes, BLOCK);
+	assert_int_equal(d[2].new_bytes, 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(store_session_commit(session, &m[i], &err), 0);
+		for (k = 0; k <= i; k++)
+			rig_expect(rig.store, &m[k], &im[k]);
+	}
+	store_session_end(session);
+	rig_reopen(&rig);
+	for (i = 0; i < 3; i++) {
+		rig_expect(rig.store, &m[i], &im[i]);
+		image_fini(&im[i]);
+	}
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+}
+
 #define ON(kind, test) \
 	cmocka_unit_test_setup_teardown(test, setup_##kind, teardown)
 
@@ -377,6 +437,7 @@ main(void)
 		ON(mem, test_session_interrupted_blocks_are_known_afterwards),
 		ON(dir, test_session_two_at_once),
 		ON(mem, test_session_chunks_may_come_out_of_order),
+		ON(dir, test_session_makes_several_points),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* While one member of a group is read, the scratch space of all is watched,
+ * and one that runs out lets every guest go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "agent/job/backup_internal.h"
+#include "agent/job/context.h"
+#include "agent/source/source.h"
+#include "store/store.h"
+
+#define COUNT 3
+#define MIB (UINT64_C(1) << 20)
+
+/* ---- the members, as each test sets them up ---- */
+
+struct scratch {
+	unsigned int looks;
+	unsigned int looks_until_full; /* 0: it never is. */
+};
+
+static struct scratch scratches[COUNT];
+static struct backup members[COUNT];
+static struct backup_disk disks[COUNT];
+static struct domain_disk disks_now[COUNT];
+static struct backup_set set;
+static struct job_context ctx;
+static unsigned int stopped, ended, copied, aborted;
+static uint64_t last_done, last_total;
+
+const char *
+scratch_socket(const struct scratch *s)
+{
+	(void)s;
+	return "/scratch/nbd.sock";
+}
+
+int
+scratch_check(struct scratch *s, struct err *err)
+{
+	s->looks++;
+	if (s->looks_until_full != 0 && s->looks >= s->looks_until_full)
+		return err_set(err, ERR_NO_SPACE, "scratch space runs out");
+	return 0;
+}
+
+int
+backup_stop_job(struct backup *b, struct err *err)
+{
+	(void)b;
+	(void)err;
+	stopped++;
+	return 0;
+}
+
+int
+backup_end_job(struct backup *b, struct err *err)
+{
+	(void)err;
+	ended++;
+	b->scratch = NULL;
+	return 0;
+}
+
+int
+backup_each(struct backup_set *s, backup_phase *phase, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (phase(&s->members[i], err) == -1)
+			return backup_blame(s, &s->members[i], err);
+	return 0;
+}
+
+int
+backup_blame(
+    const struct backup_set *s, const struct backup *b, struct err *err)
+{
+	(void)s;
+	return err_prefix(err, "of %s", b->name);
+}
+
+void
+job_step(struct job_context *c, const char *domain, const char *fmt, ...)
+{
+	(void)c;
+	(void)domain;
+	(void)fmt;
+}
+
+int
+source_size(
+    const struct source_disk *source, uint64_t *out_bytes, struct err *err)
+{
+	(void)source;
+	(void)err;
+	*out_bytes = MIB;
+	return 0;
+}
+
+/* A copy of two looks. */
+int
+source_copy(const struct source_disk *source, struct store_disk *disk,
+    source_tick_fn *tick, void *arg, struct source_result *result,
+    struct err *err)
+{
+	(void)source;
+	(void)disk;
+	if (tick(arg, 0, MIB, err) == -1 || tick(arg, MIB, MIB, err) == -1)
+		return -1;
+	result->read_bytes = MIB;
+	copied++;
+	return 0;
+}
+
+int
+store_disk_begin(struct store_disk **out, struct store_session *session,
+    uint64_t size_bytes, const uint8_t *base_root, uint64_t base_size_bytes,
+    struct err *err)
+{
+	(void)session;
+	(void)size_bytes;
+	(void)base_root;
+	(void)base_size_bytes;
+	(void)err;
+	*out = NULL;
+	return 0;
+}
+
+int
+store_disk_end(
+    struct store_disk *disk, struct manifest_disk *out, struct err *err)
+{
+	(void)disk;
+	(void)out;
+	(void)err;
+	return 0;
+}
+
+void
+store_disk_abort(struct store_disk *disk)
+{
+	(void)disk;
+	aborted++;
+}
+
+/* ---- bed ---- */
+
+static void
+progress(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
+    uint64_t all_done, uint64_t all_total)
+{
+	(void)arg;
+	(void)disk;
+	(void)disk_done;
+	(void)disk_total;
+	assert_true(all_done >= last_done);
+	last_done = all_done;
+	last_total = all_total;
+}
+
+static int
+setup(void **state)
+{
+	static const char *const names[COUNT] = { "web", "app", "db" };
+	size_t i;
+
+	(void)state;
+	memset(scratches, 0, sizeof(scratches));
+	memset(members, 0, sizeof(members));
+	memset(disks, 0, sizeof(disks));
+	stopped = ended = copied = aborted = 0;
+	last_done = last_total = 0;
+	ctx.events.progress = progress;
+	set = (struct backup_set){
+		.ctx = &ctx, .members = members, .count = COUNT
+	};
+	for (i = 0; i < COUNT; i++) {
+		disks_now[i] = (struct domain_disk){ .target = (char *)"vda",
+			.path = (char *)"/vda",
+			.format = (char *)"qcow2",
+			.size_bytes = MIB };
+		disks[i].disk = &disks_now[i];
+		members[i].ctx = &ctx;
+		members[i].name = names[i];
+		members[i].scratch = &scratches[i];
+		members[i].disks = &disks[i];
+		members[i].disk_count = 1;
+		members[i].manifest = manifest_new();
+	}
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT; i++)
+		manifest_free(members[i].manifest);
+	return 0;
+}
+
+/* ---- cases ---- */
+
+static void
+test_backup_stream_reads_all_and_ends_each_job(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(backup_stream(&set, &err), 0);
+	assert_int_equal(copied, COUNT);
+	assert_int_equal(ended, COUNT);
+	assert_int_equal(last_total, COUNT * MIB);
+	assert_int_equal(last_done, COUNT * MIB);
+	/* Each as long as its job lasts, and no longer. */
+	assert_int_equal(scratches[0].looks, 2);
+	assert_int_equal(scratches[1].looks, 4);
+	assert_int_equal(scratches[2].looks, 6);
+}
+
+static void
+test_backup_stream_watches_those_that_wait(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	scratches[2].looks_until_full = 1;
+	assert_int_equal(backup_stream(&set, &err), -1);
+	assert_int_equal(err.class, ERR_NO_SPACE);
+	assert_non_null(strstr(err.text, "of db"));
+	/* The guests first: all of them, at once. */
+	assert_int_equal(stopped, COUNT);
+	assert_int_equal(copied, 0);
+	assert_int_equal(aborted, 1);
+}
+
+static void
+test_backup_stream_gives_up_all_for_one_in_the_middle(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	scratches[1].looks_until_full = 3;
+	assert_int_equal(backup_stream(&set, &err), -1);
+	assert_int_equal(copied, 1);
+	assert_int_equal(ended, 1);
+	assert_int_equal(stopped, COUNT);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(test_backup_stream_reads_all_and_ends_each_job),
+		CASE(test_backup_stream_watches_those_that_wait),
+		CASE(test_backup_stream_gives_up_all_for_one_in_the_middle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
