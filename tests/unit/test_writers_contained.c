@@ -148,6 +148,8 @@ test_writers_that_talk_nonsense_are_ended(void **state)
 		{ "echo ''", "a line that is no answer" },
 		{ "printf 'ok\\000\\n'", "a line that is no text" },
 		{ "printf 'note \\377\\n'", "a line that is no text" },
+		{ "printf 'note \\340\\202\\251\\n'",
+		    "a line that is no text" },
 		{ "printf 'note \\355\\240\\200\\n'",
 		    "a line that is no text" },
 		{ "printf 'ok\\r\\n'", "a line that is no text" },
