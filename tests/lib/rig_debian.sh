@@ -18,8 +18,6 @@
 #	                      enables a shipped writer, as an administrator does,
 #	                      with these lines of configuration
 #	rig_debian_wait NAME  until the servers answer
-#	rig_debian_answers NAME SERVER
-#	                      true when postgresql or mariadb answers queries
 #	rig_debian_chroot DIR COMMAND
 #	                      runs COMMAND with sh as root in the disks of such a
 #	                      guest, DIR/vda.raw with DIR/vdb.raw in its place,
@@ -29,9 +27,9 @@
 # vda is the system (ext4), vdb is /srv/data (ext4) with the folders
 # postgresql, mysql, archive (of WAL) and notes. In /usr/local/lib/rig of the
 # guest: bank.py makes load on the servers, notes.py is the small application
-# (rig-notes.service, not started), `check` looks at all of them. The image is built once, from the packages of the
-# Debian that this machine has its own from, and kept in RIG_CACHE; it is
-# built anew when its recipe changes.
+# (rig-notes.service, not started), `check` looks at all of them. The image is
+# built once, from the packages of the Debian that this machine has its own
+# from, and kept in RIG_CACHE; it is built anew when its recipe changes.
 
 # The files that say where this machine has its packages from.
 _rig_debian_sources() {
@@ -123,8 +121,11 @@ _rig_debian_images() {
 _rig_debian_build() {
 	local key dir=$RIG_DIR/debian-build
 
-	key=$(cat "$RIG_LIB/rig_debian.sh" "$RIG_LIB"/debian/* \
-	    "$RIG_LIB/guest/rig_agent.c" | sha256sum | cut -c 1-16)
+	key=$({
+		cat "$RIG_LIB"/debian/* "$RIG_LIB/guest/rig_agent.c"
+		declare -f _rig_debian_bootstrap _rig_debian_tree \
+		    _rig_debian_disk _rig_debian_images
+	} | sha256sum | cut -c 1-16)
 	_rig_debian=$RIG_CACHE/debian-$key
 	(
 		flock 8
@@ -212,24 +213,21 @@ rig_debian_writer() {
 		printf '%s\n' $(printf '%q ' "$@") >writers.conf.d/$writer.conf"
 }
 
-rig_debian_answers() {
-	case $2 in
-	postgresql) rig_guest_exec "$1" \
-	    'runuser -u postgres -- psql -qAtc "select 1" bank' ;;
-	mariadb) rig_guest_exec "$1" 'mariadb -e "select 1" bank' ;;
-	esac >/dev/null 2>&1
-}
+# The waiting is the guest's, which has better to do than to answer polls. (The
+# clients of PostgreSQL in PATH are slow scripts.)
+# shellcheck disable=SC2016 # expanded in the guest
+_rig_debian_up='
+for i in $(seq 600); do
+	/usr/lib/postgresql/*/bin/pg_isready -q &&
+	    mariadb-admin --silent ping 2>/dev/null && exit
+	sleep 0.3
+done
+journalctl -b --no-pager | tail -n 60
+exit 1'
 
 rig_debian_wait() {
-	local server
-
-	rig_guest_wait "$1" 120 || return 1
-	for server in postgresql mariadb; do
-		rig_wait_for 120 "answer from $server in guest $1" \
-		    rig_debian_answers "$1" "$server" && continue
-		rig_guest_exec "$1" 'journalctl -b --no-pager | tail -n 60' >&2
-		return 1
-	done
+	rig_guest_wait "$1" 180 &&
+	    rig_guest_exec -t 200 "$1" "$_rig_debian_up" >&2
 }
 
 rig_debian_chroot() {
