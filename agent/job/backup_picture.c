@@ -101,21 +101,27 @@ plan_anew(struct backup_set *set)
 	return any;
 }
 
+/* A session of the guest freezes once, and a scratch file serves one
+ * picture. */
+static int
+let_go(struct backup *b, struct err *err)
+{
+	if (backup_end_job(b, err) == -1)
+		return -1;
+	backup_undo(b);
+	return 0;
+}
+
 int
 backup_hold(struct backup_set *set, struct err *err)
 {
-	size_t i;
-
 	if (hold(set, err) == 0)
 		return 0;
 	if (!plan_anew(set))
 		return -1;
 	err_clear(err);
-	/* A session of the guest freezes once, and a scratch file serves one
-	 * picture. */
-	for (i = 0; i < set->count; i++)
-		backup_undo(&set->members[i]);
-	if (cancel_check(err) == -1 || backup_prepare(set, err) == -1)
+	if (backup_each(set, let_go, err) == -1 || cancel_check(err) == -1 ||
+	    backup_prepare(set, err) == -1)
 		return -1;
 	return hold(set, err);
 }

@@ -47,6 +47,7 @@ static bool early_picture, early_thaw, too_late_thaw;
 static unsigned int expected_pictures;
 
 static unsigned int undone, prepared, struck;
+static bool job_stays;
 
 /* Long enough for others to come in, if they may. */
 static void
@@ -152,6 +153,13 @@ backup_plan_all_full(struct backup *b, bool demoted, const char *reason)
 	b->base = NULL;
 }
 
+int
+backup_end_job(struct backup *b, struct err *err)
+{
+	(void)b;
+	return job_stays ? err_set(err, ERR_TIMEOUT, "it does not end") : 0;
+}
+
 void
 backup_undo(struct backup *b)
 {
@@ -202,6 +210,7 @@ setup(void **state)
 	memset(members, 0, sizeof(members));
 	frozen = taken = thawed = most_inside = inside = 0;
 	undone = prepared = struck = 0;
+	job_stays = false;
 	early_picture = early_thaw = too_late_thaw = false;
 	expected_pictures = COUNT;
 	options = (struct backup_options){ .spread_ms = 10000 };
@@ -403,6 +412,22 @@ test_group_holds_again_for_a_broken_bitmap(void **state)
 	assert_true(verdict()->consistent);
 }
 
+/* The scratch files of a job that does not end cannot serve another. */
+static void
+test_group_does_not_hold_again_over_a_job_that_stays(void **state)
+{
+	struct err err = ERR_INIT;
+	struct manifest base;
+
+	(void)state;
+	pictures[1].fault = ERR_CORRUPT;
+	members[1].base = &base;
+	job_stays = true;
+	assert_int_equal(backup_hold(&set, &err), -1);
+	assert_int_equal(err.class, ERR_TIMEOUT);
+	assert_int_equal(prepared, 0);
+}
+
 /* Another member's failure cannot be mended so. */
 static void
 test_group_does_not_hold_again_for_other_faults(void **state)
@@ -460,6 +485,7 @@ main(void)
 		CASE(test_group_fails_whole_when_a_picture_fails),
 		CASE(test_group_thaws_all_when_a_freeze_is_cancelled),
 		CASE(test_group_holds_again_for_a_broken_bitmap),
+		CASE(test_group_does_not_hold_again_over_a_job_that_stays),
 		CASE(test_group_does_not_hold_again_for_other_faults),
 		CASE(test_group_below_what_is_required_fails),
 		CASE(test_group_keeps_the_effect_of_an_owed_thaw),
