@@ -169,6 +169,8 @@ guest_fixture_stop(struct guest_fixture *f, int signum)
 	int status = 0;
 
 	kill(f->pid, signum);
+	/* A test that failed may have left it stopped. */
+	kill(f->pid, SIGCONT);
 	while (waitpid(f->pid, &status, 0) == -1 && errno == EINTR)
 		;
 	f->pid = -1;
@@ -215,12 +217,14 @@ guest_fixture_deadman(const struct guest_fixture *f)
 
 	snprintf(
 	    path, sizeof(path), "/proc/%d/task/%d/children", f->pid, f->pid);
-	if ((file = fopen(path, "re")) == NULL)
-		return -1;
+	file = fopen(path, "re");
+	assert_non_null(file);
 	while (fscanf(file, "%d", &pid) == 1)
 		if (is_deadman(pid))
 			found = pid;
 	fclose(file);
+	/* Nobody shall ever signal -1. */
+	assert_true(found > 0);
 	return found;
 }
 

@@ -53,7 +53,7 @@ int guest_fixture_stop(struct guest_fixture *f, int signum);
 /* A new connection. */
 int guest_fixture_connect(const struct guest_fixture *f);
 
-/* The helper's dead-man, or -1. */
+/* The helper's dead-man; fails the test if there is none. */
 pid_t guest_fixture_deadman(const struct guest_fixture *f);
 
 /* Begins to write to the file system in a process of its own. */
