@@ -86,6 +86,13 @@ print_writer(
 
 /* ---- status ---- */
 
+/* Of what it is in now, not of what it once was in. */
+static const char *
+current_reason(const struct quiesce_writer *w)
+{
+	return strcmp(w->state, "failed") == 0 ? w->reason : "";
+}
+
 static json_t *
 status_writers_json(const struct quiesce_status *s)
 {
@@ -130,7 +137,7 @@ print_status(const char *domain, const struct quiesce_status *s)
 	puts("writers:");
 	for (i = 0; i < s->writer_count; i++)
 		print_writer(s->writers[i].name, s->writers[i].required,
-		    s->writers[i].state, s->writers[i].reason);
+		    s->writers[i].state, current_reason(&s->writers[i]));
 	if (s->writer_count == 0)
 		puts("  none");
 }

@@ -91,7 +91,9 @@ writers_from(
 		to = &f->writers[f->writer_count++];
 		to->name = clean_name(from->name);
 		to->state = strdup(message_writer_state_name(from->state));
-		to->reason = clean_copy(from->reason);
+		/* The last failure, which may be of another session. */
+		to->reason = clean_copy(
+		    from->state == MESSAGE_WRITER_FAILED ? from->reason : "");
 		to->required = from->required != 0;
 		if (to->name == NULL || to->state == NULL || to->reason == NULL)
 			return err_no_memory(err);

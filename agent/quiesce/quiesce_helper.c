@@ -201,6 +201,10 @@ check_frozen(struct quiesce *q, struct err *err)
 	if (strcmp(m->session, q->session) != 0)
 		return err_set(
 		    err, ERR_CORRUPT, "the guest froze another session");
+	/* The guest's lease has begun later than that. */
+	if (q->freeze_answered_ms - q->freeze_asked_ms > (int64_t)q->lease_ms)
+		return err_set(err, ERR_TIMEOUT,
+		    "the freeze outlived its lease of %u ms", q->lease_ms);
 	q->begin_ns = m->freeze_begin_ns;
 	q->end_ns = m->freeze_end_ns;
 	return 0;

@@ -203,6 +203,25 @@ test_quiesce_proves_applications(void **state)
 }
 
 static void
+failed_once(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_THAW)
+		strcpy(m->writers[0].reason, "long ago");
+}
+
+/* A writer's last failure is told until it fails again. */
+static void
+test_quiesce_keeps_no_failure_of_another_session(void **state)
+{
+	(void)state;
+	guest.tweak = failed_once;
+	begin(MANIFEST_APPLICATION);
+	hold(0);
+	assert_int_equal(level, MANIFEST_APPLICATION);
+	assert_string_equal(proof.writers[0].reason, "");
+}
+
+static void
 test_quiesce_asks_no_writer_unless_wanted(void **state)
 {
 	(void)state;
@@ -505,6 +524,17 @@ beyond(struct message *m, uint8_t type)
 	}
 }
 
+/* Beyond what the manifest can hold. */
+static void
+far_future(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_FREEZE || type == MESSAGE_THAW) {
+		m->freeze_begin_ns += UINT64_C(1) << 63;
+		m->freeze_end_ns += UINT64_C(1) << 63;
+		m->thaw_ns += UINT64_C(1) << 63;
+	}
+}
+
 static void
 no_times(struct message *m, uint8_t type)
 {
@@ -542,6 +572,7 @@ test_quiesce_believes_only_what_can_be(void **state)
 	expect(froze_anew, 0, MANIFEST_CRASH, "cannot be");
 	expect(backwards, 0, MANIFEST_CRASH, "cannot be");
 	expect(beyond, 0, MANIFEST_CRASH, "cannot be");
+	expect(far_future, 0, MANIFEST_CRASH, "cannot be");
 	expect(no_times, 0, MANIFEST_CRASH, "cannot be");
 	expect(lease_ended, 0, MANIFEST_CRASH, "outlived its lease");
 	expect(another_session, 0, MANIFEST_CRASH, "another session");
@@ -549,6 +580,26 @@ test_quiesce_believes_only_what_can_be(void **state)
 	/* The host's own clock knows the lease, too. */
 	lease_ms = 50;
 	expect(NULL, 150, MANIFEST_CRASH, "outlived its lease of 50 ms");
+}
+
+/* It answers, too late for the lease but in the time of the call. */
+static void
+slow_to_freeze(struct message *m, uint8_t type)
+{
+	(void)m;
+	if (type == MESSAGE_FREEZE)
+		poll(NULL, 0, 100);
+}
+
+static void
+test_quiesce_takes_no_picture_after_the_lease(void **state)
+{
+	(void)state;
+	lease_ms = 50;
+	expect(slow_to_freeze, 0, MANIFEST_CRASH,
+	    "cannot freeze: the freeze outlived its lease of 50 ms");
+	assert_int_equal(guest.count[MESSAGE_THAW], 0);
+	assert_int_equal(guest.count[MESSAGE_ABORT], 1);
 }
 
 static void
@@ -731,13 +782,16 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_quiesce_proves_applications),
+		CASE(test_quiesce_keeps_no_failure_of_another_session),
 		CASE(test_quiesce_asks_no_writer_unless_wanted),
 		CASE(test_quiesce_owes_a_commit_that_a_writer_failed),
 		CASE(test_quiesce_says_before_the_freeze_what_is_out_of_reach),
 		CASE(test_quiesce_checks_the_writers_itself),
 		CASE(test_quiesce_takes_no_foul_words),
 		CASE(test_quiesce_believes_only_what_can_be),
+		CASE(test_quiesce_takes_no_picture_after_the_lease),
 		CASE(test_quiesce_freezes_nothing_that_outlives_its_lease),
+		CASE(test_quiesce_keeps_no_failure_of_another_session),
 		CASE(test_quiesce_asks_nobody_else_after_a_refusal),
 		CASE(test_quiesce_call_ends_whatever_the_guest_sends),
 		CASE(test_quiesce_refuses_more_than_fits),
