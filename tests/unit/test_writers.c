@@ -316,6 +316,7 @@ test_writers_committed_starts_those_that_are_gone(void **state)
 	/* Nothing that a host says becomes a line of its own. */
 	add_meta(said, "x", "1\ncommitted 2");
 	add_meta(said, "y 1\nthaw", "1");
+	add_meta(said, "y 1", "2");
 	add_meta(said, "z", "last one");
 	add_said("failed", MESSAGE_WRITER_FAILED);
 	add_said("removed", MESSAGE_WRITER_THAWED);
