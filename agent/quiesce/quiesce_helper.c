@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Quiescing by our own helper in the guest. */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 /* Over the lease, for the way there and back. */
 #define FREEZE_GRACE_MS 2000
+#define CHANNEL_BUSY_MS 2000
+#define CHANNEL_RETRY_MS 20
 
 /* A new request of this session. */
 static struct message *
@@ -24,12 +27,27 @@ request_begin(struct quiesce *q)
 	return q->request;
 }
 
+/* libvirt lets go of a stream some time after we did. */
+static int
+open_channel(int *out_fd, struct quiesce *q, struct err *err)
+{
+	int64_t end_ms = clock_monotonic_ms() + CHANNEL_BUSY_MS;
+
+	while (domain_channel_open(out_fd, q->domain, QUIESCE_CHANNEL, err) ==
+	       -1) {
+		if (err->class != ERR_BUSY || clock_monotonic_ms() > end_ms)
+			return -1;
+		poll(NULL, 0, CHANNEL_RETRY_MS);
+	}
+	return 0;
+}
+
 static int
 open_client(struct quiesce *q, bool heed_cancel, struct err *err)
 {
 	int fd;
 
-	if (domain_channel_open(&fd, q->domain, QUIESCE_CHANNEL, err) == -1)
+	if (open_channel(&fd, q, err) == -1)
 		return -1;
 	if (client_new(&q->client, fd, err) == -1)
 		return -1;

@@ -36,6 +36,7 @@ static struct manifest_freeze proof;
 static enum manifest_consistency level;
 static struct err err;
 static unsigned int lease_ms;
+static unsigned int busy; /* Opens that find the channel still in use. */
 
 /* ---- the fake domain ---- */
 
@@ -45,7 +46,10 @@ domain_channel_open(
 {
 	(void)d;
 	(void)name;
-	(void)e;
+	if (busy > 0) {
+		busy--;
+		return err_set(e, ERR_BUSY, "in use");
+	}
 	/* The one before has been closed. */
 	fake_guest_stop(&guest);
 	*out_fd = fake_guest_start(&guest);
@@ -98,6 +102,7 @@ set_up(void **state)
 	(void)state;
 	memset(&guest, 0, sizeof(guest));
 	lease_ms = 10000;
+	busy = 0;
 	return 0;
 }
 
@@ -582,6 +587,22 @@ test_quiesce_believes_only_what_can_be(void **state)
 	expect(NULL, 150, MANIFEST_CRASH, "outlived its lease of 50 ms");
 }
 
+static void
+test_quiesce_waits_for_a_channel_that_is_still_in_use(void **state)
+{
+	(void)state;
+	busy = 3;
+	begin(MANIFEST_APPLICATION);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_HOLDSTILL);
+	quiesce_end(q);
+	q = NULL;
+	fake_guest_stop(&guest);
+	/* But not for ever. */
+	busy = 100000;
+	begin(MANIFEST_APPLICATION);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
+}
+
 /* It answers, too late for the lease but in the time of the call. */
 static void
 slow_to_freeze(struct message *m, uint8_t type)
@@ -789,6 +810,7 @@ main(void)
 		CASE(test_quiesce_checks_the_writers_itself),
 		CASE(test_quiesce_takes_no_foul_words),
 		CASE(test_quiesce_believes_only_what_can_be),
+		CASE(test_quiesce_waits_for_a_channel_that_is_still_in_use),
 		CASE(test_quiesce_takes_no_picture_after_the_lease),
 		CASE(test_quiesce_freezes_nothing_that_outlives_its_lease),
 		CASE(test_quiesce_keeps_no_failure_of_another_session),
