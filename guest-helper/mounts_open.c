@@ -61,7 +61,7 @@ open_mount(const struct namespaces *spaces, const struct mounts_place *place,
 	return fd;
 }
 
-/* Tries the mounts of one namespace. */
+/* Tries the mounts of one namespace; *why is 0 if others cover them. */
 static void
 open_in(struct mounts_filesystem *fs, const struct namespaces *spaces,
     const struct namespaces_item *space, int *why)
@@ -77,35 +77,58 @@ open_in(struct mounts_filesystem *fs, const struct namespaces *spaces,
 	}
 }
 
-/* Through our own mounts if that can be. */
 static void
-open_one(struct mounts_filesystem *fs, const struct namespaces *spaces)
+explain(struct mounts_filesystem *fs, int why)
 {
-	int why = ENOENT;
-	size_t i;
-
-	for (i = 0; i < spaces->count && fs->fd == -1; i++)
-		open_in(fs, spaces, &spaces->items[i], &why);
-	if (fs->fd != -1 || fs->state != MESSAGE_FS_PLANNED)
+	if (fs->state != MESSAGE_FS_PLANNED)
 		return;
 	fs->state = MESSAGE_FS_FAILED;
 	snprintf(fs->reason, sizeof(fs->reason), "cannot be reached: %s",
 	    why == 0 ? "another mount covers it" : strerror(why));
 }
 
+/* Opens those that are not; last: says why of those that cannot be.  False:
+ * some are left. */
+static bool
+open_all(struct mounts *m, const struct namespaces *spaces, bool last)
+{
+	struct mounts_filesystem *fs;
+	bool all = true;
+	size_t i, k;
+	int why;
+
+	for (i = 0; i < m->count; i++) {
+		fs = &m->items[i];
+		if (fs->state != MESSAGE_FS_PLANNED && !fs->sync_only)
+			continue;
+		why = ENOENT;
+		for (k = 0; k < spaces->count && fs->fd == -1; k++)
+			open_in(fs, spaces, &spaces->items[k], &why);
+		if (fs->fd == -1 && last)
+			explain(fs, why);
+		all &= fs->fd != -1;
+	}
+	return all;
+}
+
+/* Through our own mounts if that can be: the others cost a look at every
+ * process. */
 void
 mounts_open(struct mounts *m, const struct mounts_paths *paths)
 {
 	struct namespaces spaces;
 	struct err err = ERR_INIT;
-	size_t i;
+	bool all;
 
+	if (namespaces_read(&spaces, paths->mountinfo, NULL, &err) == -1)
+		memset(&spaces, 0, sizeof(spaces));
+	all = open_all(m, &spaces, paths->proc == NULL);
+	namespaces_fini(&spaces);
+	if (all || paths->proc == NULL)
+		return;
 	if (namespaces_read(&spaces, paths->mountinfo, paths->proc, &err) == -1)
 		memset(&spaces, 0, sizeof(spaces));
-	for (i = 0; i < m->count; i++)
-		if (m->items[i].state == MESSAGE_FS_PLANNED ||
-		    m->items[i].sync_only)
-			open_one(&m->items[i], &spaces);
+	open_all(m, &spaces, true);
 	namespaces_fini(&spaces);
 }
 
