@@ -17,8 +17,11 @@
 
 /* Where a qcow2 header keeps the size of the disk. */
 #define QCOW2_SIZE_OFFSET 24
-#define END_TIMEOUT_MS 30000
+/* libvirt has one thread for the events of all domains, and another domain's
+ * guest agent that does not answer can hold it for half a minute. */
+#define END_TIMEOUT_MS 120000
 #define END_POLL_MS 2
+#define END_POLL_MAX_MS 250
 
 static void
 write_escaped(FILE *f, const char *text)
@@ -292,6 +295,7 @@ static int
 wait_ended(struct domain *d, struct err *err)
 {
 	int64_t deadline = clock_monotonic_ms() + END_TIMEOUT_MS;
+	int pause_ms = END_POLL_MS;
 	bool running;
 
 	for (;;) {
@@ -302,7 +306,11 @@ wait_ended(struct domain *d, struct err *err)
 		if (clock_monotonic_ms() > deadline)
 			return err_set(err, ERR_TIMEOUT,
 			    "the backup job of '%s' does not end", d->name);
-		poll(NULL, 0, END_POLL_MS);
+		poll(NULL, 0, pause_ms);
+		/* libvirt ends the job under a lock that each question takes
+		 * as well: on a busy host it would never have its turn. */
+		if (pause_ms < END_POLL_MAX_MS)
+			pause_ms *= 2;
 	}
 }
 
