@@ -17,6 +17,7 @@
 
 #define BUSY_RETRY_MS 50
 #define PREPARE_GRACE_MS 2000
+#define STOPPED_MS 200
 
 struct client {
 	int fd;
@@ -33,7 +34,7 @@ struct call { /* One request on its way. */
 	uint32_t id;
 	int64_t end_ms;
 	bool heed_cancel;
-	bool last_look;
+	bool was_stopped;
 	size_t out_at, out_bytes;
 };
 
@@ -163,12 +164,16 @@ wait_some(struct client *c, struct call *call, struct err *err)
 	};
 	int64_t now = clock_monotonic_ms(), until = call->end_ms;
 
-	if (call->last_look)
+	/* Long after: this process was stopped, the answer may be on its
+	 * way. */
+	if (now >= call->end_ms + STOPPED_MS && !call->was_stopped) {
+		call->was_stopped = true;
+		call->end_ms = until = now + STOPPED_MS;
+	}
+	if (now >= call->end_ms)
 		return err_set(err, ERR_TIMEOUT,
 		    "the guest did not answer '%s' in time",
 		    message_type_name(call->type));
-	/* It may be this process that had no time. */
-	call->last_look = now >= call->end_ms;
 	if (call->heed_cancel && cancel_check(err) == -1)
 		return -1;
 	if (wire_reader_partial(&c->reader)) {
