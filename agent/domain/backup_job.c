@@ -17,8 +17,8 @@
 
 /* Where a qcow2 header keeps the size of the disk. */
 #define QCOW2_SIZE_OFFSET 24
-/* libvirt has one thread for the events of all domains, and another domain's
- * guest agent that does not answer can hold it for half a minute. */
+/* libvirt has one thread for the events of all domains: on a busy host QEMU's
+ * job was concluded and libvirt's still there after 30 s. */
 #define END_TIMEOUT_MS 120000
 #define END_POLL_MS 2
 #define END_POLL_MAX_MS 250
