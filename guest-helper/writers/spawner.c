@@ -146,11 +146,17 @@ take_other(struct spawner *s, const struct spawner_report *r, const int *fds,
 }
 
 static int
-take_answer(const struct spawner_report *r, const int *fds, size_t fd_count,
-    struct spawner_child *out, struct err *err)
+take_answer(struct spawner *s, const struct spawner_report *r, const int *fds,
+    size_t fd_count, struct spawner_child *out, struct err *err)
 {
-	if (r->kind != SPAWNER_STARTED || fd_count < 2) {
+	if (r->kind == SPAWNER_STARTED && fd_count < 2) {
+		take_other(s, r, fds, fd_count);
+		return err_set(
+		    err, ERR_IO, "its pipes were lost: too many open files?");
+	}
+	if (r->kind != SPAWNER_STARTED) {
 		close_fds(fds, fd_count);
+		s->refused = true;
 		return err_set(err,
 		    r->error_class == ERR_NONE ? ERR_IO
 					       : (enum err_class)r->error_class,
@@ -179,7 +185,7 @@ wait_answer(
 			return err_set(err, ERR_IO,
 			    "the process that runs writers is gone");
 		if (got == 1 && r.id == id && r.kind != SPAWNER_EXITED)
-			return take_answer(&r, fds, fd_count, out, err);
+			return take_answer(s, &r, fds, fd_count, out, err);
 		if (got == 1) {
 			take_other(s, &r, fds, fd_count);
 			continue;
@@ -208,7 +214,8 @@ spawner_run(struct spawner *s, enum spawner_dir dir, const char *name,
 	    argument == NULL ? "" : argument);
 	snprintf(
 	    c.session, sizeof(c.session), "%s", session == NULL ? "" : session);
-	if (send_command(s, &c, err) == -1)
+	s->refused = send_command(s, &c, err) == -1;
+	if (s->refused)
 		return -1;
 	return wait_answer(s, c.id, out, err);
 }

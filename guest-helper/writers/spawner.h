@@ -31,6 +31,9 @@ struct spawner {
 	int fd; /* To poll for exits; -1: there is no process. */
 	pid_t pid;
 	bool gone; /* It has died: fd will say nothing more. */
+	/* Of the last run that failed: it was surely not started.  Else it
+	 * may have been, or may yet be. */
+	bool refused;
 	uint32_t last_id;
 	/* Exits that came while an answer was waited for. */
 	struct spawner_exit exits[SPAWNER_CHILDREN_MAX];
@@ -56,7 +59,8 @@ void spawner_close(struct spawner *s);
  * Runs NAME of the folder.  argument: NULL for a writer, "freeze" or "thaw"
  * for a hook.  session: put into the environment; NULL: none.  ERR_AUTH: its
  * owner or mode are unsafe; ERR_NOT_FOUND: no such executable.  Waits for
- * the spawner's answer, at most a second.
+ * the spawner's answer, at most a second; what starts later than that, or
+ * without its descriptors, is killed (see refused).
  */
 int spawner_run(struct spawner *s, enum spawner_dir dir, const char *name,
     const char *argument, const char *session, struct spawner_child *out,

@@ -50,6 +50,7 @@ struct writers {
 	int64_t begin_ms;
 	int64_t limit_ms; /* The step's end; 0: none. */
 	bool stuck;       /* The spawner did not answer in this step. */
+	bool unsure;      /* The start that failed last may run yet. */
 	bool thawing;     /* A thaw was begun in this session. */
 	bool told;
 	char point[HEXID_SIZE];
@@ -78,7 +79,8 @@ bool writers_finished(const struct writers *s);
 /* The next instant at which writers_advance() has something to do; 0: none. */
 int64_t writers_next_ms(const struct writers *s);
 
-/* Runs the writer or hook; a failure is the writer's, with its reason. */
+/* Runs the writer or hook; a failure is the writer's, with its reason, and
+ * sets s->unsure. */
 int writers_start(struct writers *s, struct writer *w, const char *argument,
     const char *session);
 

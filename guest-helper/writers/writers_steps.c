@@ -103,7 +103,8 @@ writers_start(struct writers *s, struct writer *w, const char *argument,
 		    w->hook ? SPAWNER_HOOKS : SPAWNER_WRITERS,
 		    w->hook ? hook_file(w->name) : w->name, argument, session,
 		    &child, &err);
-	if (rc == -1 && err.class == ERR_TIMEOUT)
+	s->unsure = !s->stuck && !s->spawner->refused;
+	if (s->unsure && rc == -1 && err.class == ERR_TIMEOUT)
 		s->stuck = true;
 	if (rc == 0)
 		rc = writer_adopt(w, &child, &err);
@@ -136,8 +137,8 @@ ask_freeze(struct writers *s, struct writer *w)
 	w->recorded = true;
 	if (writers_start(s, w, "freeze", s->session) == 0)
 		writers_expect(s, w);
-	else
-		w->touched = false;
+	else /* One that may have begun is thawed. */
+		w->touched = s->unsure;
 }
 
 static void

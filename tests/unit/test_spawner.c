@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -537,6 +538,33 @@ test_spawner_stopped_is_waited_for_a_second(void **state)
 	close_child();
 }
 
+static void
+test_spawner_tells_late_and_lost_from_refused(void **state)
+{
+	struct rlimit before, none;
+
+	(void)state;
+	writer_scripts_hook(&scripts, "h", "freeze) sleep 1000 ;;");
+	assert_int_equal(run(SPAWNER_HOOKS, "absent", "freeze"), -1);
+	assert_true(spawner.refused);
+	/* No room for its descriptors here: it runs nevertheless. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(run(SPAWNER_HOOKS, "h", "freeze"), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_false(spawner.refused);
+	assert_int_equal(err.class, ERR_IO);
+	assert_string_not_equal(err.text, "");
+	assert_int_equal(run(SPAWNER_HOOKS, "absent", "freeze"), -1);
+	assert_true(spawner.refused);
+	kill(spawner.pid, SIGSTOP);
+	assert_int_equal(run(SPAWNER_HOOKS, "h", "freeze"), -1);
+	kill(spawner.pid, SIGCONT);
+	assert_false(spawner.refused);
+}
+
 int
 main(void)
 {
@@ -555,6 +583,7 @@ main(void)
 		T(test_spawner_outlives_its_helper_and_tidies_up),
 		T(test_spawner_that_died_is_an_error),
 		T(test_spawner_stopped_is_waited_for_a_second),
+		T(test_spawner_tells_late_and_lost_from_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

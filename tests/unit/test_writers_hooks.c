@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hooks as writers. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -122,6 +125,43 @@ test_writers_do_not_wait_for_ever_for_hooks(void **state)
 	writers_rig_until(&rig, writers_rig_holds_nothing);
 }
 
+/* Late is not refused: it may be half frozen by then. */
+static void
+test_writers_hooks_that_start_late_are_thawed(void **state)
+{
+	(void)state;
+	writer_scripts_hook(&rig.scripts, "h", "");
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	kill(rig.spawner.pid, SIGSTOP);
+	writers_rig_step(&rig, WRITERS_FREEZE);
+	kill(rig.spawner.pid, SIGCONT);
+	writers_rig_expect_failed(&rig, "hook:h", "does not answer");
+	assert_true(writers_hold(rig.set));
+	assert_true(writer_scripts_exists(&rig.scripts, "run/hooks/h"));
+	writers_rig_step(&rig, WRITERS_THAW);
+	assert_true(writer_scripts_noted(&rig.scripts, "h thaw"));
+	assert_false(writer_scripts_exists(&rig.scripts, "run/hooks/h"));
+	writers_rig_until(&rig, writers_rig_holds_nothing);
+}
+
+static void
+test_writers_hooks_that_are_refused_are_not_thawed(void **state)
+{
+	char path[128];
+
+	(void)state;
+	writer_scripts_hook(&rig.scripts, "h", "");
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	snprintf(path, sizeof(path), "%s/h", rig.scripts.hooks);
+	chmod(path, 0777);
+	writers_rig_step(&rig, WRITERS_FREEZE);
+	writers_rig_expect_failed(&rig, "hook:h", "written to by others");
+	assert_false(writers_hold(rig.set));
+	assert_false(writer_scripts_exists(&rig.scripts, "run/hooks/h"));
+	writers_rig_step(&rig, WRITERS_THAW);
+	assert_string_equal(writer_scripts_log(&rig.scripts), "");
+}
+
 int
 main(void)
 {
@@ -131,6 +171,8 @@ main(void)
 		T(test_writers_hooks_exit_statuses_count),
 		T(test_writers_hooks_that_hang_are_thawed),
 		T(test_writers_do_not_wait_for_ever_for_hooks),
+		T(test_writers_hooks_that_start_late_are_thawed),
+		T(test_writers_hooks_that_are_refused_are_not_thawed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
