@@ -253,6 +253,8 @@ session_tick(struct session *s)
 		session_prepare_late(s);
 	else if (s->state == SESSION_FREEZING)
 		session_freeze_late(s);
+	else if (s->state == SESSION_THAWING)
+		session_thaw_late(s);
 }
 
 /* ---- life ---- */

@@ -33,6 +33,8 @@ struct spawner;
 #define SESSION_PREPARE_MAX_MS 600000
 /* What writers have, each less than the host waits for the answer. */
 #define SESSION_THAW_MS 25000
+/* How long writers wait for file systems that are thawed as asked. */
+#define SESSION_FILESYSTEMS_MS 2000
 #define SESSION_ABORT_THAW_MS 3000 /* Of a session that is given up. */
 #define SESSION_ABORT_MS 1000
 #define SESSION_COMMITTED_MS 55000
@@ -91,7 +93,8 @@ struct session {
 	char last_point[HEXID_SIZE];
 	uint32_t lease_ms;
 	uint32_t prepare_ms, freeze_ms;
-	int64_t deadline_ms;   /* Of prepare or freeze; 0: none. */
+	/* Of prepare, freeze, or of the writers' wait for a thaw; 0: none. */
+	int64_t deadline_ms;
 	int64_t hold_begin_ms; /* When the lease was armed. */
 	struct timing_entry measure;
 	struct message_disk disks[MESSAGE_DISKS_MAX]; /* As prepared. */

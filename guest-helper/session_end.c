@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Thaw, and every other way in which a session ends.  Asked for by the host:
- * file systems, then writers, then the proof.  In any other case the writers
- * are not kept waiting for a file system that may hang.
+ * file systems, then writers, then the proof.  The writers are not kept
+ * waiting for a file system that hangs: not long if it was asked for, and not
+ * at all in any other case.
  */
 #include <stdio.h>
 #include <string.h>
@@ -112,6 +113,7 @@ void
 session_forget(struct session *s)
 {
 	static const char text[] = "the session was ended";
+	bool ending = s->ending;
 
 	session_give_up(s);
 	session_pending_error(s, &s->prepare, ERR_CANCELLED, text);
@@ -126,6 +128,10 @@ session_forget(struct session *s)
 		s->state = SESSION_THAWING;
 	else if (s->state != SESSION_COMMITTED && s->state != SESSION_FAILED)
 		s->state = SESSION_STABLE;
+	/* Nothing is proved any more.  If it was not yet ending, the
+	 * dead-man says next that the thaw has begun. */
+	if (ending && s->held && writers_have_to_thaw(s))
+		thaw_writers(s);
 	session_settle(s);
 }
 
@@ -229,6 +235,27 @@ say_why(struct session *s)
 		session_fail(s, "thawed before the host asked for it");
 }
 
+/* The file systems are to be thawed first, and then the writers; but a file
+ * system may hang. */
+static void
+wait_for_filesystems(struct session *s)
+{
+	int64_t lease_end_ms = s->hold_begin_ms + s->lease_ms;
+
+	if (!s->held)
+		return;
+	s->deadline_ms = clock_monotonic_ms() + SESSION_FILESYSTEMS_MS;
+	if (s->deadline_ms > lease_end_ms)
+		s->deadline_ms = lease_end_ms;
+}
+
+void
+session_thaw_late(struct session *s)
+{
+	if (writers_have_to_thaw(s))
+		thaw_writers(s);
+}
+
 void
 session_thawing(struct session *s)
 {
@@ -244,8 +271,10 @@ session_thawing(struct session *s)
 	    s->timed_out ? ERR_TIMEOUT : ERR_CANCELLED,
 	    s->failure[0] != '\0' ? s->failure
 				  : "thawed before everything was frozen");
-	if (s->report.asked)
+	if (s->report.asked && !is_forgotten(s)) {
+		wait_for_filesystems(s);
 		return;
+	}
 	if (writers_have_to_thaw(s))
 		thaw_writers(s);
 	else if (is_forgotten(s))
@@ -333,6 +362,7 @@ void
 session_thawed(struct session *s)
 {
 	s->fs_over = true;
+	s->deadline_ms = 0;
 	quietlog_release();
 	if (s->report.lease_expired && !is_forgotten(s))
 		say_why(s);

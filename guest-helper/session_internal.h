@@ -40,6 +40,7 @@ void session_begin_commit(struct session *s);
 /* The deadline is over. */
 void session_prepare_late(struct session *s);
 void session_freeze_late(struct session *s);
+void session_thaw_late(struct session *s);
 
 /* ---- the end ---- */
 

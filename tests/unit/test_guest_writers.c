@@ -229,6 +229,68 @@ test_guest_writers_thaw_beside_a_hung_freeze(void **state)
 	assert_int_equal(answer()->unbroken, 0);
 }
 
+/* b's image lies on a, which somebody else has frozen: b's freeze hangs. */
+static void
+hang_in_freeze(unsigned int lease_ms)
+{
+	prepare(lease_ms);
+	assert_true(can_write("b"));
+	assert_int_equal(guest_fixture_ioctl(&talk.fixture, "a", FIFREEZE), 0);
+	talk.request.freeze_ms = lease_ms - 100;
+	assert_int_equal(client_call(talk.client, MESSAGE_FREEZE, &talk.request,
+			     1000, false, &talk.err),
+	    -1);
+}
+
+/* The host asks for the thaw, for which the writers would wait. */
+static void
+ask_in_vain(void)
+{
+	talk_new_request();
+	assert_int_equal(client_call(talk.client, MESSAGE_THAW, &talk.request,
+			     500, false, &talk.err),
+	    -1);
+}
+
+static void
+test_guest_writers_do_not_wait_for_a_hung_thaw(void **state)
+{
+	int64_t begin = clock_monotonic_ms();
+
+	(void)state;
+	talk_need_file_systems();
+	writer_scripts_writer(&scripts, "w", "");
+	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
+	guest_fixture_mount(&talk.fixture, "b", "ext4", "a/b.img");
+	talk_start();
+	hang_in_freeze(30000);
+	ask_in_vain();
+	assert_false(writer_scripts_noted(&scripts, "w thaw"));
+	assert_true(writer_scripts_wait(&scripts, "w thaw"));
+	assert_true(clock_monotonic_ms() - begin < 15000);
+	assert_int_equal(guest_fixture_ioctl(&talk.fixture, "a", FITHAW), 0);
+}
+
+static void
+test_guest_writers_do_not_wait_once_the_host_has_gone(void **state)
+{
+	int64_t begin;
+
+	(void)state;
+	talk_need_file_systems();
+	writer_scripts_writer(&scripts, "w", "");
+	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
+	guest_fixture_mount(&talk.fixture, "b", "ext4", "a/b.img");
+	talk_start();
+	hang_in_freeze(30000);
+	ask_in_vain();
+	begin = clock_monotonic_ms();
+	talk_close_client();
+	assert_true(writer_scripts_wait(&scripts, "w thaw"));
+	assert_true(clock_monotonic_ms() - begin < 1000);
+	assert_int_equal(guest_fixture_ioctl(&talk.fixture, "a", FITHAW), 0);
+}
+
 /* ---- the lease, and deaths ---- */
 
 static void
@@ -452,6 +514,8 @@ main(void)
 		CASE(test_guest_writers_prove_nothing_they_did_not_hold),
 		CASE(test_guest_writers_that_hang_end_in_time),
 		CASE(test_guest_writers_thaw_beside_a_hung_freeze),
+		CASE(test_guest_writers_do_not_wait_for_a_hung_thaw),
+		CASE(test_guest_writers_do_not_wait_once_the_host_has_gone),
 		CASE(test_guest_writers_thaw_at_lease_end),
 		CASE(test_guest_writers_are_told_by_the_deadman),
 		CASE(test_guest_writers_thaw_when_the_helper_is_killed),
