@@ -198,6 +198,34 @@ mountinfo_of_path(const struct mountinfo *m, const char *path)
 	return best;
 }
 
+bool
+mountinfo_is_served(const char *type)
+{
+	static const char *const types[] = { "9p", "afs", "ceph", "cifs",
+		"coda", "fuse", "fuseblk", "lustre", "nfs", "nfs4", "orangefs",
+		"smb3", "smbfs", "virtiofs" };
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return strncmp(type, "fuse.", 5) == 0;
+}
+
+bool
+mountinfo_may_hang(const struct mountinfo *m, const char *path, bool own_root)
+{
+	size_t i;
+
+	for (i = 0; i < m->count; i++)
+		if (mountinfo_is_served(m->entries[i].type) &&
+		    !(own_root &&
+			strcmp(m->entries[i].mount_point, "/") == 0) &&
+		    lies_below(path, m->entries[i].mount_point))
+			return true;
+	return false;
+}
+
 char *
 mountinfo_option(const struct mountinfo_entry *e, const char *name)
 {

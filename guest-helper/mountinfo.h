@@ -41,4 +41,14 @@ unsigned int mountinfo_depth(
 const struct mountinfo_entry *mountinfo_of_path(
     const struct mountinfo *m, const char *path);
 
+/*
+ * Is a file system of the network or of a program (FUSE) at the path, or
+ * above it?  A server that hangs would take along whoever looks there.
+ * own_root: one at "/" does not count, for we would hang with it anyway.
+ */
+bool mountinfo_may_hang(
+    const struct mountinfo *m, const char *path, bool own_root);
+/* Is it one of those? */
+bool mountinfo_is_served(const char *type);
+
 #endif

@@ -192,9 +192,11 @@ judge(struct mounts_filesystem *fs, const struct scan *scan,
 		explain(
 		    fs, MESSAGE_FS_SKIPPED, "its disk is not in this backup");
 	if (fs->state == MESSAGE_FS_PLANNED && is_unfreezable(fs->type)) {
-		explain(
-		    fs, MESSAGE_FS_SKIPPED, "this file system knows no freeze");
-		fs->sync_only = true;
+		fs->sync_only = !mountinfo_is_served(fs->type);
+		explain(fs, MESSAGE_FS_SKIPPED,
+		    fs->sync_only ? "this file system knows no freeze"
+				  : "this file system knows no freeze, and is "
+				    "not synced: its program might hang");
 	}
 }
 

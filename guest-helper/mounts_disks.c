@@ -3,6 +3,7 @@
  * From a mount down to the disks: through partitions, dm, md, and through
  * the files of loop devices to the file systems that hold them.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,14 +54,22 @@ static bool
 device_name(char out[BLOCKDEV_NAME_SIZE], const struct namespaces *spaces,
     const struct mounts_place *place, const char *sysfs, const char *source)
 {
-	char *path = namespaces_path(spaces, place->space, source);
 	const char *slash = strrchr(source, '/');
+	bool known = false, own = place->space->pid == 0;
 	struct stat st;
-	bool known;
+	char *path;
 
-	known = path != NULL && stat(path, &st) == 0 && S_ISBLK(st.st_mode) &&
-		blockdev_name(out, sysfs, major(st.st_rdev), minor(st.st_rdev));
-	free(path);
+	if (!namespaces_may_hang(place->space, source)) {
+		path = namespaces_path(spaces, place->space, source);
+		/* A link of another namespace may lead anywhere. */
+		known = path != NULL &&
+			fstatat(AT_FDCWD, path, &st,
+			    own ? 0 : AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISBLK(st.st_mode) &&
+			blockdev_name(
+			    out, sysfs, major(st.st_rdev), minor(st.st_rdev));
+		free(path);
+	}
 	return known ||
 	       blockdev_named(out, sysfs, slash == NULL ? source : slash + 1);
 }
@@ -166,7 +175,8 @@ find_by_file(struct holders *h, const struct namespaces *spaces,
 
 	for (i = 0; i < spaces->count && h->count == 0; i++) {
 		entry = mountinfo_of_path(&spaces->items[i].table, path);
-		if (entry == NULL)
+		if (entry == NULL ||
+		    namespaces_may_hang(&spaces->items[i], path))
 			continue;
 		fd = namespaces_open(spaces, &spaces->items[i], path);
 		if (fd == -1)
@@ -178,7 +188,7 @@ find_by_file(struct holders *h, const struct namespaces *spaces,
 }
 
 /* Wherever there is something of that path: one of these it is.  Ours is
- * believed; a file may be deleted. */
+ * believed; a file may be deleted.  So is one that may hang. */
 static void
 find_by_path(struct holders *h, const struct namespaces *spaces,
     const char *path, bool anonymous_only)
@@ -193,7 +203,7 @@ find_by_path(struct holders *h, const struct namespaces *spaces,
 		    (anonymous_only && !is_multi_device(entry->type) &&
 			!is_overlay(entry->type)))
 			continue;
-		if (i > 0) {
+		if (i > 0 && !namespaces_may_hang(&spaces->items[i], path)) {
 			fd = namespaces_open(spaces, &spaces->items[i], path);
 			if (fd == -1)
 				continue;
@@ -203,12 +213,25 @@ find_by_path(struct holders *h, const struct namespaces *spaces,
 	}
 }
 
+/* A loop device asks the file system of its file, which may hang. */
+static bool
+may_hang_anywhere(const struct namespaces *spaces, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < spaces->count; i++)
+		if (namespaces_may_hang(&spaces->items[i], path))
+			return true;
+	return false;
+}
+
 static void
 find_holders(
     struct holders *h, const struct walk *w, const struct blockdev_leaf *loop)
 {
 	struct loopfile file;
 	bool known = w->paths->dev != NULL &&
+		     !may_hang_anywhere(w->spaces, loop->backing) &&
 		     loopfile_read(&file, w->paths->dev, loop->name);
 
 	h->count = 0;

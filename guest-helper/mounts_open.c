@@ -32,7 +32,7 @@ mount_id_of(int fd)
  * Opens one mount of it, unless another mount covers that place.  Whoever
  * rules another namespace may have put anything there, a link to a place of
  * ours or a device: what is opened must be on the very mount, and what it is
- * is looked at before.
+ * is looked at before.  What may hang is left alone: we are the only thread.
  */
 static int
 open_mount(const struct namespaces *spaces, const struct mounts_place *place,
@@ -42,6 +42,10 @@ open_mount(const struct namespaces *spaces, const struct mounts_place *place,
 	struct stat st;
 	int seen, id, fd = -1;
 
+	if (namespaces_may_hang(place->space, place->entry->mount_point)) {
+		*out_errno = EREMOTE;
+		return -1;
+	}
 	seen = namespaces_open(spaces, place->space, place->entry->mount_point);
 	if (seen == -1) {
 		*out_errno = errno;
@@ -77,6 +81,15 @@ open_in(struct mounts_filesystem *fs, const struct namespaces *spaces,
 	}
 }
 
+static const char *
+why_text(int why)
+{
+	if (why == EREMOTE)
+		return "it lies below a network or FUSE file system, which "
+		       "might hang";
+	return why == 0 ? "another mount covers it" : strerror(why);
+}
+
 static void
 explain(struct mounts_filesystem *fs, int why)
 {
@@ -84,7 +97,7 @@ explain(struct mounts_filesystem *fs, int why)
 		return;
 	fs->state = MESSAGE_FS_FAILED;
 	snprintf(fs->reason, sizeof(fs->reason), "cannot be reached: %s",
-	    why == 0 ? "another mount covers it" : strerror(why));
+	    why_text(why));
 }
 
 /* Opens those that are not; last: says why of those that cannot be.  False:

@@ -182,6 +182,12 @@ namespaces_path(const struct namespaces *n, const struct namespaces_item *item,
 		   : out;
 }
 
+bool
+namespaces_may_hang(const struct namespaces_item *item, const char *path)
+{
+	return mountinfo_may_hang(&item->table, path, item->pid == 0);
+}
+
 int
 namespaces_open(const struct namespaces *n, const struct namespaces_item *item,
     const char *path)

@@ -48,6 +48,12 @@ void namespaces_fini(struct namespaces *n);
 int namespaces_open(const struct namespaces *n,
     const struct namespaces_item *item, const char *path);
 
+/*
+ * May opening that path wait for a server that hangs?  Links in the middle of
+ * the path, and mounts newer than the table, are not seen.
+ */
+bool namespaces_may_hang(const struct namespaces_item *item, const char *path);
+
 /* The path as seen from here ("/proc/12/root/data"), and as a person reads
  * it; in new memory, NULL when there is none left. */
 char *namespaces_path(const struct namespaces *n,

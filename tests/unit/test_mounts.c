@@ -258,6 +258,31 @@ test_mounts_names_what_knows_no_freeze(void **state)
 	    "this file system knows no freeze");
 }
 
+/* Who looks there may wait for ever for a program that was stopped. */
+static void
+test_mounts_leaves_alone_what_may_hang(void **state)
+{
+	char text[1024];
+
+	(void)state;
+	snprintf(text, sizeof(text),
+	    "20 1 254:1 / %s rw - fuseblk /dev/vda1 rw\n"
+	    "21 1 0:50 / %s rw - fuse.sshfs there rw\n"
+	    "22 21 254:16 / %s rw - xfs /dev/vdb rw\n",
+	    fake_sys.sysfs, fake_sys.top, fake_sys.proc);
+	fake_sys_scan(text, NULL, 0);
+	assert_int_equal(fake_sys.mounts.count, 2);
+	fake_sys_expect(0, fake_sys.proc, "vdb", MESSAGE_FS_PLANNED);
+	fake_sys_expect(1, fake_sys.sysfs, "vda", MESSAGE_FS_SKIPPED);
+	assert_false(fake_sys.mounts.items[1].sync_only);
+	assert_non_null(strstr(fake_sys.mounts.items[1].reason, "might hang"));
+	mounts_open(&fake_sys.mounts, &fake_sys.paths);
+	assert_int_equal(fake_sys.mounts.items[0].fd, -1);
+	fake_sys_expect(0, fake_sys.proc, "vdb", MESSAGE_FS_FAILED);
+	assert_non_null(strstr(fake_sys.mounts.items[0].reason, "might hang"));
+	assert_int_equal(fake_sys.mounts.items[1].fd, -1);
+}
+
 static void
 test_mounts_freezes_a_btrfs_of_unknown_disks(void **state)
 {
@@ -329,6 +354,7 @@ main(void)
 		CASE(test_mounts_freezes_what_spans_planned_disks),
 		CASE(test_mounts_leaves_alone_what_is_on_no_disk),
 		CASE(test_mounts_names_what_knows_no_freeze),
+		CASE(test_mounts_leaves_alone_what_may_hang),
 		CASE(test_mounts_freezes_a_btrfs_of_unknown_disks),
 		CASE(test_mounts_finds_a_btrfs_by_its_mapper_name),
 		CASE(test_mounts_obeys_the_policy),
