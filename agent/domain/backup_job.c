@@ -17,8 +17,9 @@
 
 /* Where a qcow2 header keeps the size of the disk. */
 #define QCOW2_SIZE_OFFSET 24
-/* libvirt has one thread for the events of all domains: on a busy host QEMU's
- * job was concluded and libvirt's still there after 30 s. */
+/* libvirt 9.0 has one thread for the events of all domains, and a program that
+ * opens or closes a channel in the guest of a running backup blocks it for 30 s
+ * ("cannot acquire state change lock"): the end of the job is behind that. */
 #define END_TIMEOUT_MS 120000
 #define END_POLL_MS 2
 #define END_POLL_MAX_MS 250

@@ -172,8 +172,9 @@ int domain_backup_end(struct domain *d, struct err *err);
 /* ---- guest ---- */
 
 /*
- * Has a program in the guest opened its end of the channel?  libvirt and
- * QEMU know at once.  ERR_NOT_FOUND: the domain has no such channel.
+ * Has a program in the guest opened its end of the channel?  As libvirt knows
+ * it: 9.0 loses the news of what happens while a backup runs.  ERR_NOT_FOUND:
+ * the domain has no such channel.
  */
 int domain_channel_connected(
     struct domain *d, const char *name, bool *out, struct err *err);
@@ -181,8 +182,7 @@ int domain_channel_connected(
 /*
  * Opens the guest's virtio-serial channel.  *out_fd is one end of a stream
  * socket (caller closes it); a thread of this module moves the bytes.  End
- * of file: the guest or libvirt closed.  ERR_NOT_FOUND: no such channel, or
- * its guest end is not open.  ERR_BUSY: another process holds it.
+ * of file: the guest or libvirt closed.  ERR_NOT_FOUND: no such channel.  ERR_BUSY: another process holds it.
  */
 int domain_channel_open(
     int *out_fd, struct domain *d, const char *name, struct err *err);

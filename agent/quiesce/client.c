@@ -221,6 +221,13 @@ client_call(struct client *c, uint8_t type, const struct message *request,
 int
 client_hello(struct client *c, bool heed_cancel, struct err *err)
 {
+	return client_hello_within(c, CLIENT_HELLO_MS, heed_cancel, err);
+}
+
+int
+client_hello_within(
+    struct client *c, int timeout_ms, bool heed_cancel, struct err *err)
+{
 	struct message *hello = calloc(1, sizeof(*hello));
 	int rc;
 
@@ -228,8 +235,7 @@ client_hello(struct client *c, bool heed_cancel, struct err *err)
 		return err_no_memory(err);
 	hello->version_min = MESSAGE_VERSION_MIN;
 	hello->version_max = MESSAGE_VERSION_MAX;
-	rc = client_call(
-	    c, MESSAGE_HELLO, hello, CLIENT_HELLO_MS, heed_cancel, err);
+	rc = client_call(c, MESSAGE_HELLO, hello, timeout_ms, heed_cancel, err);
 	free(hello);
 	if (rc == 0 && (c->reply.version_min > MESSAGE_VERSION_MAX ||
 			   c->reply.version_max < MESSAGE_VERSION_MIN))

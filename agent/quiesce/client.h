@@ -17,6 +17,7 @@ struct client;
 struct err;
 
 #define CLIENT_HELLO_MS 3000
+#define CLIENT_DOUBT_MS 1000 /* Hello where nobody seems to be. */
 #define CLIENT_PREPARE_MS 30000
 #define CLIENT_WRITERS_MS 120000  /* Prepare when writers take part. */
 #define CLIENT_THAW_MS 30000      /* The writers' thaw is in it. */
@@ -47,6 +48,9 @@ void client_clean(char *text);
 
 /* Says hello; ERR_UNSUPPORTED if the versions do not meet. */
 int client_hello(struct client *c, bool heed_cancel, struct err *err);
+/* The same within a time of the caller's. */
+int client_hello_within(
+    struct client *c, int timeout_ms, bool heed_cancel, struct err *err);
 
 /*
  * Asks again for as long as the guest is still busy with a session that

@@ -45,14 +45,21 @@ open_channel(int *out_fd, struct quiesce *q, struct err *err)
 static int
 open_client(struct quiesce *q, bool heed_cancel, struct err *err)
 {
+	bool connected;
 	int fd;
 
-	if (open_channel(&fd, q, err) == -1)
+	if (domain_channel_connected(
+		q->domain, QUIESCE_CHANNEL, &connected, err) == -1 ||
+	    open_channel(&fd, q, err) == -1)
 		return -1;
 	if (client_new(&q->client, fd, err) == -1)
 		return -1;
-	if (client_hello(q->client, heed_cancel, err) == 0)
+	if (client_hello_within(q->client,
+		connected ? CLIENT_HELLO_MS : CLIENT_DOUBT_MS, heed_cancel,
+		err) == 0)
 		return 0;
+	if (!connected && err->class == ERR_TIMEOUT)
+		err_set(err, ERR_NOT_FOUND, "no helper answers in the guest");
 	client_free(q->client);
 	q->client = NULL;
 	return -1;

@@ -36,6 +36,7 @@ static struct manifest_freeze proof;
 static enum manifest_consistency level;
 static struct err err;
 static unsigned int lease_ms;
+static bool unknown;      /* libvirt knows of nobody in the guest. */
 static unsigned int busy; /* Opens that find the channel still in use. */
 
 /* ---- the fake domain ---- */
@@ -53,6 +54,17 @@ domain_channel_open(
 	/* The one before has been closed. */
 	fake_guest_stop(&guest);
 	*out_fd = fake_guest_start(&guest);
+	return 0;
+}
+
+int
+domain_channel_connected(
+    struct domain *d, const char *name, bool *out, struct err *e)
+{
+	(void)d;
+	(void)name;
+	(void)e;
+	*out = !unknown;
 	return 0;
 }
 
@@ -103,6 +115,7 @@ set_up(void **state)
 	memset(&guest, 0, sizeof(guest));
 	lease_ms = 10000;
 	busy = 0;
+	unknown = false;
 	return 0;
 }
 
@@ -603,6 +616,37 @@ test_quiesce_waits_for_a_channel_that_is_still_in_use(void **state)
 	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
 }
 
+static void
+say_nothing(int fd, uint32_t request_id)
+{
+	char byte;
+
+	(void)request_id;
+	while (recv(fd, &byte, 1, 0) > 0)
+		;
+}
+
+/* libvirt may have missed that the helper came. */
+static void
+test_quiesce_asks_though_libvirt_knows_of_nobody(void **state)
+{
+	int64_t start;
+
+	(void)state;
+	unknown = true;
+	begin(MANIFEST_APPLICATION);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_HOLDSTILL);
+	quiesce_end(q);
+	q = NULL;
+	fake_guest_stop(&guest);
+	guest.flood_at = MESSAGE_HELLO;
+	guest.flood = say_nothing;
+	start = clock_monotonic_ms();
+	begin(MANIFEST_APPLICATION);
+	assert_true(clock_monotonic_ms() - start < 2500);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
+}
+
 /* It answers, too late for the lease but in the time of the call. */
 static void
 slow_to_freeze(struct message *m, uint8_t type)
@@ -731,16 +775,6 @@ say_others(int fd, uint32_t request_id)
 }
 
 static void
-say_nothing(int fd, uint32_t request_id)
-{
-	char byte;
-
-	(void)request_id;
-	while (recv(fd, &byte, 1, 0) > 0)
-		;
-}
-
-static void
 test_quiesce_call_ends_whatever_the_guest_sends(void **state)
 {
 	static void (*const floods[])(int, uint32_t) = { say_garbage, say_heads,
@@ -811,6 +845,7 @@ main(void)
 		CASE(test_quiesce_takes_no_foul_words),
 		CASE(test_quiesce_believes_only_what_can_be),
 		CASE(test_quiesce_waits_for_a_channel_that_is_still_in_use),
+		CASE(test_quiesce_asks_though_libvirt_knows_of_nobody),
 		CASE(test_quiesce_takes_no_picture_after_the_lease),
 		CASE(test_quiesce_freezes_nothing_that_outlives_its_lease),
 		CASE(test_quiesce_keeps_no_failure_of_another_session),
