@@ -166,14 +166,35 @@ open_port(struct channel *c, int64_t now_ms)
 	log_line(LOG_NOTICE, "port '%s' is open", c->path);
 }
 
+/*
+ * A port that was unplugged hangs up, too, but for good: another of its name
+ * has to be opened.  A read fails for it alone, and of no bytes it takes none
+ * from the host.
+ */
+static void
+close_if_unplugged(struct channel *c)
+{
+	char none;
+
+	if (c->kind != CHANNEL_PORT || read(c->fd, &none, 0) != -1 ||
+	    errno == EAGAIN || errno == EINTR)
+		return;
+	log_line(LOG_NOTICE, "port '%s' is gone: %s", c->path, strerror(errno));
+	close_fd(c);
+}
+
 static void
 look_for_host(struct channel *c, int64_t now_ms)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 
 	c->look_ms = now_ms + LOOK_EVERY_MS;
-	if (poll(&p, 1, 0) >= 0 && (p.revents & (POLLHUP | POLLERR)) == 0)
+	if (poll(&p, 1, 0) == -1)
+		return;
+	if ((p.revents & (POLLHUP | POLLERR)) == 0)
 		c->host_there = true;
+	else
+		close_if_unplugged(c);
 }
 
 static void
@@ -251,6 +272,8 @@ channel_step(struct channel *c, short revents, int64_t now_ms)
 	if (gone) {
 		if (c->fd != -1 && c->kind != CHANNEL_PORT)
 			close_fd(c);
+		else if (c->fd != -1)
+			close_if_unplugged(c);
 		c->look_ms = now_ms + LOOK_EVERY_MS;
 		host_left(c);
 	} else if (!takes_requests(c)) {
