@@ -44,6 +44,8 @@ struct child {
 	bool ended;         /* It has been waited for. */
 	bool told;          /* Its exit has been told. */
 	int status;
+	/* The hook whose "freeze" it is; "": it is something else. */
+	char freezing[MESSAGE_NAME_SIZE];
 };
 
 static struct {
@@ -134,6 +136,8 @@ start(struct child *child, enum spawner_dir dir, const char *name,
 	child->pid = pid;
 	child->dir = dir;
 	child->output = child->errors = -1;
+	if (strcmp(argument, "freeze") == 0)
+		snprintf(child->freezing, sizeof(child->freezing), "%s", name);
 	return 0;
 }
 
@@ -349,6 +353,33 @@ free_places(void)
 	}
 }
 
+/* For a helper that is dead. */
+static void
+thaw(const char *name)
+{
+	const int fds[3] = { self.null, self.null, self.null };
+	struct child *child = free_place();
+	struct err ignored = ERR_INIT;
+
+	if (child != NULL &&
+	    spawner_check(self.dirs[SPAWNER_HOOKS], name, &ignored) == 0)
+		start(child, SPAWNER_HOOKS, name, "thaw", "", fds, &ignored);
+}
+
+static void
+thaw_what_froze(void)
+{
+	struct child *c;
+
+	if (self.socket != -1)
+		return;
+	for (c = self.children; c < self.children + SPAWNER_CHILDREN_MAX; c++)
+		if (c->pid != 0 && c->ended && c->freezing[0] != '\0') {
+			thaw(c->freezing);
+			c->freezing[0] = '\0';
+		}
+}
+
 /* A zombie keeps its process group's number from being given anew, so the
  * group is killed before the wait. */
 static void
@@ -374,27 +405,43 @@ reap(void)
 			c->status = status;
 		}
 	}
+	thaw_what_froze();
 	tell_exits();
 	free_places();
 }
 
 /* ---- the loop ---- */
 
+/* The "freeze" of that hook, if it has not ended. */
+static struct child *
+find_freezing(const char *name)
+{
+	struct child *c;
+
+	for (c = self.children; c < self.children + SPAWNER_CHILDREN_MAX; c++)
+		if (c->pid != 0 && !c->ended && strcmp(c->freezing, name) == 0)
+			return c;
+	return NULL;
+}
+
+/* A hook that freezes yet is to thaw after that, not beside it. */
 static void
 helper_died(void)
 {
-	const int fds[3] = { self.null, self.null, self.null };
-	struct err ignored = ERR_INIT;
-	struct child *child;
+	struct child *c;
 	size_t i;
 
 	close_fd(&self.socket);
+	/* Those that have ended are thawed by what follows. */
+	for (c = self.children; c < self.children + SPAWNER_CHILDREN_MAX; c++)
+		if (c->pid != 0 && c->ended)
+			c->freezing[0] = '\0';
 	for (i = 0; i < self.frozen_count; i++) {
-		child = free_place();
-		if (child != NULL && spawner_check(self.dirs[SPAWNER_HOOKS],
-					 self.frozen[i], &ignored) == 0)
-			start(child, SPAWNER_HOOKS, self.frozen[i], "thaw", "",
-			    fds, &ignored);
+		c = find_freezing(self.frozen[i]);
+		if (c != NULL)
+			signal_child(c->pid, SIGTERM);
+		else
+			thaw(self.frozen[i]);
 	}
 }
 

@@ -499,6 +499,42 @@ test_spawner_outlives_its_helper_and_tidies_up(void **state)
 	assert_int_equal(kill(pid, 0), -1);
 }
 
+/* Runs a hook's "freeze" with a spawner of its own, and is killed in it. */
+static void
+helper_that_dies_freezing(void)
+{
+	struct spawner_child started;
+	struct spawner own;
+	int status;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		if (spawner_start(&own, scripts.writers, scripts.hooks, &err) ==
+			-1 ||
+		    spawner_run(&own, SPAWNER_HOOKS, "h", "freeze", NULL,
+			&started, &err) == -1 ||
+		    !writer_scripts_wait(&scripts, "h begun"))
+			_exit(1);
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void
+test_spawner_thaws_a_hook_after_its_freeze(void **state)
+{
+	(void)state;
+	writer_scripts_hook(&scripts, "h",
+	    "freeze) trap 'sleep 0.1; note let go; exit 1' TERM; note begun\n"
+	    "sleep 1000 & wait ;;");
+	helper_that_dies_freezing();
+	assert_true(writer_scripts_wait(&scripts, "h thaw"));
+	assert_string_equal(
+	    writer_scripts_log(&scripts), "h freeze,h begun,h let go,h thaw");
+}
+
 static void
 test_spawner_that_died_is_an_error(void **state)
 {
@@ -581,6 +617,7 @@ main(void)
 		T(test_spawner_signals_its_own_children_only),
 		T(test_spawner_runs_only_so_many),
 		T(test_spawner_outlives_its_helper_and_tidies_up),
+		T(test_spawner_thaws_a_hook_after_its_freeze),
 		T(test_spawner_that_died_is_an_error),
 		T(test_spawner_stopped_is_waited_for_a_second),
 		T(test_spawner_tells_late_and_lost_from_refused),
