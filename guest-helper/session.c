@@ -240,13 +240,20 @@ on_writers(void *arg, enum writers_step step)
 int64_t
 session_deadline_ms(const struct session *s)
 {
+	if (s->deadline_ms == 0 ||
+	    (s->overdue_ms != 0 && s->overdue_ms < s->deadline_ms))
+		return s->overdue_ms;
 	return s->deadline_ms;
 }
 
 void
 session_tick(struct session *s)
 {
-	if (s->deadline_ms == 0 || clock_monotonic_ms() < s->deadline_ms)
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (s->overdue_ms != 0 && now_ms >= s->overdue_ms)
+		session_overdue(s);
+	if (s->deadline_ms == 0 || now_ms < s->deadline_ms)
 		return;
 	s->deadline_ms = 0;
 	if (s->state == SESSION_PREPARING)

@@ -37,6 +37,8 @@ struct spawner;
 #define SESSION_FILESYSTEMS_MS 2000
 #define SESSION_ABORT_THAW_MS 3000 /* Of a session that is given up. */
 #define SESSION_ABORT_MS 1000
+/* The dead-man's thaw must have begun so long after the end of the lease. */
+#define SESSION_OVERDUE_MS 500
 #define SESSION_COMMITTED_MS 55000
 
 enum session_state {
@@ -95,6 +97,8 @@ struct session {
 	uint32_t prepare_ms, freeze_ms;
 	/* Of prepare, freeze, or of the writers' wait for a thaw; 0: none. */
 	int64_t deadline_ms;
+	/* When the dead-man must have begun its thaw; 0: it has, or need not. */
+	int64_t overdue_ms;
 	int64_t hold_begin_ms; /* When the lease was armed. */
 	struct timing_entry measure;
 	struct message_disk disks[MESSAGE_DISKS_MAX]; /* As prepared. */

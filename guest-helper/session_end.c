@@ -13,6 +13,7 @@
 #include "guest-helper/freeze_linux.h"
 #include "guest-helper/quietlog.h"
 #include "guest-helper/record.h"
+#include "guest-helper/rescue.h"
 #include "guest-helper/session_internal.h"
 
 /* ---- pieces ---- */
@@ -262,7 +263,7 @@ session_thawing(struct session *s)
 	if (!is_forgotten(s))
 		say_why(s);
 	s->ending = true;
-	s->deadline_ms = 0;
+	s->deadline_ms = s->overdue_ms = 0;
 	if (s->held)
 		s->state = SESSION_THAWING;
 	session_pending_error(
@@ -410,4 +411,26 @@ session_lost(struct session *s)
 	expedite_end(&s->expedite);
 	record_remove(s->o.run_dir);
 	session_thawed(s);
+}
+
+/*
+ * The lease is over and the dead-man said nothing: it is stopped, or was
+ * killed with a thread in a freeze that hangs, which keeps their socket open.
+ * What is planned is thawed without waiting; the one that hangs when the last
+ * of the dead-man is gone, which session_lost() sees to.
+ */
+void
+session_overdue(struct session *s)
+{
+	static int fds[MESSAGE_FILESYSTEMS_MAX];
+	size_t i;
+
+	for (i = 0; i < s->planned_count; i++)
+		fds[i] = s->mounts.items[s->planned[i]].fd;
+	s->report.asked = s->report.told_writers = false;
+	if (!is_forgotten(s) && s->failure[0] == '\0')
+		session_fail(s, "the dead-man process did not thaw in time");
+	session_thawing(s);
+	if (rescue_thaw(fds, s->planned_count) == -1)
+		s->overdue_ms = clock_monotonic_ms() + SESSION_OVERDUE_MS;
 }

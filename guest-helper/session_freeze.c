@@ -47,6 +47,7 @@ session_on_freeze(struct session *s, uint32_t id, struct err *err)
 	s->state = SESSION_FREEZING;
 	s->hold_begin_ms = clock_monotonic_ms();
 	s->deadline_ms = s->hold_begin_ms + s->freeze_ms;
+	s->overdue_ms = s->hold_begin_ms + s->lease_ms + SESSION_OVERDUE_MS;
 	session_pending_set(&s->freeze, id);
 	return 0;
 }

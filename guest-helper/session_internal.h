@@ -29,6 +29,8 @@ void session_thawing(struct session *s);
 void session_thawed(struct session *s);
 /* The dead-man was killed before it could say anything of this. */
 void session_lost(struct session *s);
+/* It should have begun the thaw, and has not. */
+void session_overdue(struct session *s);
 
 void session_prepare_next(struct session *s);
 void session_writers_prepared(struct session *s);

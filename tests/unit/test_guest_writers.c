@@ -368,6 +368,50 @@ test_guest_writers_thaw_when_the_deadman_is_killed(void **state)
 	assert_int_equal(answer()->level, MESSAGE_CRASH);
 }
 
+/* What is left of the dead-man is a thread in a hung freeze, which keeps its
+ * socket open: then the lease is the helper's. */
+static void
+test_guest_writers_thaw_when_a_hung_deadman_is_killed(void **state)
+{
+	(void)state;
+	talk_need_file_systems();
+	writer_scripts_writer(&scripts, "w", "");
+	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
+	guest_fixture_mount(&talk.fixture, "b", "ext4", "a/b.img");
+	guest_fixture_mount(&talk.fixture, "d", "ext4", "d.img");
+	guest_fixture_mount(&talk.fixture, "c", "ext4", "d/c.img");
+	talk_start();
+	hang_in_freeze(2500);
+	kill(guest_fixture_deadman(&talk.fixture), SIGKILL);
+	assert_true(writer_scripts_wait(&scripts, "w thaw"));
+	assert_true(can_write("c"));
+	/* Nobody knows who froze it, so the helper may have thawed it. */
+	guest_fixture_ioctl(&talk.fixture, "a", FITHAW);
+	assert_true(can_write("b"));
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_string_equal(answer()->state, "failed");
+	assert_int_equal(answer()->unbroken, 0);
+}
+
+static void
+test_guest_writers_thaw_when_the_deadman_is_stopped(void **state)
+{
+	pid_t deadman;
+
+	(void)state;
+	writer_scripts_writer(&scripts, "w", "");
+	talk_start_with_ext4();
+	freeze(1000);
+	deadman = guest_fixture_deadman(&talk.fixture);
+	kill(deadman, SIGSTOP);
+	assert_true(writer_scripts_wait(&scripts, "w thaw"));
+	assert_true(can_write("a"));
+	kill(deadman, SIGCONT);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_string_equal(answer()->state, "failed");
+	assert_int_equal(answer()->unbroken, 0);
+}
+
 static void
 test_guest_writers_thaw_and_end_when_the_host_goes(void **state)
 {
@@ -520,6 +564,8 @@ main(void)
 		CASE(test_guest_writers_are_told_by_the_deadman),
 		CASE(test_guest_writers_thaw_when_the_helper_is_killed),
 		CASE(test_guest_writers_thaw_when_the_deadman_is_killed),
+		CASE(test_guest_writers_thaw_when_a_hung_deadman_is_killed),
+		CASE(test_guest_writers_thaw_when_the_deadman_is_stopped),
 		CASE(test_guest_writers_thaw_and_end_when_the_host_goes),
 		CASE(test_guest_writers_thaw_at_abort_in_mid_freeze),
 		CASE(test_guest_writers_end_before_the_next_session),
