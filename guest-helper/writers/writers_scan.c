@@ -89,22 +89,31 @@ see_file(struct writers *s, const char *dir, const char *file, bool hook)
 }
 
 static void
+unreadable(struct writers *s, const char *path)
+{
+	char text[MESSAGE_REASON_SIZE];
+
+	snprintf(text, sizeof(text), "cannot read '%.80s': %s", path,
+	    strerror(errno));
+	trouble(s, text);
+}
+
+static void
 scan_dir(struct writers *s, const char *path, bool hook)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
-	char text[MESSAGE_REASON_SIZE];
 
 	if (dir == NULL && errno == ENOENT)
 		return;
 	if (dir == NULL) {
-		snprintf(text, sizeof(text), "cannot read '%.80s': %s", path,
-		    strerror(errno));
-		trouble(s, text);
+		unreadable(s, path);
 		return;
 	}
-	while ((entry = readdir(dir)) != NULL)
+	while (errno = 0, (entry = readdir(dir)) != NULL)
 		see_file(s, path, entry->d_name, hook);
+	if (errno != 0)
+		unreadable(s, path);
 	closedir(dir);
 }
 
