@@ -161,8 +161,8 @@ leaving_ended(struct writers *s, struct writers_leaving *l, int status)
 
 	if (l->leftover) {
 		log_line(LOG_WARNING,
-		    "thawed '%s', which a predecessor had left frozen%s",
-		    l->name, status == 0 ? "" : ", and it failed");
+		    "thawed '%s', which had been left frozen%s", l->name,
+		    status == 0 ? "" : ", and it failed");
 		hooks_forget(s->run_dir, hook);
 	}
 	l->pid = 0;

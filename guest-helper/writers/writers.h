@@ -105,7 +105,7 @@ int writers_scan(struct writers *w, struct err *err);
  * that froze; in case it dies, too, their names are kept in RUN_DIR/hooks,
  * and this runs "thaw" of those that a predecessor left.  To be called once,
  * before any session; it does not wait for them, but a hook's next freeze
- * does.
+ * does.  PREPARE does the same for those whose "thaw" went wrong since.
  */
 void writers_thaw_leftovers(struct writers *w);
 

@@ -22,8 +22,11 @@ writers_thaw_loose(struct writers *s, const char *hook)
 
 	snprintf(name, sizeof(name), WRITER_HOOK_PREFIX "%.*s",
 	    (int)(sizeof(name) - sizeof(WRITER_HOOK_PREFIX)), hook);
+	if (s->stuck)
+		return;
 	if (spawner_run(s->spawner, SPAWNER_HOOKS, hook, "thaw", NULL, &child,
 		&err) == -1) {
+		s->stuck = err.class == ERR_TIMEOUT;
 		log_line(
 		    LOG_WARNING, "'%s' may be left frozen: %s", name, err.text);
 		/* It will not get better by another try. */
@@ -39,10 +42,22 @@ writers_thaw_loose(struct writers *s, const char *hook)
 		l->leftover = l->touched = true;
 }
 
+static bool
+is_thawing(const struct writers *s, const char *hook)
+{
+	const struct writers_leaving *l = s->leaving;
+
+	for (; l < s->leaving + WRITERS_LEAVING_MAX; l++)
+		if (l->pid != 0 && l->leftover &&
+		    strcmp(l->name + strlen(WRITER_HOOK_PREFIX), hook) == 0)
+			return true;
+	return false;
+}
+
 static void
 thaw_leftover(void *arg, const char *name)
 {
-	if (spawner_name_valid(name))
+	if (spawner_name_valid(name) && !is_thawing(arg, name))
 		writers_thaw_loose(arg, name);
 }
 
@@ -78,6 +93,8 @@ begin_prepare(struct writers *s, const char *session)
 	size_t i;
 
 	clear_away(s);
+	/* Those whose thaw went wrong, of whatever session. */
+	hooks_each(s->run_dir, thaw_leftover, s);
 	s->thawing = false;
 	snprintf(s->session, sizeof(s->session), "%s", session);
 	writers_scan_now(s);

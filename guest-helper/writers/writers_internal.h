@@ -24,7 +24,7 @@ struct writers_leaving { /* A process that nothing is expected of. */
 	pid_t pid;       /* 0: a free place. */
 	char name[MESSAGE_NAME_SIZE]; /* As of its writer. */
 	bool touched;                 /* It may hold something still. */
-	bool leftover;                /* The "thaw" of a predecessor's hook. */
+	bool leftover;                /* A "thaw" of a hook left frozen. */
 	int64_t term_ms;              /* 0: done. */
 	int64_t kill_ms;              /* 0: done. */
 };

@@ -162,6 +162,37 @@ test_writers_hooks_that_are_refused_are_not_thawed(void **state)
 	assert_string_equal(writer_scripts_log(&rig.scripts), "");
 }
 
+static bool
+is_forgotten(struct writers_rig *r)
+{
+	return !writer_scripts_exists(&r->scripts, "run/hooks/h");
+}
+
+static void
+test_writers_hooks_left_frozen_are_thawed_at_the_next_prepare(void **state)
+{
+	(void)state;
+	writer_scripts_hook(&rig.scripts, "h",
+	    "thaw) [ -e \"$dir/again\" ] && exit 0\n"
+	    "touch \"$dir/again\"; sleep 1000 ;;");
+	writers_rig_configure(&rig, "hook:h")->thaw_ms = SHORT_MS;
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	writers_rig_step(&rig, WRITERS_FREEZE);
+	writers_rig_step(&rig, WRITERS_THAW);
+	writers_rig_expect_failed(&rig, "hook:h", "did not answer 'thaw'");
+	writers_rig_until(&rig, writers_rig_holds_nothing);
+	assert_true(writer_scripts_exists(&rig.scripts, "run/hooks/h"));
+	rig.conf.writers[0].thaw_ms = WRITER_SCRIPTS_WAIT_MS;
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	writers_rig_until(&rig, is_forgotten);
+	assert_string_equal(
+	    writer_scripts_log(&rig.scripts), "h freeze,h thaw,h thaw");
+	/* And once only. */
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	assert_string_equal(
+	    writer_scripts_log(&rig.scripts), "h freeze,h thaw,h thaw");
+}
+
 int
 main(void)
 {
@@ -172,6 +203,7 @@ main(void)
 		T(test_writers_hooks_that_hang_are_thawed),
 		T(test_writers_do_not_wait_for_ever_for_hooks),
 		T(test_writers_hooks_that_start_late_are_thawed),
+		T(test_writers_hooks_left_frozen_are_thawed_at_the_next_prepare),
 		T(test_writers_hooks_that_are_refused_are_not_thawed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
