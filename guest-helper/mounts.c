@@ -356,6 +356,25 @@ find_unseen(struct mounts *out, const struct scan *scan, struct err *err)
 	return rc;
 }
 
+/* The kernel lists few types, and others may be mounted there alone: what
+ * was not looked at is not held. */
+static int
+add_unread(struct mounts *out, struct err *err)
+{
+	struct mounts_filesystem *fs = add_filesystem(out, err);
+
+	if (fs == NULL)
+		return -1;
+	fs->mount_point = strdup("(other mount namespaces)");
+	fs->path = strdup("");
+	if (fs->mount_point == NULL || fs->path == NULL)
+		return err_no_memory(err);
+	strcpy(fs->type, "none");
+	explain(fs, MESSAGE_FS_FAILED,
+	    "there are more mount namespaces than can be looked at");
+	return 0;
+}
+
 /* Loop files on top first; then the inner before the outer. */
 static int
 compare_order(const void *a, const void *b)
@@ -385,6 +404,8 @@ collect(struct mounts *out, const struct scan *scan, struct err *err)
 	}
 	if (scan->spaces.proc != NULL && find_unseen(out, scan, err) == -1)
 		return -1;
+	if (scan->spaces.incomplete && add_unread(out, err) == -1)
+		return -1;
 	qsort(out->items, out->count, sizeof(*out->items), compare_order);
 	return 0;
 }
@@ -407,9 +428,6 @@ mounts_scan(struct mounts *out, const struct mounts_paths *paths,
 		namespaces_fini(&scan.spaces);
 		return err_no_memory(err);
 	}
-	if (scan.spaces.incomplete)
-		snprintf(out->note, sizeof(out->note),
-		    "there are more mount namespaces than can be looked at");
 	make_plan(&scan, out, disks, disk_count);
 	rc = collect(out, &scan, err);
 	namespaces_fini(&scan.spaces);

@@ -17,6 +17,8 @@
 
 /* Of one namespace: more is somebody's attack, or of no use to look at. */
 #define TABLE_MAX 16384
+/* Of all others together: some tens of MiB. */
+#define ENTRIES_MAX 65536
 
 /* "mnt:[4026531841]"; 0 for a process that is gone or may not be asked. */
 static uint64_t
@@ -102,7 +104,8 @@ take_process(
 	snprintf(path, sizeof(path), "%s/%s/mountinfo", n->proc, pid);
 	if (mountinfo_read(&item->table, path, &ignored) == -1)
 		return 0;
-	if (item->table.count == 0 || item->table.count > TABLE_MAX) {
+	if (item->table.count == 0 || item->table.count > TABLE_MAX ||
+	    item->table.count > ENTRIES_MAX - n->others) {
 		n->incomplete |= item->table.count != 0;
 		mountinfo_fini(&item->table);
 		return 0;
@@ -110,6 +113,7 @@ take_process(
 	item->id = id;
 	item->pid = (pid_t)strtol(pid, NULL, 10);
 	read_name(item, n->proc, pid);
+	n->others += item->table.count;
 	n->count++;
 	return 0;
 }

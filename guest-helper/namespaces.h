@@ -29,6 +29,7 @@ struct namespaces {
 	const char *proc;              /* The caller's; NULL: only our own. */
 	struct namespaces_item *items; /* Our own first. */
 	size_t count;
+	size_t others;   /* Entries of all tables but our own. */
 	bool incomplete; /* There are more than fit. */
 };
 

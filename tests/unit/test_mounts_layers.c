@@ -214,6 +214,36 @@ test_mounts_layers_says_what_nobody_shows(void **state)
 	fake_sys_expect(1, "/dev/vdb", "vdb", MESSAGE_FS_SKIPPED);
 }
 
+/* Nobody can say what is mounted where nobody looked. */
+static void
+test_mounts_layers_names_what_it_did_not_read(void **state)
+{
+	static char text[16384 * 48];
+	char pid[16], space[32];
+	size_t used = 0;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 16000; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+		    "%d 1 0:44 / /t%d rw - tmpfs none rw\n", i + 100, i);
+	fake_sys_process("self", "mnt:[1]", "self\n", "");
+	for (i = 2; i < 6; i++) {
+		snprintf(pid, sizeof(pid), "%d", i);
+		snprintf(space, sizeof(space), "mnt:[%d]", i);
+		fake_sys_process(pid, space, "c\n", text);
+	}
+	fake_sys_scan(FAKE_SYS_ROOT, NULL, 0);
+	assert_int_equal(fake_sys.mounts.count, 1);
+	fake_sys_process("6", "mnt:[6]", "c\n", text);
+	fake_sys_scan(FAKE_SYS_ROOT, NULL, 0);
+	assert_int_equal(fake_sys.mounts.count, 2);
+	fake_sys_expect(1, "(other mount namespaces)", "", MESSAGE_FS_FAILED);
+	fake_sys_expect(0, "/", "vda", MESSAGE_FS_PLANNED);
+	mounts_open(&fake_sys.mounts, &fake_sys.paths);
+	assert_int_equal(fake_sys.mounts.items[1].fd, -1);
+}
+
 /* ---- a real one ---- */
 
 /* In a namespace of its own: a file system on a file, one on a file on
@@ -312,6 +342,7 @@ main(void)
 		CASE(test_mounts_layers_finds_those_of_containers),
 		CASE(test_mounts_layers_finds_loop_files_of_containers),
 		CASE(test_mounts_layers_says_what_nobody_shows),
+		CASE(test_mounts_layers_names_what_it_did_not_read),
 		CASE(test_mounts_layers_opens_those_of_a_real_namespace),
 	};
 
