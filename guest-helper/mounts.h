@@ -2,9 +2,10 @@
 /*
  * Which file systems a freeze of the planned disks has to hold, in the order
  * of freezing: those on loop files before the file systems that hold the
- * files (these must not be frozen the other way round), then nested mounts
- * innermost first.  Each file system once, however often it is mounted, and
- * also if only other mount namespaces have it.
+ * files (these must not be frozen the other way round).  Those of one rank
+ * may be frozen at once; they are listed innermost first.  Each file system
+ * once, however often it is mounted, and also if only other mount namespaces
+ * have it.
  */
 #ifndef HOLDSTILL_GUEST_MOUNTS_H
 #define HOLDSTILL_GUEST_MOUNTS_H

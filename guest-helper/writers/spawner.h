@@ -2,8 +2,9 @@
 /*
  * A process that is forked before the helper gives up its privileges, and
  * that starts writers and hooks for it.  It runs nothing but executables in
- * the two folders it was given, owned by root and writable by nobody else,
- * so a helper that a hostile host has taken over gains nothing from it.
+ * the two folders it was given, owned by root and writable by nobody else:
+ * a helper that a hostile host has taken over can have what is installed
+ * there run and killed, and no more.
  * When the helper dies it runs "thaw" of the hooks whose "freeze" it ran,
  * gives what runs some seconds (the writers' input has ended, which means
  * thaw), kills the rest, and ends.
