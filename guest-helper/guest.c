@@ -185,10 +185,15 @@ serve(struct guest *g, const struct guest_options *options, struct err *err)
 
 	if (session_init(&g->session, &session, err) == -1)
 		return -1;
-	while (!g->stopping && !g->channel.finished)
+	while (!g->stopping && !g->channel.finished &&
+	       !(g->spawner.gone && session_idle(&g->session)))
 		run_once(g);
 	wind_up(g);
 	session_fini(&g->session);
+	/* Only a new start has a spawner that has the privileges. */
+	if (g->spawner.gone)
+		return err_set(
+		    err, ERR_IO, "the process that runs writers has died");
 	return 0;
 }
 

@@ -305,6 +305,36 @@ test_guest_thaws_when_the_deadman_is_killed(void **state)
 	assert_string_equal(client_reply(talk.client)->state, "failed");
 }
 
+/* The helper's child that is no dead-man: there is no session. */
+static pid_t
+find_spawner(void)
+{
+	char path[64];
+	int pid = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+	    (int)talk.fixture.pid, (int)talk.fixture.pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	/* Nobody shall ever signal -1. */
+	assert_true(pid > 1);
+	return pid;
+}
+
+/* Its unit starts it anew, with another one. */
+static void
+test_guest_ends_when_the_spawner_died(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	kill(find_spawner(), SIGKILL);
+	assert_true(guest_fixture_ends(talk.fixture.pid, 10000));
+	talk.fixture.pid = -1;
+}
+
 static void
 test_guest_thaws_what_a_predecessor_left(void **state)
 {
@@ -503,6 +533,7 @@ main(void)
 		CASE(test_guest_thaws_at_lease_end),
 		CASE(test_guest_thaws_when_killed),
 		CASE(test_guest_thaws_when_the_deadman_is_killed),
+		CASE(test_guest_ends_when_the_spawner_died),
 		CASE(test_guest_thaws_what_a_predecessor_left),
 		CASE(test_guest_leaves_what_is_not_recorded),
 		CASE(test_guest_thaws_when_the_host_goes),
