@@ -16,6 +16,7 @@
 #include "guest-helper/channel.h"
 #include "guest-helper/conf.h"
 #include "guest-helper/confine.h"
+#include "guest-helper/record.h"
 #include "guest-helper/session.h"
 #include "guest-helper/writers/spawner.h"
 
@@ -169,6 +170,19 @@ wind_up(struct guest *g)
 		wait_for_news(g, p, (int)left);
 }
 
+static const char *
+expedite_path(const struct guest_options *options)
+{
+	return options->expedite_path != NULL ? options->expedite_path
+					      : EXPEDITE_PATH;
+}
+
+void
+guest_thaw_leftovers(const struct guest_options *options)
+{
+	record_thaw_leftovers(options->run_dir, expedite_path(options));
+}
+
 static int
 serve(struct guest *g, const struct guest_options *options, struct err *err)
 {
@@ -178,9 +192,7 @@ serve(struct guest *g, const struct guest_options *options, struct err *err)
 		.spawner = &g->spawner,
 		.paths = &options->paths,
 		.run_dir = options->run_dir,
-		.expedite_path = options->expedite_path != NULL
-				     ? options->expedite_path
-				     : EXPEDITE_PATH,
+		.expedite_path = expedite_path(options),
 	};
 
 	if (session_init(&g->session, &session, err) == -1)

@@ -26,4 +26,9 @@ struct guest_options {
  * signals in the process.  -1 if it cannot begin.
  */
 int guest_run(const struct guest_options *options, struct err *err);
+
+/* Thaws what a predecessor that was killed had frozen.  To be called before
+ * anything that may fail; needs no conf. */
+void guest_thaw_leftovers(const struct guest_options *options);
+
 #endif

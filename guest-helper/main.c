@@ -137,6 +137,9 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (choice.done)
 		return EXIT_OK;
+	/* First of all: whatever else is wrong, nothing is left frozen. */
+	if (!choice.check)
+		guest_thaw_leftovers(&options);
 	if (read_conf(&choice, &err) == -1) {
 		complain(&err);
 		return EXIT_USAGE;

@@ -69,6 +69,20 @@ out:
 	return rc;
 }
 
+void
+record_boot_id(char *out, size_t size)
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	*out = '\0';
+	if (file == NULL)
+		return;
+	if (fgets(out, (int)size, file) == NULL)
+		*out = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	fclose(file);
+}
+
 static unsigned int
 thaw_path(const char *mount_point)
 {
@@ -77,12 +91,8 @@ thaw_path(const char *mount_point)
 
 	if (fd == -1)
 		return 0;
-	if (freeze_thaw(fd) == 0) {
+	if (freeze_thaw(fd) == 0)
 		thawed = 1;
-		log_line(LOG_WARNING,
-		    "thawed '%s', which a predecessor had left frozen",
-		    mount_point);
-	}
 	close(fd);
 	return thawed;
 }
@@ -99,11 +109,31 @@ undo_expedited(const char *path)
 	expedite_close(&e);
 }
 
-unsigned int
-record_thaw_leftovers(
-    const char *dir, const char *boot_id, const char *expedite_path)
+/* Its log may end on one of them: nothing is logged before all are thawed. */
+static unsigned int
+thaw_all(const char *text, size_t size, const char *expedite_path)
 {
-	char *path = io_path(dir, RECORD_NAME), *text = NULL, *p;
+	unsigned int thawed = 0;
+	const char *p;
+
+	for (p = text + strlen(text) + 1; p < text + size; p += strlen(p) + 1) {
+		if (strcmp(p, expedited_word) == 0)
+			undo_expedited(expedite_path);
+		else
+			thawed += thaw_path(p);
+	}
+	if (thawed > 0)
+		log_line(LOG_WARNING,
+		    "thawed %u file systems that a predecessor left frozen",
+		    thawed);
+	return thawed;
+}
+
+unsigned int
+record_thaw_leftovers(const char *dir, const char *expedite_path)
+{
+	char *path = io_path(dir, RECORD_NAME), *text = NULL;
+	char boot_id[MESSAGE_NAME_SIZE];
 	struct err err = ERR_INIT;
 	unsigned int thawed = 0;
 	size_t size = 0;
@@ -112,14 +142,9 @@ record_thaw_leftovers(
 		return 0;
 	if (io_read_file(&text, &size, path, RECORD_MAX_BYTES, &err) == -1)
 		goto out;
+	record_boot_id(boot_id, sizeof(boot_id));
 	if (strcmp(text, boot_id) == 0)
-		for (p = text + strlen(text) + 1; p < text + size;
-		     p += strlen(p) + 1) {
-			if (strcmp(p, expedited_word) == 0)
-				undo_expedited(expedite_path);
-			else
-				thawed += thaw_path(p);
-		}
+		thawed = thaw_all(text, size, expedite_path);
 	unlink(path);
 out:
 	free(text);

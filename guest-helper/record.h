@@ -8,6 +8,7 @@
 #define HOLDSTILL_GUEST_RECORD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "guest-helper/mounts.h"
 
@@ -27,10 +28,12 @@ int record_write(const char *dir, const char *boot_id, const struct mounts *m,
 /* Removes it; an absent one is fine. */
 void record_remove(const char *dir);
 
+/* That of the running kernel, which records are of; "" if it has none. */
+void record_boot_id(char *out, size_t size);
+
 /* Thaws what a predecessor of the same boot left, undoes what it set in the
- * file expedite_path, and removes the record.  Returns how many file systems
- * were still frozen. */
-unsigned int record_thaw_leftovers(
-    const char *dir, const char *boot_id, const char *expedite_path);
+ * file expedite_path, and removes the record.  Logs nothing before all is
+ * done.  Returns how many file systems were still frozen. */
+unsigned int record_thaw_leftovers(const char *dir, const char *expedite_path);
 
 #endif

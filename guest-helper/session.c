@@ -266,20 +266,6 @@ session_tick(struct session *s)
 
 /* ---- life ---- */
 
-static void
-read_boot_id(char *out, size_t size)
-{
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	*out = '\0';
-	if (file == NULL)
-		return;
-	if (fgets(out, (int)size, file) == NULL)
-		*out = '\0';
-	out[strcspn(out, "\n")] = '\0';
-	fclose(file);
-}
-
 int
 session_init(
     struct session *s, const struct session_options *options, struct err *err)
@@ -296,8 +282,7 @@ session_init(
 	limits_init(&s->limits, clock_monotonic_ms());
 	if (hexid_new(s->instance, err) == -1)
 		return -1;
-	read_boot_id(s->boot_id, sizeof(s->boot_id));
-	record_thaw_leftovers(s->o.run_dir, s->boot_id, s->o.expedite_path);
+	record_boot_id(s->boot_id, sizeof(s->boot_id));
 	s->run_fd = record_open_dir(s->o.run_dir);
 	timing_load(&s->timing, s->o.run_dir, s->boot_id);
 	if (writers_new(&s->writers, s->o.conf, s->o.spawner, s->run_fd,

@@ -13,6 +13,7 @@
 #include "guest-helper/freeze_linux.h"
 #include "guest-helper/mounts.h"
 #include "guest-helper/record.h"
+#include "guest-helper/rescue.h"
 #include "guest-helper/writers/writers.h"
 
 #define FILESYSTEMS 3
@@ -197,6 +198,18 @@ freeze_thaw(int fd)
 }
 
 int
+rescue_thaw(const int *fds, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		must(fds[i] >= FIRST_FD && fds[i] < FIRST_FD + FILESYSTEMS);
+		guest.frozen[fds[i] - FIRST_FD] = false;
+	}
+	return 0;
+}
+
+int
 record_open_dir(const char *dir)
 {
 	(void)dir;
@@ -221,14 +234,11 @@ record_remove(const char *dir)
 	(void)dir;
 }
 
-unsigned int
-record_thaw_leftovers(
-    const char *dir, const char *boot_id, const char *expedite_path)
+void
+record_boot_id(char *out, size_t size)
 {
-	(void)dir;
-	(void)boot_id;
-	(void)expedite_path;
-	return 0;
+	if (size > 0)
+		*out = '\0';
 }
 
 void

@@ -158,6 +158,7 @@ guest_fixture_start(struct guest_fixture *f)
 	assert_true(f->pid >= 0);
 	if (f->pid == 0) {
 		quietlog_init();
+		guest_thaw_leftovers(&options);
 		_exit(guest_run(&options, &err) == 0 ? 0 : 1);
 	}
 	close(guest_fixture_connect(f));
