@@ -430,6 +430,8 @@ session_overdue(struct session *s)
 	s->report.asked = s->report.told_writers = false;
 	if (!is_forgotten(s) && s->failure[0] == '\0')
 		session_fail(s, "the dead-man process did not thaw in time");
+	/* Should it only have slept: what it freezes from now on is thawed. */
+	session_give_up(s);
 	session_thawing(s);
 	if (rescue_thaw(fds, s->planned_count) == -1)
 		s->overdue_ms = clock_monotonic_ms() + SESSION_OVERDUE_MS;
