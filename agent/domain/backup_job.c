@@ -19,8 +19,9 @@
 #define QCOW2_SIZE_OFFSET 24
 /* libvirt 9.0 has one thread for the events of all domains, and a program that
  * opens or closes a channel in the guest of a running backup blocks it for 30 s
- * ("cannot acquire state change lock"): the end of the job is behind that. */
-#define END_TIMEOUT_MS 120000
+ * ("cannot acquire state change lock"): the end of the job is behind that, and
+ * behind as much of every other domain's. */
+#define END_TIMEOUT_MS 300000
 #define END_POLL_MS 2
 #define END_POLL_MAX_MS 250
 
