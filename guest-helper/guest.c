@@ -180,7 +180,8 @@ expedite_path(const struct guest_options *options)
 void
 guest_thaw_leftovers(const struct guest_options *options)
 {
-	record_thaw_leftovers(options->run_dir, expedite_path(options));
+	record_thaw_leftovers(
+	    options->run_dir, expedite_path(options), &options->paths);
 }
 
 static int

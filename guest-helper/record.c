@@ -35,9 +35,9 @@ record_open_dir(const char *dir)
 	return fd;
 }
 
-/* The boot id, "expedited" if it is so, then the mount points, each with a
- * NUL behind it: a mount point may hold any other byte, and begins with a
- * slash. */
+/* The boot id, "expedited" if it is so, then "MAJOR:MINOR" of each, all with a
+ * NUL behind them.  No mount points: another mount may cover one, and one of
+ * another namespace is nothing that could be opened. */
 int
 record_write(const char *dir, const char *boot_id, const struct mounts *m,
     bool expedited, struct err *err)
@@ -56,7 +56,8 @@ record_write(const char *dir, const char *boot_id, const struct mounts *m,
 		fprintf(stream, "%s%c", expedited_word, 0);
 	for (i = 0; i < m->count; i++)
 		if (m->items[i].fd != -1)
-			fprintf(stream, "%s%c", m->items[i].mount_point, 0);
+			fprintf(stream, "%u:%u%c", m->items[i].major,
+			    m->items[i].minor, 0);
 	rc = fclose(stream) == 0 ? 0 : err_no_memory(err);
 	stream = NULL;
 	if (rc == 0)
@@ -83,17 +84,20 @@ record_boot_id(char *out, size_t size)
 	fclose(file);
 }
 
+/* Through whichever mount of it can be reached, in any namespace. */
 static unsigned int
-thaw_path(const char *mount_point)
+thaw_number(const char *number, const struct mounts_paths *paths)
 {
-	int fd = open(mount_point, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct mounts_filesystem fs = { .fd = -1, .state = MESSAGE_FS_PLANNED };
+	struct mounts one = { .items = &fs, .count = 1 };
 	unsigned int thawed = 0;
 
-	if (fd == -1)
+	if (sscanf(number, "%u:%u", &fs.major, &fs.minor) != 2)
 		return 0;
-	if (freeze_thaw(fd) == 0)
+	mounts_open(&one, paths);
+	if (fs.fd != -1 && freeze_thaw(fs.fd) == 0)
 		thawed = 1;
-	close(fd);
+	mounts_close(&one);
 	return thawed;
 }
 
@@ -111,7 +115,8 @@ undo_expedited(const char *path)
 
 /* Its log may end on one of them: nothing is logged before all are thawed. */
 static unsigned int
-thaw_all(const char *text, size_t size, const char *expedite_path)
+thaw_all(const char *text, size_t size, const char *expedite_path,
+    const struct mounts_paths *paths)
 {
 	unsigned int thawed = 0;
 	const char *p;
@@ -120,7 +125,7 @@ thaw_all(const char *text, size_t size, const char *expedite_path)
 		if (strcmp(p, expedited_word) == 0)
 			undo_expedited(expedite_path);
 		else
-			thawed += thaw_path(p);
+			thawed += thaw_number(p, paths);
 	}
 	if (thawed > 0)
 		log_line(LOG_WARNING,
@@ -130,7 +135,8 @@ thaw_all(const char *text, size_t size, const char *expedite_path)
 }
 
 unsigned int
-record_thaw_leftovers(const char *dir, const char *expedite_path)
+record_thaw_leftovers(const char *dir, const char *expedite_path,
+    const struct mounts_paths *paths)
 {
 	char *path = io_path(dir, RECORD_NAME), *text = NULL;
 	char boot_id[MESSAGE_NAME_SIZE];
@@ -144,7 +150,7 @@ record_thaw_leftovers(const char *dir, const char *expedite_path)
 		goto out;
 	record_boot_id(boot_id, sizeof(boot_id));
 	if (strcmp(text, boot_id) == 0)
-		thawed = thaw_all(text, size, expedite_path);
+		thawed = thaw_all(text, size, expedite_path, paths);
 	unlink(path);
 out:
 	free(text);

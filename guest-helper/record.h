@@ -20,7 +20,7 @@ struct err;
  * record is one net more, not a condition. */
 int record_open_dir(const char *dir);
 
-/* Writes the mount points of those with a descriptor, and whether the kernel's
+/* Writes the device numbers of those with a descriptor, and whether the kernel's
  * grace periods are about to be expedited. */
 int record_write(const char *dir, const char *boot_id, const struct mounts *m,
     bool expedited, struct err *err);
@@ -34,6 +34,7 @@ void record_boot_id(char *out, size_t size);
 /* Thaws what a predecessor of the same boot left, undoes what it set in the
  * file expedite_path, and removes the record.  Logs nothing before all is
  * done.  Returns how many file systems were still frozen. */
-unsigned int record_thaw_leftovers(const char *dir, const char *expedite_path);
+unsigned int record_thaw_leftovers(const char *dir, const char *expedite_path,
+    const struct mounts_paths *paths);
 
 #endif

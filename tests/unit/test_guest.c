@@ -354,6 +354,35 @@ test_guest_thaws_what_a_predecessor_left(void **state)
 	assert_true(guest_fixture_ends(writer, 1000));
 }
 
+/* What is mounted over its place since is left alone, and it is found. */
+static void
+test_guest_thaws_what_is_covered_meanwhile(void **state)
+{
+	char command[512];
+	const char *dir = talk.fixture.dir;
+	pid_t writer, deadman;
+
+	(void)state;
+	talk_need_file_systems();
+	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
+	snprintf(command, sizeof(command),
+	    "mkdir %s/o && mount --bind %s/a %s/o", dir, dir, dir);
+	assert_int_equal(system(command), 0);
+	talk_start();
+	writer = freeze_and_write(30000);
+	deadman = guest_fixture_deadman(&talk.fixture);
+	kill(deadman, SIGSTOP);
+	kill(talk.fixture.pid, SIGSTOP);
+	kill(deadman, SIGKILL);
+	guest_fixture_stop(&talk.fixture, SIGKILL);
+	snprintf(command, sizeof(command), "mount -t tmpfs none %s/a", dir);
+	assert_int_equal(system(command), 0);
+	guest_fixture_start(&talk.fixture);
+	assert_true(guest_fixture_ends(writer, 1000));
+	snprintf(command, sizeof(command), "umount %s/a %s/o", dir, dir);
+	assert_int_equal(system(command), 0);
+}
+
 static void
 test_guest_leaves_what_is_not_recorded(void **state)
 {
@@ -535,6 +564,7 @@ main(void)
 		CASE(test_guest_thaws_when_the_deadman_is_killed),
 		CASE(test_guest_ends_when_the_spawner_died),
 		CASE(test_guest_thaws_what_a_predecessor_left),
+		CASE(test_guest_thaws_what_is_covered_meanwhile),
 		CASE(test_guest_leaves_what_is_not_recorded),
 		CASE(test_guest_thaws_when_the_host_goes),
 		CASE(test_guest_thaws_at_a_second_hello),
