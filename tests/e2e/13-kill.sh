@@ -16,32 +16,6 @@ lease=3
 hs_guest
 rig_guest_writer_start web
 
-# A backup that stands still (SIGSTOP) in the freeze, in HS_PID. It is let run
-# for a few milliseconds at a time until the guest's writes have stopped.
-hold_in_freeze() {
-	local turn
-
-	while true; do
-		hs_hold "hold still" holdstill backup -v --lease "$lease" \
-		    "$HS_DOM"
-		for ((turn = 0; turn < 40; turn++)); do
-			is_frozen && return 0
-			grep -q streaming "$HS_STDERR" && break
-			kill -CONT "$HS_PID"
-			sleep 0.01
-			kill -STOP "$HS_PID"
-		done
-		# Missed it: the picture was taken between two looks.
-		kill -CONT "$HS_PID"
-		wait "$HS_PID"
-	done
-}
-
-is_frozen() {
-	[ "$(rig_guest_write_gap web /mnt/a)" -ge 150 ] &&
-	    [ "$(rig_guest_write_gap web /mnt/b)" -ge 150 ]
-}
-
 kill_held() {
 	# One killed at random may have ended before.
 	kill -9 "$HS_PID" 2>/dev/null || true
@@ -102,7 +76,7 @@ rig_guest_write_max_gap web /mnt/b reset >/dev/null
 
 for ((round = 0; round < rounds; round++)); do
 	# In the freeze: killed at once, or stopped for good.
-	hold_in_freeze
+	hs_hold_frozen holdstill backup -v --lease "$lease" "$HS_DOM"
 	[ $((round % 2)) = 1 ] || kill_held
 	assert_wrote_on
 	[ $((round % 2)) = 0 ] || kill_held

@@ -22,6 +22,12 @@
 #	                      steps on standard error, and stops it (SIGSTOP) when
 #	                      it says STEP. Its process is HS_PID; what it says
 #	                      goes to HS_STDOUT and HS_STDERR.
+#	hs_hold_frozen PROGRAM...
+#	                      the same of a backup of web in the freeze: it is
+#	                      let run for a few milliseconds at a time until the
+#	                      guest's writes have stopped. Needs writers.
+#	hs_frozen             the helper in web has frozen, and nothing is
+#	                      written in any folder
 #	hs_without_libvirt CMD...
 #	                      runs CMD where libvirt cannot be reached
 #	hs_clean NAME         true when the guest has no job and its scratch
@@ -30,6 +36,7 @@
 #	                      rig_start, hs_init_repo and a guest "web" with its
 #	                      helper up, called HS_DOM in libvirt; two small ext4
 #	                      unless disks are among the options
+#	hs_helper_wait NAME   until the guest's helper answers to the host
 #	hs_make STATUS REFDIR [OPTION...]
 #	                      a backup of web with --json must exit with STATUS;
 #	                      HS_JSON is its JSON, HS_POINT the point's id,
@@ -115,6 +122,35 @@ hs_hold() {
 	return 1
 }
 
+hs_hold_frozen() {
+	local turn
+
+	while true; do
+		hs_hold "hold still" "$@"
+		for ((turn = 0; turn < 40; turn++)); do
+			hs_frozen && return 0
+			grep -q streaming "$HS_STDERR" && break
+			kill -CONT "$HS_PID"
+			sleep 0.01
+			kill -STOP "$HS_PID"
+		done
+		# Missed it: the picture was taken between two looks.
+		kill -CONT "$HS_PID"
+		wait "$HS_PID" || true
+	done
+}
+
+hs_frozen() {
+	local dir
+
+	# A busy machine alone may keep a guest from writing for a while.
+	rig_guest_exec web 'test -e /run/holdstill/frozen && usleep 200000' ||
+	    return 1
+	for dir in $(rig_guest_exec web 'cat /run/rig/mounts'); do
+		[ "$(rig_guest_write_gap web "$dir")" -ge 150 ] || return 1
+	done
+}
+
 hs_without_libvirt() {
 	# shellcheck disable=SC2016 # expanded inside
 	unshare -m bash -c '
@@ -136,6 +172,20 @@ hs_guest() {
 	esac
 	rig_guest_create web "$@"
 	rig_guest_helper_wait web
+}
+
+hs_helper_wait() {
+	rig_wait_for 60 "answer of the helper in $1" \
+	    holdstill guest status "$(rig_domain "$1")" >/dev/null 2>&1 ||
+	    return 1
+	# What libvirt 9.0 hears late, during a backup, holds it up for 30 s;
+	# what it has missed it never hears.
+	rig_wait_for 20 "libvirt's word of it" _hs_libvirt_sees "$1" || true
+}
+
+_hs_libvirt_sees() {
+	virsh -q dumpxml "$(rig_domain "$1")" |
+	    grep -q "'org.holdstill.guest.0' state='connected'"
 }
 
 hs_make() {
