@@ -240,7 +240,7 @@ session_reply_proof(struct session *s, uint32_t id)
 		m->held_ms = (r->thaw_ns - r->begin_ns) / 1000000;
 	m->lease_expired = r->lease_expired;
 	m->unbroken = is_unbroken(s);
-	add_note(m, s->failure);
+	snprintf(m->note, sizeof(m->note), "%s", s->failure);
 	put_level(s, m, m->unbroken && are_fine(m, MESSAGE_FS_FROZEN));
 	session_reply_send(s, MESSAGE_THAW, id);
 }
