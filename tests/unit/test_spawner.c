@@ -422,8 +422,23 @@ test_spawner_runs_only_so_many(void **state)
 	close_child();
 }
 
-/* Starts another spawner in a process of its own, which runs a writer and a
- * hook and is then killed. */
+/* Until that child of the spawner has ended, and perhaps others. */
+static bool
+saw_end(struct spawner *own, pid_t pid)
+{
+	struct pollfd p = { .fd = own->fd, .events = POLLIN };
+	int status;
+	pid_t got = 0;
+
+	while (got != pid)
+		if (!spawner_exited(own, &got, &status) &&
+		    poll(&p, 1, WRITER_SCRIPTS_WAIT_MS) != 1)
+			return false;
+	return true;
+}
+
+/* Starts another spawner in a process of its own, which runs a writer and
+ * hooks and is then killed. */
 static void
 helper_that_dies(void)
 {
@@ -444,6 +459,7 @@ helper_that_dies(void)
 			&started, &err) == -1 ||
 		    spawner_run(&own, SPAWNER_HOOKS, "i", "freeze", NULL,
 			&started, &err) == -1 ||
+		    !saw_end(&own, started.pid) ||
 		    spawner_run(&own, SPAWNER_HOOKS, "i", "thaw", NULL,
 			&started, &err) == -1 ||
 		    !writer_scripts_wait(&scripts, "i thaw"))
