@@ -219,7 +219,7 @@ rig_debian_writer() {
 _rig_debian_up='
 for i in $(seq 600); do
 	/usr/lib/postgresql/*/bin/pg_isready -q &&
-	    mariadb-admin --silent ping 2>/dev/null && exit
+	    mariadb-admin --silent ping >/dev/null 2>&1 && exit
 	sleep 0.3
 done
 journalctl -b --no-pager | tail -n 60

@@ -294,10 +294,10 @@ rig_guest_helper_wait() {
 }
 
 _rig_domain_remove() {
-	virsh -q domjobabort "$1" >/dev/null 2>&1
-	virsh -q destroy "$1" >/dev/null 2>&1
+	virsh -q domjobabort "$1" >/dev/null 2>&1 || true
+	virsh -q destroy "$1" >/dev/null 2>&1 || true
 	virsh -q undefine "$1" --managed-save --snapshots-metadata \
-	    --checkpoints-metadata --nvram >/dev/null 2>&1
+	    --checkpoints-metadata --nvram >/dev/null 2>&1 || true
 	rm -f "/var/log/libvirt/qemu/$1.log"
 	! virsh -q domstate "$1" >/dev/null 2>&1
 }

@@ -21,7 +21,7 @@ ACCOUNTS = 200
 BALANCE = 1000
 STRIDE = 10 ** 9
 # Between two transfers: some of a guest without KVM is left to others.
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.1
 
 
 def connect(server):
