@@ -278,20 +278,9 @@ judge_thaw(struct quiesce *q, const struct message *m)
 	return MANIFEST_FILESYSTEM;
 }
 
-static void
-keep_times(struct manifest_freeze *freeze, const struct message *m)
-{
-	freeze->begin_ns = m->freeze_begin_ns;
-	freeze->end_ns = m->freeze_end_ns;
-	freeze->thaw_ns = m->thaw_ns;
-	freeze->held_ms =
-	    (int64_t)((m->thaw_ns - m->freeze_begin_ns) / 1000000);
-}
-
 enum manifest_consistency
 quiesce_helper_thaw(struct quiesce *q, struct manifest_freeze *freeze)
 {
-	enum manifest_consistency level;
 	const struct message *m;
 	struct err err = ERR_INIT;
 
@@ -310,10 +299,8 @@ quiesce_helper_thaw(struct quiesce *q, struct manifest_freeze *freeze)
 		quiesce_set_reason(q, "%s", err.text);
 		return MANIFEST_CRASH;
 	}
-	level = judge_thaw(q, m);
-	if (quiesce_times_fit(q, m))
-		keep_times(freeze, m);
-	return level;
+	quiesce_keep_times(q, m, freeze);
+	return judge_thaw(q, m);
 }
 
 static void

@@ -81,8 +81,10 @@ bool quiesce_find_fault(const struct message *m, struct err *err);
 bool quiesce_writers_stand(
     const struct message *m, uint64_t held_state, struct err *why);
 
-/* Are the instants in order, and no longer than the host's own time? */
-bool quiesce_times_fit(const struct quiesce *q, const struct message *m);
+/* Puts the instants into the manifest if they can be, and how long it held,
+ * which is no longer than the host saw. */
+void quiesce_keep_times(const struct quiesce *q, const struct message *m,
+    struct manifest_freeze *freeze);
 
 /* The answer to the thaw, and whether it fits what was said before and what
  * the host saw. */

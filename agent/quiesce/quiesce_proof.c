@@ -102,25 +102,29 @@ tolerance_ms(int64_t span_ms)
 	return TOLERANCE_MS + span_ms / TOLERANCE_PART;
 }
 
-static int64_t
-whole_ms(const struct message *m)
-{
-	return (int64_t)((m->thaw_ns - m->freeze_begin_ns) / NS_PER_MS);
-}
-
-static int64_t
-most_ms(const struct quiesce *q)
-{
-	return q->thaw_answered_ms - q->freeze_asked_ms;
-}
-
-bool
-quiesce_times_fit(const struct quiesce *q, const struct message *m)
+static bool
+in_order(const struct message *m)
 {
 	return m->freeze_begin_ns != 0 && m->thaw_ns <= INT64_MAX &&
 	       m->freeze_begin_ns <= m->freeze_end_ns &&
-	       m->freeze_end_ns <= m->thaw_ns &&
-	       whole_ms(m) <= most_ms(q) + tolerance_ms(most_ms(q));
+	       m->freeze_end_ns <= m->thaw_ns;
+}
+
+/* A clock that is fast takes nothing from a proof, but is not believed. */
+void
+quiesce_keep_times(const struct quiesce *q, const struct message *m,
+    struct manifest_freeze *freeze)
+{
+	int64_t most_ms = q->thaw_answered_ms - q->freeze_asked_ms;
+	int64_t held_ms;
+
+	if (!in_order(m))
+		return;
+	held_ms = (int64_t)((m->thaw_ns - m->freeze_begin_ns) / NS_PER_MS);
+	freeze->held_ms = held_ms < most_ms ? held_ms : most_ms;
+	freeze->begin_ns = m->freeze_begin_ns;
+	freeze->end_ns = m->freeze_end_ns;
+	freeze->thaw_ns = m->thaw_ns;
 }
 
 /*
@@ -162,11 +166,14 @@ quiesce_check_proof(
 	else if (!m->unbroken)
 		err_set(why, ERR_IO, "the freeze was broken%s%s",
 		    m->note[0] != '\0' ? ": " : "", m->note);
-	else if (!quiesce_times_fit(q, m) ||
-		 m->freeze_begin_ns != q->begin_ns ||
+	else if (!in_order(m) || m->freeze_begin_ns != q->begin_ns ||
 		 m->freeze_end_ns != q->end_ns)
 		err_set(why, ERR_CORRUPT,
-		    "the times that the guest tells of its freeze cannot be");
+		    "the times that the guest tells of its freeze cannot be: "
+		    "from %" PRIu64 " to %" PRIu64 ", then from %" PRIu64
+		    " to %" PRIu64 ", until %" PRIu64 " ns",
+		    q->begin_ns, q->end_ns, m->freeze_begin_ns,
+		    m->freeze_end_ns, m->thaw_ns);
 	else
 		return held_through(q, m, why);
 	return false;
