@@ -100,8 +100,19 @@ try() {
 	assert_ok hs_clean web
 	guest_up
 	assert_result "$status"
-	hs_make 0 "" --require application
-	hs_assert_clean "$HS_POINT"
+	assert_next
+}
+
+# A guest that was destroyed may have lost its bitmaps, which is said by 3.
+assert_next() {
+	local status=0
+
+	hs_backup web "$RIG_DIR/next" --require application || status=$?
+	case $status in
+	0 | 3) ;;
+	*) fail "next backup: $status: $(cat "$RIG_DIR/next.err")" ;;
+	esac
+	hs_assert_clean "$(hs_point "$RIG_DIR/next")"
 }
 
 # Failed with a word and without a point; or a point that is what it says.
@@ -163,9 +174,8 @@ for step in prepare freeze frozen streaming; do
 	for event in reboot poweroff destroy; do
 		case $step-$event-${HOLDSTILL_ROUNDS:-} in
 		prepare-destroy- | freeze-poweroff-) continue ;;
-		frozen-reboot- | frozen-poweroff- | streaming-reboot-)
-			continue
-			;;
+		frozen-reboot- | frozen-poweroff-) continue ;;
+		streaming-reboot- | streaming-poweroff-) continue ;;
 		esac
 		try "$step" "$event"
 	done
