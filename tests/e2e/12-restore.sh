@@ -55,7 +55,7 @@ helper_answers() {
 }
 rig_wait_for 60 "helper in the restored machine" helper_answers
 assert_ok holdstill guest status "$copy"
-assert_match "$ASSERT_OUT" '/mnt/a +ext4 +vda +planned'
+assert_match "$ASSERT_OUT" '/mnt/a +ext4 +vda +would be frozen'
 socket=$(field "$copy" "path='[^']*org.holdstill.test.0'" | cut -d"'" -f2)
 in_copy() {
 	python3 "$(dirname "$0")/../lib/rig_exec.py" "$socket" 20 "$1" again
