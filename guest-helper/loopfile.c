@@ -14,7 +14,7 @@
 bool
 loopfile_read(struct loopfile *out, const char *dev, const char *name)
 {
-	struct loop_info64 info;
+	struct loop_info64 info = { 0 };
 	char path[PATH_MAX];
 	struct stat st;
 	bool ok;
