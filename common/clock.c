@@ -16,6 +16,27 @@ read_clock_ms(clockid_t id)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static uint64_t
+read_clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+clock_monotonic_ns(void)
+{
+	return read_clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t
+clock_boottime_ns(void)
+{
+	return read_clock_ns(CLOCK_BOOTTIME);
+}
+
 int64_t
 clock_monotonic_ms(void)
 {

@@ -15,6 +15,11 @@
 /* CLOCK_MONOTONIC in milliseconds. */
 int64_t clock_monotonic_ms(void);
 
+/* In nanoseconds: CLOCK_MONOTONIC, and CLOCK_BOOTTIME, which runs on while the
+ * machine is suspended. */
+uint64_t clock_monotonic_ns(void);
+uint64_t clock_boottime_ns(void);
+
 /* CLOCK_REALTIME in milliseconds since the epoch. */
 int64_t clock_wall_ms(void);
 

@@ -9,7 +9,6 @@
 #include "guest-helper/deadman.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,10 +19,11 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "guest-helper/deadman_workers.h"
+#include "guest-helper/forked.h"
 #include "guest-helper/record.h"
 
 static const char thaw_line[] = "thaw\n";
@@ -46,15 +46,6 @@ static struct {
 	uint64_t lease_end_ns; /* CLOCK_BOOTTIME */
 	struct deadman_report report;
 } self;
-
-static uint64_t
-now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- the main thread ---- */
 
@@ -90,7 +81,7 @@ static bool
 lease_over(void)
 {
 	return self.lease_end_ns != 0 &&
-	       now_ns(CLOCK_BOOTTIME) >= self.lease_end_ns;
+	       clock_boottime_ns() >= self.lease_end_ns;
 }
 
 /*
@@ -158,7 +149,7 @@ freeze_next(void)
 	if (self.next < self.released)
 		return;
 	if (self.released == self.workers.count) {
-		self.report.end_ns = now_ns(CLOCK_MONOTONIC);
+		self.report.end_ns = clock_monotonic_ns();
 		self.phase = FROZEN;
 		send_report(DEADMAN_FROZEN);
 		return;
@@ -179,8 +170,7 @@ arm(uint32_t lease_ms)
 		return;
 	if (lease_ms > MESSAGE_LEASE_MAX_MS)
 		lease_ms = MESSAGE_LEASE_MAX_MS;
-	self.lease_end_ns =
-	    now_ns(CLOCK_BOOTTIME) + (uint64_t)lease_ms * 1000000;
+	self.lease_end_ns = clock_boottime_ns() + (uint64_t)lease_ms * 1000000;
 	spec.it_value.tv_sec = (time_t)(self.lease_end_ns / 1000000000);
 	spec.it_value.tv_nsec = (long)(self.lease_end_ns % 1000000000);
 	if (timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &spec, NULL) == -1) {
@@ -198,7 +188,7 @@ begin_freeze(void)
 {
 	if (self.phase != ARMED)
 		return;
-	self.report.begin_ns = now_ns(CLOCK_MONOTONIC);
+	self.report.begin_ns = clock_monotonic_ns();
 	self.phase = FREEZING;
 	freeze_next();
 }
@@ -236,14 +226,14 @@ on_progress(void)
 	if (self.phase == SYNCING &&
 	    deadman_workers_done(&self.workers, DEADMAN_WANT_SYNC)) {
 		self.report.sync_ms =
-		    (now_ns(CLOCK_MONOTONIC) - self.sync_begin_ns) / 1000000;
+		    (clock_monotonic_ns() - self.sync_begin_ns) / 1000000;
 		self.phase = READY;
 		send_report(DEADMAN_SYNCED);
 	} else if (self.phase == FREEZING) {
 		freeze_next();
 	} else if (self.phase == THAWING &&
 		   deadman_workers_done(&self.workers, DEADMAN_WANT_THAW)) {
-		self.report.thaw_ns = now_ns(CLOCK_MONOTONIC);
+		self.report.thaw_ns = clock_monotonic_ns();
 		self.phase = ENDED;
 		send_report(DEADMAN_THAWED);
 	}
@@ -277,65 +267,38 @@ run_once(void)
 
 /* ---- before anything is frozen ---- */
 
-static bool
-is_ours(int fd, const struct deadman_setup *setup)
-{
-	size_t i;
-
-	if (fd <= STDERR_FILENO || fd == self.socket || fd == self.record_dir ||
-	    fd == self.expedite.fd)
-		return true;
-	for (i = 0; i < setup->count; i++)
-		if (fd == setup->targets[i].fd)
-			return true;
-	for (i = 0; i < self.input_count; i++)
-		if (fd == self.inputs[i])
-			return true;
-	return false;
-}
-
-/* The channel above all: held open here, a new helper could not open it. */
 static void
 close_others(const struct deadman_setup *setup)
 {
-	int fd, limit = (int)sysconf(_SC_OPEN_MAX);
+	static int keep[3 + DEADMAN_INPUTS_MAX + MESSAGE_FILESYSTEMS_MAX];
+	size_t count = 0, i;
 
-	if (limit < 0 || limit > 4096)
-		limit = 4096;
-	for (fd = 0; fd < limit; fd++)
-		if (!is_ours(fd, setup))
-			close(fd);
+	keep[count++] = self.socket;
+	keep[count++] = self.record_dir;
+	keep[count++] = self.expedite.fd;
+	for (i = 0; i < self.input_count; i++)
+		keep[count++] = self.inputs[i];
+	for (i = 0; i < setup->count; i++)
+		keep[count++] = setup->targets[i].fd;
+	forked_close_all_but(keep, count);
 }
 
-/* Best effort, each of them: a container may forbid what a guest allows. */
+/* Best effort, as what forked_begin() does. */
 static void
 become_robust(void)
 {
 	struct sched_param param = { .sched_priority = 1 };
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-	if (fd != -1) {
-		if (write(fd, "-1000", 5) == -1) {
-			/* Not allowed. */
-		}
-		close(fd);
-	}
-	prctl(PR_SET_NAME, "holdstill-dead");
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	sched_setscheduler(0, SCHED_FIFO, &param);
-	if (chdir("/") == -1) {
-		/* Stays where it is. */
-	}
 }
 
 static int
 set_up(const struct deadman_setup *setup)
 {
-	sigset_t all, stop;
+	sigset_t stop;
 	size_t i;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
@@ -372,11 +335,12 @@ deadman_process_run(int fd, const struct deadman_setup *setup)
 {
 	take(fd, setup);
 	close_others(setup);
+	forked_begin("holdstill-dead");
 	become_robust();
 	if (set_up(setup) == -1)
 		_exit(1);
 	self.phase = SYNCING;
-	self.sync_begin_ns = now_ns(CLOCK_MONOTONIC);
+	self.sync_begin_ns = clock_monotonic_ns();
 	deadman_workers_want_all(&self.workers, DEADMAN_WANT_SYNC);
 	/* With nothing to sync no worker would say so. */
 	deadman_workers_signal(self.workers.progress);

@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "guest-helper/freeze_linux.h"
 
 /* Enough for the three calls; locked, so not the default of 8 MiB. */
@@ -17,15 +17,6 @@
 /* A first sync that took longer is followed by another, for what was
  * written in the meantime. */
 #define SYNC_AGAIN_NS 100000000
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 void
 deadman_workers_signal(int fd)
@@ -55,10 +46,10 @@ finish(struct deadman_worker *w, enum deadman_want bit)
 static void
 work_sync(struct deadman_worker *w)
 {
-	uint64_t begin = now_ns();
+	uint64_t begin = clock_monotonic_ns();
 
 	freeze_sync(w->fd);
-	if (now_ns() - begin > SYNC_AGAIN_NS &&
+	if (clock_monotonic_ns() - begin > SYNC_AGAIN_NS &&
 	    (atomic_load(&w->wants) & DEADMAN_WANT_THAW) == 0)
 		freeze_sync(w->fd);
 	finish(w, DEADMAN_WANT_SYNC);

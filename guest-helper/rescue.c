@@ -6,20 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest-helper/forked.h"
 #include "guest-helper/freeze_linux.h"
-
-/* What hangs with it must not be held open: the port above all. */
-static void
-close_all_but(int keep)
-{
-	int fd, limit = (int)sysconf(_SC_OPEN_MAX);
-
-	if (limit < 0 || limit > 4096)
-		limit = 4096;
-	for (fd = STDERR_FILENO + 1; fd < limit; fd++)
-		if (fd != keep)
-			close(fd);
-}
 
 int
 rescue_thaw(const int *fds, size_t count)
@@ -37,7 +25,8 @@ rescue_thaw(const int *fds, size_t count)
 	for (i = 0; i < count; i++) {
 		if (fork() != 0)
 			continue;
-		close_all_but(fds[i]);
+		forked_close_all_but(&fds[i], 1);
+		forked_begin("holdstill-thaw");
 		freeze_thaw(fds[i]);
 		_exit(0);
 	}

@@ -26,6 +26,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "guest-helper/forked.h"
 #include "guest-helper/writers/spawner.h"
 
 /* After the helper's death: until SIGTERM, until SIGKILL, until the end. */
@@ -78,7 +79,7 @@ become(const char *path, const char *argument, const char *session,
 	char *argv[] = { (char *)path, (char *)argument, NULL };
 	char *envp[] = { path_env, locale_env, name, NULL };
 	sigset_t none;
-	int fd, i;
+	int i;
 
 	setpgid(0, 0);
 	if (argument[0] == '\0')
@@ -88,10 +89,7 @@ become(const char *path, const char *argument, const char *session,
 		envp[2] = NULL;
 	for (i = 0; i < 3; i++)
 		dup2(fds[i], i);
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd != -1 && write(fd, "0", 1) == -1) {
-		/* It stays as hard to kill as we are. */
-	}
+	forked_oom_score("0");
 	umask(022);
 	for (i = 1; i < NSIG; i++)
 		signal(i, SIG_DFL);
@@ -533,48 +531,14 @@ wind_up(void)
 	}
 }
 
-static void
-close_others(void)
-{
-	int fd, limit = (int)sysconf(_SC_OPEN_MAX);
-
-	if (limit < 0 || limit > 4096)
-		limit = 4096;
-	for (fd = STDERR_FILENO + 1; fd < limit; fd++)
-		if (fd != self.socket)
-			close(fd);
-}
-
-/* If it dies, nothing that hangs can be killed any more. */
-static void
-become_robust(void)
-{
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	if (fd != -1) {
-		if (write(fd, "-1000", 5) == -1) {
-			/* Not allowed. */
-		}
-		close(fd);
-	}
-	prctl(PR_SET_NAME, "holdstill-spawn");
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	/* No terminal, so that no writer asks for a password on it. */
-	setsid();
-	if (chdir("/") == -1) {
-		/* Stays where it is. */
-	}
-}
-
-/* All signals stay blocked: a service manager that ends the helper signals
- * its whole group, and the thaw is still to be seen to. */
 static int
 set_up(void)
 {
 	sigset_t set;
 
-	sigfillset(&set);
-	sigprocmask(SIG_SETMASK, &set, NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* No terminal, so that no writer asks for a password on it. */
+	setsid();
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	self.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -591,8 +555,10 @@ spawner_process_run(int fd, const char *writers_dir, const char *hooks_dir)
 	self.socket = fd;
 	self.dirs[SPAWNER_WRITERS] = writers_dir;
 	self.dirs[SPAWNER_HOOKS] = hooks_dir;
-	close_others();
-	become_robust();
+	forked_close_all_but(&fd, 1);
+	/* All signals stay blocked: a service manager that ends the helper
+	 * signals its whole group, and the thaw is still to be seen to. */
+	forked_begin("holdstill-spawn");
 	if (set_up() == -1)
 		_exit(1);
 	while (self.socket != -1)
