@@ -18,6 +18,10 @@ session_need(const struct session *s, struct err *err)
 {
 	if (!hexid_valid(s->request.session))
 		return err_set(err, ERR_ARG, "no valid session id");
+	if (strcmp(s->request.session, s->stale_id) == 0)
+		return err_set(err, ERR_TIMEOUT,
+		    "the session was ended: no freeze came within %u ms",
+		    (unsigned int)session_prepared_ms(s));
 	if (strcmp(s->request.session, s->id) != 0)
 		return err_set(err, ERR_NOT_FOUND, "no such session");
 	return 0;
@@ -258,6 +262,8 @@ session_tick(struct session *s)
 	s->deadline_ms = 0;
 	if (s->state == SESSION_PREPARING)
 		session_prepare_late(s);
+	else if (s->state == SESSION_PREPARED)
+		session_prepared_late(s);
 	else if (s->state == SESSION_FREEZING)
 		session_freeze_late(s);
 	else if (s->state == SESSION_THAWING)

@@ -31,6 +31,9 @@ struct spawner;
 
 #define SESSION_PREPARE_DEFAULT_MS 30000
 #define SESSION_PREPARE_MAX_MS 600000
+/* What was prepared waits for its freeze for so many times what prepare may
+ * take: as long as other guests of a group may take, and again. */
+#define SESSION_PREPARED_TIMES 2
 /* What writers have, each less than the host waits for the answer. */
 #define SESSION_THAW_MS 25000
 /* How long writers wait for file systems that are thawed as asked. */
@@ -91,11 +94,14 @@ struct session {
 	bool timed_out;      /* A deadline or the lease ended the freeze. */
 	bool measured;       /* measure is of this freeze. */
 	char id[HEXID_SIZE]; /* "": forgotten. */
+	/* That of the session before, if it ended for want of a freeze. */
+	char stale_id[HEXID_SIZE];
 	char failure[MESSAGE_REASON_SIZE];
 	char last_point[HEXID_SIZE];
 	uint32_t lease_ms;
 	uint32_t prepare_ms, freeze_ms;
-	/* Of prepare, freeze, or of the writers' wait for a thaw; 0: none. */
+	/* Of prepare, of the wait for a freeze, of the freeze, or of the
+	 * writers' wait for a thaw; 0: none. */
 	int64_t deadline_ms;
 	/* When the dead-man must have begun its thaw; 0: it has, or need not. */
 	int64_t overdue_ms;

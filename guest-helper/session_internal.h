@@ -20,6 +20,9 @@ int session_on_abort(struct session *s, uint32_t id, struct err *err);
 /* The request is of the present session? */
 int session_need(const struct session *s, struct err *err);
 
+/* How long it stays prepared. */
+uint32_t session_prepared_ms(const struct session *s);
+
 /* ---- what the dead-man and the writers say ---- */
 
 void session_synced(struct session *s);
@@ -41,6 +44,7 @@ void session_begin_commit(struct session *s);
 
 /* The deadline is over. */
 void session_prepare_late(struct session *s);
+void session_prepared_late(struct session *s);
 void session_freeze_late(struct session *s);
 void session_thaw_late(struct session *s);
 

@@ -102,7 +102,7 @@ begin_session(struct session *s)
 	if (m->prepare_ms != 0)
 		s->prepare_ms = at_most(m->prepare_ms, SESSION_PREPARE_MAX_MS);
 	s->deadline_ms = clock_monotonic_ms() + s->prepare_ms;
-	s->failure[0] = '\0';
+	s->failure[0] = s->stale_id[0] = '\0';
 	s->writers_wanted = wants_writers(m);
 	s->planned_count = 0;
 	s->have_proof = s->mounted_late = s->writers_thawed = false;
@@ -216,7 +216,7 @@ session_synced(struct session *s)
 	if (s->state != SESSION_PREPARING)
 		return;
 	s->state = SESSION_PREPARED;
-	s->deadline_ms = 0;
+	s->deadline_ms = clock_monotonic_ms() + session_prepared_ms(s);
 	session_reply_plan(s);
 }
 
@@ -230,4 +230,25 @@ session_prepare_late(struct session *s)
 				: "the sync of the file systems",
 	    (unsigned int)s->prepare_ms);
 	fail_prepare(s, ERR_TIMEOUT, text);
+}
+
+uint32_t
+session_prepared_ms(const struct session *s)
+{
+	return SESSION_PREPARED_TIMES * s->prepare_ms;
+}
+
+/* A host that hangs keeps its channel open: nothing else would end this. */
+void
+session_prepared_late(struct session *s)
+{
+	char text[MESSAGE_REASON_SIZE];
+
+	snprintf(text, sizeof(text),
+	    "prepared, and no freeze came within %u ms",
+	    (unsigned int)session_prepared_ms(s));
+	strcpy(s->stale_id, s->id);
+	session_fail(s, text);
+	s->state = SESSION_FAILED;
+	session_forget(s);
 }

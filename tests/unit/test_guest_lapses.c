@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions whose host, writers or mounts do not keep to the plan. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "guest_talk.h"
+#include "tests/unit/writer_scripts.h"
+
+static struct writer_scripts scripts;
+
+static int
+set_up(void **state)
+{
+	struct conf *conf = &talk.fixture.conf;
+
+	talk_set_up(state);
+	writer_scripts_init(&scripts);
+	snprintf(conf->writers_dir, sizeof(conf->writers_dir), "%s",
+	    scripts.writers);
+	snprintf(conf->hooks_dir, sizeof(conf->hooks_dir), "%s", scripts.hooks);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	talk_tear_down(state);
+	writer_scripts_fini(&scripts);
+	return 0;
+}
+
+static const struct message *
+answer(void)
+{
+	return client_reply(talk.client);
+}
+
+/* prepare_ms 0: the default. */
+static void
+prepare(unsigned int lease_ms, unsigned int prepare_ms)
+{
+	talk_hello();
+	talk_new_request();
+	talk.request.lease_ms = lease_ms;
+	talk.request.prepare_ms = prepare_ms;
+	talk.request.level = MESSAGE_APPLICATION;
+	assert_int_equal(
+	    client_prepare(talk.client, &talk.request, &talk.err), 0);
+}
+
+/* ---- the host ---- */
+
+/* It hangs with its channel open: what it had prepared does not wait for
+ * ever. */
+static void
+test_guest_lapses_from_prepared_without_a_freeze(void **state)
+{
+	int64_t begin;
+
+	(void)state;
+	writer_scripts_writer(&scripts, "w", "");
+	talk_start();
+	prepare(10000, 1500);
+	begin = clock_monotonic_ms();
+	assert_true(writer_scripts_wait(&scripts, "w end"));
+	assert_true(clock_monotonic_ms() - begin >= 2900);
+	assert_true(clock_monotonic_ms() - begin < 8000);
+	assert_string_equal(
+	    writer_scripts_log(&scripts), "w prepare,w abort,w end");
+	talk_assert_refused(talk_call(MESSAGE_FREEZE), ERR_TIMEOUT);
+	assert_non_null(strstr(talk.err.text, "no freeze came within 3000 ms"));
+	assert_int_equal(talk_call(MESSAGE_STATUS), 0);
+	assert_string_equal(answer()->state, "failed");
+	assert_non_null(strstr(answer()->note, "no freeze came"));
+	/* The same host may begin anew. */
+	talk_new_request();
+	talk.request.lease_ms = 10000;
+	assert_int_equal(talk_call(MESSAGE_PREPARE), 0);
+	assert_int_equal(talk_call(MESSAGE_FREEZE), 0);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_guest_lapses_from_prepared_without_a_freeze),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
