@@ -67,7 +67,7 @@ session_ask_writers(struct session *s, const struct writers_request *request)
 }
 
 /* The dead-man may have said "thaw" when their "freeze" was still on its way,
- * unless they had answered that: then it was asked for the file systems. */
+ * unless all had answered that: then it was asked for the file systems. */
 static void
 thaw_writers(struct session *s)
 {
@@ -75,7 +75,8 @@ thaw_writers(struct session *s)
 		.step = WRITERS_THAW,
 		.limit_ms =
 		    is_forgotten(s) ? SESSION_ABORT_THAW_MS : SESSION_THAW_MS,
-		.told = s->report.told_writers && s->report.begin_ns != 0,
+		.told = s->report.told_writers,
+		.again = s->report.begin_ns == 0,
 	};
 
 	session_ask_writers(s, &request);

@@ -59,7 +59,8 @@ void writers_turn(struct writers *w);
  * PREPARE  looks for writers anew and starts them; id: the session.
  * FREEZE   those that prepared.
  * THAW     those that froze or were asked to.  told: they have been sent
- *          "thaw" already, by the dead-man.
+ *          "thaw" already, by the dead-man.  again: perhaps ahead of their
+ *          "freeze", so they are told once more, and answer both.
  * COMMITTED  id: the point.  Those of *metas (a message whose writers hold
  *          what they said in that session, which metas->session names),
  *          started if need be; metas is not used after the call.  A writer
@@ -70,7 +71,7 @@ struct writers_request {
 	enum writers_step step;
 	const char *id;
 	unsigned int limit_ms;
-	bool told;
+	bool told, again;
 	const struct message *metas;
 };
 void writers_begin(struct writers *w, const struct writers_request *request);

@@ -266,6 +266,7 @@ writers_begin(struct writers *s, const struct writers_request *r)
 	s->limit_ms = r->limit_ms == 0 ? 0 : now + r->limit_ms;
 	s->stuck = false;
 	s->told = r->told;
+	s->again = r->told && r->again;
 	for (i = 0; i < s->count; i++)
 		s->items[i]->due = false;
 	if (r->step == WRITERS_PREPARE && hexid_valid(r->id)) {

@@ -52,7 +52,7 @@ struct writers {
 	bool stuck;       /* The spawner did not answer in this step. */
 	bool unsure;      /* The start that failed last may run yet. */
 	bool thawing;     /* A thaw was begun in this session. */
-	bool told;
+	bool told, again; /* As the request has it. */
 	char point[HEXID_SIZE];
 	char *text; /* Of writers_level(): WRITERS_TEXT_SIZE. */
 };

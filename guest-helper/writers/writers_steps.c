@@ -151,6 +151,26 @@ thaw_hook(struct writers *s, struct writer *w)
 }
 
 static void
+say_thaw(const struct writers *s, struct writer *w)
+{
+	writers_expect(s, w);
+	writer_say(w, "thaw");
+}
+
+/* What the dead-man told it; it may have answered already. */
+static void
+expect_told(const struct writers *s, struct writer *w, bool early)
+{
+	bool touched = w->touched;
+
+	writers_expect(s, w);
+	if (early)
+		writer_answer(w, w->early_ok, w->early_text);
+	if (s->again && touched && w->state != MESSAGE_WRITER_FAILED)
+		say_thaw(s, w);
+}
+
+static void
 ask_thaw(struct writers *s, struct writer *w)
 {
 	bool early = w->early;
@@ -159,14 +179,11 @@ ask_thaw(struct writers *s, struct writer *w)
 	if (w->hook) {
 		thaw_hook(s, w);
 	} else if (s->told && w->shared) {
-		writers_expect(s, w);
-		if (early)
-			writer_answer(w, w->early_ok, w->early_text);
+		expect_told(s, w, early);
 	} else if (early) {
 		writer_fail(w, "answered what nobody had asked");
 	} else {
-		writers_expect(s, w);
-		writer_say(w, "thaw");
+		say_thaw(s, w);
 	}
 }
 

@@ -87,6 +87,45 @@ test_guest_lapses_from_prepared_without_a_freeze(void **state)
 	assert_int_equal(talk_call(MESSAGE_THAW), 0);
 }
 
+/* ---- writers ---- */
+
+/* The dead-man tells it at the end of the lease, and so does the helper, for
+ * the freeze may have come behind the dead-man's word: of that it is not to
+ * blame, and it serves on. */
+static void
+test_guest_lapses_do_not_blame_a_writer_told_twice(void **state)
+{
+	(void)state;
+	writer_scripts_writer(&scripts, "w",
+	    "freeze) held=yes; echo ok ;;\n"
+	    "thaw) if [ \"$held\" = yes ]; then echo ok; else "
+	    "echo fail not held; fi; held=no; note answered ;;");
+	writer_scripts_writer(
+	    &scripts, "x", "freeze) read -r never </dev/zero ;;");
+	talk_start();
+	prepare(2000, 0);
+	talk.request.freeze_ms = 1900;
+	assert_int_equal(client_call(talk.client, MESSAGE_FREEZE, &talk.request,
+			     300, false, &talk.err),
+	    -1);
+	assert_true(writer_scripts_wait(&scripts, "w freeze"));
+	kill(talk.fixture.pid, SIGSTOP);
+	assert_true(writer_scripts_wait(&scripts, "w answered"));
+	kill(talk.fixture.pid, SIGCONT);
+	talk_new_request();
+	assert_int_equal(client_call(talk.client, MESSAGE_THAW, &talk.request,
+			     20000, false, &talk.err),
+	    0);
+	assert_int_equal(answer()->lease_expired, 1);
+	assert_int_equal(answer()->level, MESSAGE_CRASH);
+	assert_string_equal(talk_find_writer("w")->reason, "");
+	assert_int_equal(talk_find_writer("w")->state, MESSAGE_WRITER_THAWED);
+	/* It was not ended either. */
+	assert_int_equal(talk_call(MESSAGE_ABORT), 0);
+	assert_true(writer_scripts_wait(&scripts, "w end"));
+	assert_true(writer_scripts_noted(&scripts, "w abort"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -94,6 +133,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_guest_lapses_from_prepared_without_a_freeze),
+		CASE(test_guest_lapses_do_not_blame_a_writer_told_twice),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -395,6 +395,35 @@ test_writers_told_in_the_middle_of_a_freeze(void **state)
 	assert_false(writer_scripts_noted(&rig.scripts, "waiting freeze"));
 }
 
+/* Once by the dead-man, which it has answered, and once by the helper. */
+static void
+test_writers_told_twice_answer_twice(void **state)
+{
+	struct writers_request r = {
+		.step = WRITERS_THAW, .told = true, .again = true
+	};
+
+	(void)state;
+	writer_scripts_writer(&rig.scripts, "w",
+	    "thaw) if [ -z \"$once\" ]; then echo ok; "
+	    "else echo fail not held; fi; once=yes; note answered ;;");
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	writers_rig_step(&rig, WRITERS_FREEZE);
+	tell_thaw();
+	writers_rig_until(&rig, heard_thaw);
+	writers_turn(rig.set);
+	rig.done_count = 0;
+	writers_begin(rig.set, &r);
+	writers_rig_finish(&rig, WRITERS_THAW);
+	writers_rig_expect(&rig, "w", MESSAGE_WRITER_THAWED);
+	assert_string_equal(writers_rig_find(&rig, "w")->reason, "");
+	assert_string_equal(writer_scripts_log(&rig.scripts),
+	    "w prepare,w freeze,w thaw,w answered,w thaw,w answered");
+	assert_false(writers_hold(rig.set));
+	writers_rig_step(&rig, WRITERS_ABORT);
+	writers_rig_expect(&rig, "w", MESSAGE_WRITER_STABLE);
+}
+
 static void
 test_writers_thaw_when_the_helper_is_killed(void **state)
 {
@@ -447,6 +476,7 @@ main(void)
 		T(test_writers_told_by_the_dead_man_answer_once),
 		T(test_writers_may_answer_before_the_dead_man_reports),
 		T(test_writers_told_in_the_middle_of_a_freeze),
+		T(test_writers_told_twice_answer_twice),
 		T(test_writers_thaw_when_the_helper_is_killed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
