@@ -15,23 +15,15 @@
 
 #include <cmocka.h>
 
-#include "agent/domain/domain.h"
 #include "agent/quiesce/quiesce.h"
 #include "common/cancel.h"
 #include "common/err.h"
+#include "fake_domain.h"
 #include "guest_fixture.h"
 #include "store/manifest.h"
 
-/* What the fake domain has. */
-static struct {
-	bool helper;
-	bool mute; /* Its channel opens and nobody answers. */
-	bool agent;
-	bool windows;
-	int frozen, thawed; /* Counts the agent tells; -1: it fails. */
-	int thaws;          /* Times it was asked. */
-	int mute_end;
-} fake;
+/* Of a channel that opens, and nobody answers; -1: there is none. */
+static int mute_end;
 
 static struct guest_fixture fixture;
 static struct quiesce *q;
@@ -39,84 +31,34 @@ static struct manifest_freeze proof;
 static enum manifest_consistency level;
 static struct err err;
 
-int
-domain_channel_open(
-    int *out_fd, struct domain *d, const char *name, struct err *e)
+static int
+open_helper(void *arg, int *out_fd, struct err *e)
 {
-	int pair[2];
-
-	(void)d;
-	assert_string_equal(name, QUIESCE_CHANNEL);
-	if (fake.mute) {
-		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-		fake.mute_end = pair[1];
-		*out_fd = pair[0];
-		return 0;
-	}
-	if (!fake.helper)
-		return err_set(e, ERR_NOT_FOUND, "no channel");
+	(void)arg;
+	(void)e;
 	*out_fd = guest_fixture_connect(&fixture);
 	return 0;
 }
 
-int
-domain_channel_connected(
-    struct domain *d, const char *name, bool *out, struct err *e)
+static int
+open_mute(void *arg, int *out_fd, struct err *e)
 {
-	(void)d;
-	(void)name;
+	int pair[2];
+
+	(void)arg;
 	(void)e;
-	*out = !fake.mute;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	mute_end = pair[1];
+	*out_fd = pair[0];
 	return 0;
-}
-
-int
-domain_agent_available(struct domain *d, bool *out, struct err *e)
-{
-	(void)d;
-	(void)e;
-	*out = fake.agent;
-	return 0;
-}
-
-int
-domain_agent_freeze(
-    struct domain *d, unsigned int timeout_ms, int *out, struct err *e)
-{
-	(void)d;
-	assert_true(timeout_ms > 0);
-	if (fake.frozen == -1)
-		return err_set(e, ERR_TIMEOUT, "agent hangs");
-	*out = fake.frozen;
-	return 0;
-}
-
-int
-domain_agent_thaw(
-    struct domain *d, unsigned int timeout_ms, int *out, struct err *e)
-{
-	(void)d;
-	assert_true(timeout_ms > 0);
-	fake.thaws++;
-	if (fake.thawed == -1)
-		return err_set(e, ERR_TIMEOUT, "agent hangs");
-	*out = fake.thawed;
-	return 0;
-}
-
-bool
-domain_agent_is_windows(struct domain *d)
-{
-	(void)d;
-	return fake.windows;
 }
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	memset(&fake, 0, sizeof(fake));
-	fake.mute_end = -1;
+	memset(&fake_domain, 0, sizeof(fake_domain));
+	mute_end = -1;
 	guest_fixture_init(&fixture);
 	return 0;
 }
@@ -129,8 +71,8 @@ tear_down(void **state)
 	q = NULL;
 	manifest_freeze_fini(&proof);
 	memset(&proof, 0, sizeof(proof));
-	if (fake.mute_end != -1)
-		close(fake.mute_end);
+	if (mute_end != -1)
+		close(mute_end);
 	guest_fixture_fini(&fixture);
 	return 0;
 }
@@ -162,7 +104,7 @@ start_helper(void)
 	}
 	guest_fixture_mount(&fixture, "a", "ext4", "a.img");
 	guest_fixture_start(&fixture);
-	fake.helper = true;
+	fake_domain.open = open_helper;
 }
 
 static void
@@ -239,7 +181,7 @@ test_quiesce_status_disturbs_nothing(void **state)
 	assert_int_equal(status.filesystem_count, 1);
 	assert_string_equal(status.filesystems[0].state, "planned");
 	quiesce_status_fini(&status);
-	fake.helper = false;
+	fake_domain.open = NULL;
 	assert_int_equal(quiesce_status(&status, NULL, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 	assert_true(err.hint[0] != '\0');
@@ -298,8 +240,8 @@ static void
 test_quiesce_falls_back_to_the_agent(void **state)
 {
 	(void)state;
-	fake.agent = true;
-	fake.frozen = fake.thawed = 3;
+	fake_domain.agent = true;
+	fake_domain.frozen = fake_domain.thawed = 3;
 	begin(MANIFEST_FILESYSTEM);
 	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
 	hold();
@@ -312,20 +254,20 @@ static void
 test_quiesce_owes_a_thaw_until_it_is_answered(void **state)
 {
 	(void)state;
-	fake.agent = true;
-	fake.frozen = 3;
-	fake.thawed = -1;
+	fake_domain.agent = true;
+	fake_domain.frozen = 3;
+	fake_domain.thawed = -1;
 	begin(MANIFEST_FILESYSTEM);
 	assert_false(quiesce_owes_thaw(q));
 	hold();
 	assert_true(quiesce_owes_thaw(q));
 	assert_false(quiesce_end(q));
 	/* A freeze whose answer is lost may hold as well. */
-	fake.frozen = -1;
+	fake_domain.frozen = -1;
 	begin(MANIFEST_FILESYSTEM);
 	assert_int_equal(quiesce_freeze(q, &err), 0);
 	assert_true(quiesce_owes_thaw(q));
-	fake.thawed = 3;
+	fake_domain.thawed = 3;
 	assert_true(quiesce_end(q));
 	q = NULL;
 }
@@ -347,10 +289,10 @@ test_quiesce_doubts_the_agent(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		fake.agent = true;
-		fake.frozen = cases[i].frozen;
-		fake.thawed = cases[i].thawed;
-		fake.windows = cases[i].windows;
+		fake_domain.agent = true;
+		fake_domain.frozen = cases[i].frozen;
+		fake_domain.thawed = cases[i].thawed;
+		fake_domain.windows = cases[i].windows;
 		begin(MANIFEST_FILESYSTEM);
 		hold();
 		assert_false(proof.proved);
@@ -365,11 +307,11 @@ static void
 test_quiesce_thaws_an_agent_that_did_not_answer(void **state)
 {
 	(void)state;
-	fake.agent = true;
-	fake.frozen = -1;
+	fake_domain.agent = true;
+	fake_domain.frozen = -1;
 	begin(MANIFEST_FILESYSTEM);
 	hold();
-	assert_int_equal(fake.thaws, 1);
+	assert_int_equal(fake_domain.thaws, 1);
 	assert_int_equal(level, MANIFEST_CRASH);
 	assert_non_null(strstr(quiesce_reason(q), "agent hangs"));
 }
@@ -390,11 +332,11 @@ static void
 test_quiesce_freezes_nothing_unless_wanted(void **state)
 {
 	(void)state;
-	fake.agent = true;
-	fake.frozen = fake.thawed = 1;
+	fake_domain.agent = true;
+	fake_domain.frozen = fake_domain.thawed = 1;
 	begin(MANIFEST_CRASH);
 	hold();
-	assert_int_equal(fake.thaws, 0);
+	assert_int_equal(fake_domain.thaws, 0);
 	assert_string_equal(
 	    quiesce_reason(q), "the guest was not asked to freeze");
 	assert_int_equal(level, MANIFEST_CRASH);
@@ -404,9 +346,10 @@ static void
 test_quiesce_does_not_wait_for_a_mute_helper(void **state)
 {
 	(void)state;
-	fake.mute = true;
-	fake.agent = true;
-	fake.frozen = fake.thawed = 1;
+	fake_domain.open = open_mute;
+	fake_domain.unknown = true;
+	fake_domain.agent = true;
+	fake_domain.frozen = fake_domain.thawed = 1;
 	begin(MANIFEST_FILESYSTEM);
 	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
 }
