@@ -590,12 +590,23 @@ test_spawner_stopped_is_waited_for_a_second(void **state)
 	close_child();
 }
 
+/* valgrind plays the limit of descriptors, and hands on what is beyond it. */
+static bool
+limits_hold(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload == NULL || strstr(preload, "vgpreload") == NULL;
+}
+
 static void
-test_spawner_tells_late_and_lost_from_refused(void **state)
+test_spawner_tells_lost_from_refused(void **state)
 {
 	struct rlimit before, none;
 
 	(void)state;
+	if (!limits_hold())
+		skip();
 	writer_scripts_hook(&scripts, "h", "freeze) sleep 1000 ;;");
 	assert_int_equal(run(SPAWNER_HOOKS, "absent", "freeze"), -1);
 	assert_true(spawner.refused);
@@ -609,6 +620,13 @@ test_spawner_tells_late_and_lost_from_refused(void **state)
 	assert_false(spawner.refused);
 	assert_int_equal(err.class, ERR_IO);
 	assert_string_not_equal(err.text, "");
+}
+
+static void
+test_spawner_tells_late_from_refused(void **state)
+{
+	(void)state;
+	writer_scripts_hook(&scripts, "h", "freeze) sleep 1000 ;;");
 	assert_int_equal(run(SPAWNER_HOOKS, "absent", "freeze"), -1);
 	assert_true(spawner.refused);
 	kill(spawner.pid, SIGSTOP);
@@ -636,7 +654,8 @@ main(void)
 		T(test_spawner_thaws_a_hook_after_its_freeze),
 		T(test_spawner_that_died_is_an_error),
 		T(test_spawner_stopped_is_waited_for_a_second),
-		T(test_spawner_tells_late_and_lost_from_refused),
+		T(test_spawner_tells_lost_from_refused),
+		T(test_spawner_tells_late_from_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
