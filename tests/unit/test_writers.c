@@ -17,22 +17,6 @@
 
 static struct writers_rig rig;
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	writers_rig_init(&rig);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	writers_rig_fini(&rig);
-	return 0;
-}
-
 /* ---- in order ---- */
 
 static void
@@ -513,7 +497,7 @@ test_writers_without_a_spawner_fail(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) WRITERS_RIG_CASE(name, &rig)
 	const struct CMUnitTest tests[] = {
 		T(test_writers_without_any_are_done_at_once),
 		T(test_writers_go_through_a_session),

@@ -16,22 +16,6 @@
 
 static struct writers_rig rig;
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	writers_rig_init(&rig);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	writers_rig_fini(&rig);
-	return 0;
-}
-
 /* ---- misbehaviour ---- */
 
 struct misdeed {
@@ -459,7 +443,7 @@ test_writers_thaw_when_the_helper_is_killed(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) WRITERS_RIG_CASE(name, &rig)
 	const struct CMUnitTest tests[] = {
 		T(test_writers_that_hang_run_out_of_time),
 		T(test_writers_that_crash_fail),

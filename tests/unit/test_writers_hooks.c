@@ -15,22 +15,6 @@
 
 static struct writers_rig rig;
 
-static int
-set_up(void **state)
-{
-	(void)state;
-	writers_rig_init(&rig);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	writers_rig_fini(&rig);
-	return 0;
-}
-
 /* ---- hooks ---- */
 
 static void
@@ -196,7 +180,7 @@ test_writers_hooks_left_frozen_are_thawed_at_the_next_prepare(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) WRITERS_RIG_CASE(name, &rig)
 	const struct CMUnitTest tests[] = {
 		T(test_writers_hooks_come_last_and_thaw_first),
 		T(test_writers_hooks_exit_statuses_count),

@@ -57,9 +57,11 @@ writers_rig_close(struct writers_rig *r)
 	waitpid(r->spawner.pid, NULL, 0);
 }
 
-void
-writers_rig_init(struct writers_rig *r)
+int
+writers_rig_set_up(void **state)
 {
+	struct writers_rig *r = *state;
+
 	signal(SIGPIPE, SIG_IGN);
 	log_set_sink(log_quietly, NULL);
 	memset(r, 0, sizeof(*r));
@@ -68,13 +70,17 @@ writers_rig_init(struct writers_rig *r)
 	strcpy(r->conf.writers_dir, r->scripts.writers);
 	strcpy(r->conf.hooks_dir, r->scripts.hooks);
 	writers_rig_open(r);
+	return 0;
 }
 
-void
-writers_rig_fini(struct writers_rig *r)
+int
+writers_rig_tear_down(void **state)
 {
+	struct writers_rig *r = *state;
+
 	writers_rig_close(r);
 	writer_scripts_fini(&r->scripts);
+	return 0;
 }
 
 /* ---- steps ---- */

@@ -31,9 +31,13 @@ struct writers_rig {
 
 typedef bool writers_rig_condition_fn(struct writers_rig *r);
 
-/* With the set open.  HOLDSTILL_TEST_VERBOSE=1 shows its log. */
-void writers_rig_init(struct writers_rig *r);
-void writers_rig_fini(struct writers_rig *r);
+/* A test whose rig is set up, with the set open, and torn down.
+ * HOLDSTILL_TEST_VERBOSE=1 shows its log. */
+#define WRITERS_RIG_CASE(name, rig) \
+	cmocka_unit_test_prestate_setup_teardown( \
+	    name, writers_rig_set_up, writers_rig_tear_down, rig)
+int writers_rig_set_up(void **state);
+int writers_rig_tear_down(void **state);
 
 /* The set alone; a test may do without it in between. */
 void writers_rig_open(struct writers_rig *r);
