@@ -20,25 +20,20 @@ reply(struct session *s, uint32_t id, bool again)
 	session_reply_send(s, MESSAGE_COMMITTED, id);
 }
 
-/* Has nobody failed of those it was meant for? */
+/* Have all done their part whom it was meant for?  One that was busy with
+ * something else was not told. */
 static bool
 all_heard(struct session *s)
 {
-	const struct message_writer *said, *w;
-	size_t i, j;
+	const struct message_writer *said = s->metas.writers;
+	size_t i;
 
 	message_clear(&s->reply);
 	writers_put(s->writers, &s->reply);
-	for (i = 0; i < s->reply.writer_count; i++) {
-		w = &s->reply.writers[i];
-		for (j = 0; j < s->metas.writer_count; j++) {
-			said = &s->metas.writers[j];
-			if (said->state != MESSAGE_WRITER_FAILED &&
-			    w->state == MESSAGE_WRITER_FAILED &&
-			    strcmp(w->name, said->name) == 0)
-				return false;
-		}
-	}
+	for (i = 0; i < s->metas.writer_count; i++)
+		if (said[i].state != MESSAGE_WRITER_FAILED &&
+		    !message_writer_heard(&s->reply, said[i].name))
+			return false;
 	return true;
 }
 

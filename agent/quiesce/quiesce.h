@@ -84,7 +84,8 @@ bool quiesce_committed(struct quiesce *q, const char *point_id,
     const struct manifest_freeze *freeze);
 
 /* The same on a connection of its own, for what an earlier run owes.  1: the
- * guest heard it, and a writer failed to do its part: *err says which. */
+ * guest heard it, and a writer did not, or failed to do its part: *err says
+ * which. */
 int quiesce_deliver(struct domain *domain, const char *session,
     const char *point_id, const struct manifest_freeze *freeze,
     struct err *err);

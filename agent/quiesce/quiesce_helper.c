@@ -344,33 +344,48 @@ put_writers(struct message *m, const struct manifest_freeze *freeze)
 	}
 }
 
+/* Why the writer of that name has not done its part. */
+static void
+say_unheard(const struct message *m, const char *name, struct err *err)
+{
+	const struct message_writer *w = NULL;
+	size_t i;
+
+	for (i = 0; i < m->writer_count; i++)
+		if (strcmp(m->writers[i].name, name) == 0)
+			w = &m->writers[i];
+	if (w != NULL && w->state == MESSAGE_WRITER_FAILED)
+		err_set(err, ERR_IO, "writer '%s' failed: %s", name, w->reason);
+	else if (w != NULL)
+		err_set(err, ERR_BUSY, "writer '%s' was not told: it is %s",
+		    name, message_writer_state_name(w->state));
+	else
+		err_set(err, ERR_BUSY, "writer '%s' was not told", name);
+	client_clean(err->text);
+}
+
 /* Did all do their part who held still?  *err if not. */
 static int
 check_heard(const struct message *m, const struct manifest_freeze *freeze,
     struct err *err)
 {
 	const struct manifest_writer *told;
-	const struct message_writer *w;
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; i < m->writer_count; i++) {
-		w = &m->writers[i];
-		for (j = 0; j < freeze->writer_count; j++) {
-			told = &freeze->writers[j];
-			if (w->state != MESSAGE_WRITER_FAILED ||
-			    has_failed(told) ||
-			    strcmp(told->name, w->name) != 0)
-				continue;
-			err_set(err, ERR_IO, "writer '%s' failed: %s", w->name,
-			    w->reason);
-			client_clean(err->text);
-			return 1;
-		}
+	/* Its answer the first time was that they did. */
+	if (m->repeated != 0)
+		return 0;
+	for (i = 0; i < freeze->writer_count; i++) {
+		told = &freeze->writers[i];
+		if (has_failed(told) || message_writer_heard(m, told->name))
+			continue;
+		say_unheard(m, told->name, err);
+		return 1;
 	}
 	return 0;
 }
 
-/* 0: told; 1: told, and a writer failed; -1: not told. */
+/* 0: told; 1: told, and a writer did not do its part; -1: not told. */
 static int
 send_committed(struct quiesce *q, const char *point_id,
     const struct manifest_freeze *freeze, struct err *err)

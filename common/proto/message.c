@@ -361,6 +361,20 @@ message_writer_state_name(uint64_t state)
 	return state < MESSAGE_WRITER_STATES ? names[state] : "unknown";
 }
 
+bool
+message_writer_heard(const struct message *m, const char *name)
+{
+	size_t i;
+
+	if (strncmp(name, MESSAGE_HOOK_PREFIX, strlen(MESSAGE_HOOK_PREFIX)) ==
+	    0)
+		return true;
+	for (i = 0; i < m->writer_count; i++)
+		if (strcmp(m->writers[i].name, name) == 0)
+			return m->writers[i].state == MESSAGE_WRITER_COMMITTED;
+	return false;
+}
+
 const char *
 message_type_name(uint8_t type)
 {

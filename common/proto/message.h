@@ -28,6 +28,7 @@
 #define MESSAGE_PATH_SIZE 512
 #define MESSAGE_REASON_SIZE 160
 #define MESSAGE_VALUE_SIZE 256
+#define MESSAGE_HOOK_PREFIX "hook:" /* Of the names of writers that are. */
 
 enum message_type {
 	MESSAGE_HELLO = 1,
@@ -167,6 +168,10 @@ const char *message_fs_state_name(uint64_t state);
 /* "stable", "preparing", "prepared", "freezing", "frozen", "thawed",
  * "committed", "failed". */
 const char *message_writer_state_name(uint64_t state);
+
+/* The answer to committed: was that writer told, and did it its part?  Hooks
+ * are told nothing. */
+bool message_writer_heard(const struct message *m, const char *name);
 
 /* "hello", "freeze", ...; "unknown" for others. */
 const char *message_type_name(uint8_t type);

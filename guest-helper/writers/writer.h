@@ -23,7 +23,7 @@
 #define WRITER_LOGGED_MAX ((size_t)8 * 1024)  /* Of its errors. */
 #define WRITER_ASKED_MAX 4
 #define WRITER_SEND_MAX 8192
-#define WRITER_HOOK_PREFIX "hook:"
+#define WRITER_HOOK_PREFIX MESSAGE_HOOK_PREFIX
 
 struct conf_writer;
 struct spawner_child;

@@ -107,6 +107,9 @@ answer(struct fake_guest *g, uint8_t type)
 		put_filesystem(m, MESSAGE_FS_FROZEN);
 		put_writers(m, MESSAGE_WRITER_THAWED);
 		break;
+	case MESSAGE_COMMITTED:
+		put_writers(m, MESSAGE_WRITER_COMMITTED);
+		break;
 	default:
 		break;
 	}

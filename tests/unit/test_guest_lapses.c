@@ -126,6 +126,39 @@ test_guest_lapses_do_not_blame_a_writer_told_twice(void **state)
 	assert_true(writer_scripts_noted(&scripts, "w abort"));
 }
 
+static bool
+commit(void)
+{
+	talk_new_request();
+	strcpy(talk.request.point, FIXTURE_POINT);
+	strcpy(message_add_writer(&talk.request)->name, "w");
+	assert_int_equal(talk_call(MESSAGE_COMMITTED), 0);
+	return answer()->repeated != 0;
+}
+
+/* It is in the middle of something else, so it hears nothing now. */
+static void
+test_guest_lapses_tell_a_busy_writer_later(void **state)
+{
+	(void)state;
+	writer_scripts_writer(&scripts, "w", "");
+	talk_start();
+	prepare(10000, 0);
+	/* Without a freeze it stays prepared. */
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_false(commit());
+	assert_int_equal(talk_find_writer("w")->state, MESSAGE_WRITER_PREPARED);
+	assert_false(commit());
+	assert_int_equal(talk_call(MESSAGE_ABORT), 0);
+	assert_true(writer_scripts_wait(&scripts, "w end"));
+	assert_false(writer_scripts_noted(&scripts, "w committed"));
+	assert_false(commit());
+	assert_true(writer_scripts_noted(&scripts, "w committed"));
+	assert_int_equal(
+	    talk_find_writer("w")->state, MESSAGE_WRITER_COMMITTED);
+	assert_true(commit());
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -134,6 +167,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_guest_lapses_from_prepared_without_a_freeze),
 		CASE(test_guest_lapses_do_not_blame_a_writer_told_twice),
+		CASE(test_guest_lapses_tell_a_busy_writer_later),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

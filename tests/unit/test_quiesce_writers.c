@@ -102,8 +102,6 @@ commit_fails(struct message *m, uint8_t type)
 	optional_fails(m, type);
 	if (type != MESSAGE_COMMITTED)
 		return;
-	message_add_writer(m);
-	strcpy(m->writers[0].name, "ledger");
 	m->writers[0].state = MESSAGE_WRITER_FAILED;
 	strcpy(m->writers[0].reason, "disk full");
 }
@@ -113,8 +111,10 @@ static void
 only_others_fail(struct message *m, uint8_t type)
 {
 	commit_fails(m, type);
-	if (type == MESSAGE_COMMITTED)
-		strcpy(m->writers[0].name, "cache");
+	if (type == MESSAGE_COMMITTED) {
+		m->writers[0].state = MESSAGE_WRITER_COMMITTED;
+		m->writers[1].state = MESSAGE_WRITER_FAILED;
+	}
 }
 
 static void
@@ -238,6 +238,66 @@ test_quiesce_checks_the_writers_itself(void **state)
 	    &rig, guest_knows_better, 0, MANIFEST_FILESYSTEM, "'third'");
 }
 
+/* It serves another session just now; of hooks nothing is expected. */
+static void
+commit_finds_it_busy(struct message *m, uint8_t type)
+{
+	struct message_writer *w;
+
+	if (type == MESSAGE_COMMITTED)
+		m->writers[0].state = MESSAGE_WRITER_PREPARED;
+	if (type != MESSAGE_THAW)
+		return;
+	w = message_add_writer(m);
+	strcpy(w->name, "hook:x");
+	w->state = MESSAGE_WRITER_THAWED;
+}
+
+static void
+commit_finds_nobody(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_COMMITTED)
+		m->writer_count = 0;
+}
+
+static void
+commit_is_known(struct message *m, uint8_t type)
+{
+	commit_finds_nobody(m, type);
+	m->repeated = type == MESSAGE_COMMITTED;
+}
+
+static int
+deliver(void (*tweak)(struct message *, uint8_t), struct err *why)
+{
+	int rc;
+
+	rig.guest.tweak = tweak;
+	rc = quiesce_deliver(NULL, SESSION, POINT, &rig.proof, why);
+	fake_guest_stop(&rig.guest);
+	return rc;
+}
+
+static void
+test_quiesce_owes_a_commit_that_a_writer_did_not_hear(void **state)
+{
+	struct err why = ERR_INIT;
+
+	(void)state;
+	rig.guest.tweak = commit_finds_it_busy;
+	quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
+	quiesce_rig_hold(&rig, 0);
+	assert_int_equal(rig.level, MANIFEST_APPLICATION);
+	assert_false(quiesce_committed(rig.q, POINT, &rig.proof));
+	quiesce_rig_end(&rig);
+	assert_int_equal(deliver(commit_finds_it_busy, &why), 1);
+	assert_non_null(
+	    strstr(why.text, "'ledger' was not told: it is prepared"));
+	assert_int_equal(deliver(commit_finds_nobody, &why), 1);
+	assert_int_equal(deliver(commit_is_known, &why), 0);
+	assert_int_equal(deliver(NULL, &why), 0);
+}
+
 #define CASE(name) QUIESCE_RIG_CASE(name, &rig)
 
 int
@@ -250,6 +310,7 @@ main(void)
 		CASE(test_quiesce_owes_a_commit_that_a_writer_failed),
 		CASE(test_quiesce_says_before_the_freeze_what_is_out_of_reach),
 		CASE(test_quiesce_checks_the_writers_itself),
+		CASE(test_quiesce_owes_a_commit_that_a_writer_did_not_hear),
 	};
 
 	if (cancel_init(&rig.err) == -1)
