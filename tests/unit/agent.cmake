@@ -10,6 +10,7 @@ hs_unit_test(test_retention hs_retention)
 hs_unit_test(test_extents hs_source)
 hs_unit_test(test_definition hs_domain)
 hs_unit_test(test_config hs_config)
+target_sources(test_config PRIVATE ini_fixture.c)
 target_compile_definitions(test_config PRIVATE
   EXAMPLE_PATH="${CMAKE_SOURCE_DIR}/packaging/holdstill.conf.example")
 hs_unit_test(test_quiesce hs_quiesce hs_guest_fixture hs_store)

@@ -16,8 +16,10 @@
 #include "common/io.h"
 #include "guest-helper/check.h"
 #include "guest-helper/conf.h"
+#include "tests/unit/temp_dir.h"
 
-static char dir[64], mountinfo[96], output[96];
+static const char *dir;
+static char mountinfo[96], output[96];
 static struct conf conf;
 
 static void
@@ -42,9 +44,8 @@ make_dir(char *out, size_t size, const char *name)
 static int
 setup(void **state)
 {
-	(void)state;
-	strcpy(dir, "/tmp/hs-check-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(temp_dir_setup(state), 0);
+	dir = *state;
 	conf_init(&conf);
 	make_dir(conf.writers_dir, sizeof(conf.writers_dir), "writers");
 	make_dir(conf.hooks_dir, sizeof(conf.hooks_dir), "hooks");
@@ -52,15 +53,6 @@ setup(void **state)
 	snprintf(output, sizeof(output), "%s/output", dir);
 	put("mountinfo", "", 0644);
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct err err = ERR_INIT;
-
-	(void)state;
-	return io_remove_tree(dir, &err);
 }
 
 /* What it prints goes to *out, which the caller frees. */
@@ -143,12 +135,13 @@ test_check_counts_what_is_wrong(void **state)
 static void
 test_check_says_when_there_are_none(void **state)
 {
-	char *text = NULL;
+	char none[160], *text = NULL;
 
 	(void)state;
+	snprintf(none, sizeof(none),
+	    "no writers in %s/writers, no hooks in %s/hooks\n", dir, dir);
 	assert_int_equal(checked(&text), 0);
-	says(text, "no writers in /tmp/hs-check-");
-	says(text, "no hooks in /tmp/hs-check-");
+	says(text, none);
 	free(text);
 	put("writers/open", "#!/bin/sh\n", 0757);
 	conf.no_writers = true;
@@ -192,7 +185,8 @@ test_check_counts_a_file_system_that_fails(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, setup, temp_dir_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(test_check_shows_writers_and_hooks),
 		CASE(test_check_counts_what_is_wrong),

@@ -15,36 +15,17 @@
 #include "common/err.h"
 #include "common/io.h"
 #include "guest-helper/conf.h"
+#include "tests/unit/ini_fixture.h"
 
-static char dir[64], path[128];
+static struct ini_fixture file = { .name = "guest.conf" };
 static struct conf conf;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	strcpy(dir, "/tmp/hs-conf-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/guest.conf", dir);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct err err = ERR_INIT;
-
-	(void)state;
-	return io_remove_tree(dir, &err);
-}
 
 static int
 load(const char *text, size_t size, struct err *err)
 {
-	unlink(path);
-	assert_int_equal(io_replace_file(path, text, size, 0644, err), 0);
+	ini_fixture_write(&file, text, size);
 	conf_init(&conf);
-	return conf_read(&conf, path, true, err);
+	return conf_read(&conf, file.path, true, err);
 }
 
 static void
@@ -56,21 +37,14 @@ loaded(const char *text)
 		fail_msg("%s (%s)", err.text, err.hint);
 }
 
-/* The text must begin with "PATH:LINE: ". */
 static void
 refused(const char *text, unsigned int line, const char *what, const char *hint)
 {
 	struct err err = ERR_INIT;
-	char where[160];
 
 	if (load(text, strlen(text), &err) == 0)
 		fail_msg("was let through:\n%s", text);
-	snprintf(where, sizeof(where), "%s:%u: ", path, line);
-	if (err.class != ERR_ARG ||
-	    strncmp(err.text, where, strlen(where)) != 0 ||
-	    strstr(err.text, what) == NULL || strstr(err.hint, hint) == NULL)
-		fail_msg("line %u, '%s' expected; got %s '%s', hint '%s'", line,
-		    what, err_class_name(err.class), err.text, err.hint);
+	ini_fixture_expect_refusal(&file, &err, line, what, hint);
 }
 
 static void
@@ -155,10 +129,10 @@ test_conf_has_defaults(void **state)
 	assert_false(w->optional || w->disabled);
 	assert_true(w->prepare_ms > 0 && w->freeze_ms > 0 && w->thaw_ms > 0 &&
 		    w->committed_ms > 0);
-	unlink(path);
-	assert_int_equal(conf_read(&conf, path, false, &err), 0);
+	unlink(file.path);
+	assert_int_equal(conf_read(&conf, file.path, false, &err), 0);
 	assert_int_equal(err.class, ERR_NONE);
-	assert_int_equal(conf_read(&conf, path, true, &err), -1);
+	assert_int_equal(conf_read(&conf, file.path, true, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 }
 
@@ -262,8 +236,8 @@ test_conf_refuses_an_open_file(void **state)
 
 	(void)state;
 	loaded("");
-	assert_int_equal(chmod(path, 0666), 0);
-	assert_int_equal(conf_read(&conf, path, true, &err), -1);
+	assert_int_equal(chmod(file.path, 0666), 0);
+	assert_int_equal(conf_read(&conf, file.path, true, &err), -1);
 	assert_int_equal(err.class, ERR_AUTH);
 	assert_int_equal(load("a\0b", 3, &err), -1);
 	assert_non_null(strstr(err.text, "no text file"));
@@ -304,7 +278,7 @@ test_conf_example_is_right(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) INI_FIXTURE_CASE(name, &file)
 	const struct CMUnitTest tests[] = {
 		CASE(test_conf_reads_every_key),
 		CASE(test_conf_writer_inherits),

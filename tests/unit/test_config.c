@@ -15,37 +15,18 @@
 #include "agent/config/config.h"
 #include "common/err.h"
 #include "common/io.h"
+#include "tests/unit/ini_fixture.h"
 
 #define R "[repository r]\nurl = /srv/r\n"
 #define J R "[job j]\ndomains = a\n"
 
-static char dir[64], path[128];
-
-static int
-setup(void **state)
-{
-	(void)state;
-	strcpy(dir, "/tmp/hs-config-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/holdstill.conf", dir);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct err err = ERR_INIT;
-
-	(void)state;
-	return io_remove_tree(dir, &err);
-}
+static struct ini_fixture file = { .name = "holdstill.conf" };
 
 static int
 load(struct config **out, const char *text, size_t size, struct err *err)
 {
-	unlink(path);
-	assert_int_equal(io_replace_file(path, text, size, 0644, err), 0);
-	return config_load(out, path, err);
+	ini_fixture_write(&file, text, size);
+	return config_load(out, file.path, err);
 }
 
 static struct config *
@@ -59,22 +40,15 @@ loaded(const char *text)
 	return config;
 }
 
-/* The text must begin with "PATH:LINE: ". */
 static void
 refused(const char *text, unsigned int line, const char *what, const char *hint)
 {
 	struct config *config = NULL;
 	struct err err = ERR_INIT;
-	char where[160];
 
 	if (load(&config, text, strlen(text), &err) == 0)
 		fail_msg("was let through:\n%s", text);
-	snprintf(where, sizeof(where), "%s:%u: ", path, line);
-	if (err.class != ERR_ARG ||
-	    strncmp(err.text, where, strlen(where)) != 0 ||
-	    strstr(err.text, what) == NULL || strstr(err.hint, hint) == NULL)
-		fail_msg("line %u, '%s' expected; got %s '%s', hint '%s'", line,
-		    what, err_class_name(err.class), err.text, err.hint);
+	ini_fixture_expect_refusal(&file, &err, line, what, hint);
 }
 
 static void
@@ -240,17 +214,17 @@ test_config_refuses_files(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	unlink(path);
-	assert_int_equal(config_load(&config, path, &err), -1);
+	unlink(file.path);
+	assert_int_equal(config_load(&config, file.path, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
-	assert_int_equal(config_load(&config, dir, &err), -1);
+	assert_int_equal(config_load(&config, file.dir, &err), -1);
 	assert_int_equal(err.class, ERR_ARG);
 	assert_int_equal(load(&config, "[global]\n\0", 10, &err), -1);
 	assert_non_null(strstr(err.text, "no text file"));
 	assert_int_equal(load(&config, J, strlen(J), &err), 0);
 	config_free(config);
-	assert_int_equal(chmod(path, 0666), 0);
-	assert_int_equal(config_load(&config, path, &err), -1);
+	assert_int_equal(chmod(file.path, 0666), 0);
+	assert_int_equal(config_load(&config, file.path, &err), -1);
 	assert_int_equal(err.class, ERR_AUTH);
 	assert_non_null(strstr(err.hint, "chmod"));
 }
@@ -311,7 +285,7 @@ test_config_survives_damage(void **state)
 	}
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) INI_FIXTURE_CASE(name, &file)
 
 int
 main(void)
