@@ -26,6 +26,7 @@
 
 #include "common/proto/message.h"
 #include "guest-helper/expedite.h"
+#include "guest-helper/marks.h"
 
 #define DEADMAN_INPUTS_MAX MESSAGE_WRITERS_MAX
 
@@ -79,9 +80,12 @@ struct deadman_target {
 };
 
 struct deadman_setup {
-	/* When all is thawed it removes the record from this folder; -1:
-	 * there is none. */
+	/* When all is thawed it removes the record of that id from this
+	 * folder; -1: there is none. */
 	int record_dir;
+	const char *record_id;
+	/* Open; of what becomes of the targets. */
+	struct marks marks;
 	const struct deadman_target *targets;
 	size_t count; /* MESSAGE_FILESYSTEMS_MAX at most. */
 	/* The writers' inputs, not blocking. */

@@ -36,6 +36,7 @@ static struct {
 	int timer;
 	int signals;
 	int record_dir;
+	char record_id[HEXID_SIZE];
 	size_t next;     /* Before it all have tried to freeze. */
 	size_t released; /* Before it all were told to. */
 	struct deadman_workers workers;
@@ -108,6 +109,26 @@ leave_writers(bool tell)
 	self.input_count = 0;
 }
 
+static void
+begin_expedited(void)
+{
+	if (self.expedite.fd == -1)
+		return;
+	marks_set(&self.workers.marks, MARKS_EXPEDITED, MARKS_TRIED);
+	expedite_begin(&self.expedite);
+	marks_set(&self.workers.marks, MARKS_EXPEDITED,
+	    self.expedite.begun ? MARKS_FROZEN : MARKS_REFUSED);
+}
+
+static void
+end_expedited(void)
+{
+	if (!self.expedite.begun)
+		return;
+	expedite_end(&self.expedite);
+	marks_set(&self.workers.marks, MARKS_EXPEDITED, MARKS_THAWED);
+}
+
 /* Who ended the freeze: the host by its thaw, the helper, or nobody but the
  * dead-man itself, which then tells the writers. */
 enum ender { BY_HOST, BY_HELPER, BY_ITSELF };
@@ -127,7 +148,7 @@ begin_thaw(enum ender ender)
 	self.phase = THAWING;
 	deadman_workers_want_all(&self.workers, DEADMAN_WANT_THAW);
 	leave_writers(tell);
-	expedite_end(&self.expedite);
+	end_expedited();
 	send_report(DEADMAN_THAWING);
 	/* With no file system there is no worker to say that it is done. */
 	deadman_workers_signal(self.workers.progress);
@@ -179,7 +200,7 @@ arm(uint32_t lease_ms)
 		return;
 	}
 	self.phase = ARMED;
-	expedite_begin(&self.expedite);
+	begin_expedited();
 	send_report(DEADMAN_ARMED);
 }
 
@@ -270,12 +291,13 @@ run_once(void)
 static void
 close_others(const struct deadman_setup *setup)
 {
-	static int keep[3 + DEADMAN_INPUTS_MAX + MESSAGE_FILESYSTEMS_MAX];
+	static int keep[4 + DEADMAN_INPUTS_MAX + MESSAGE_FILESYSTEMS_MAX];
 	size_t count = 0, i;
 
 	keep[count++] = self.socket;
 	keep[count++] = self.record_dir;
 	keep[count++] = self.expedite.fd;
+	keep[count++] = self.workers.marks.fd;
 	for (i = 0; i < self.input_count; i++)
 		keep[count++] = self.inputs[i];
 	for (i = 0; i < setup->count; i++)
@@ -324,6 +346,8 @@ take(int fd, const struct deadman_setup *setup)
 	memset(&self, 0, sizeof(self));
 	self.socket = fd;
 	self.record_dir = setup->record_dir;
+	strcpy(self.record_id, setup->record_id);
+	self.workers.marks = setup->marks;
 	self.expedite = setup->expedite;
 	memcpy(self.inputs, setup->inputs,
 	    setup->input_count * sizeof(self.inputs[0]));
@@ -347,7 +371,6 @@ deadman_process_run(int fd, const struct deadman_setup *setup)
 	while (self.phase != ENDED)
 		run_once();
 	/* Everything is thawed: nothing is left for a later helper to do. */
-	if (self.record_dir != -1)
-		unlinkat(self.record_dir, RECORD_NAME, 0);
+	record_remove(self.record_dir, self.record_id);
 	_exit(0);
 }

@@ -58,9 +58,26 @@ work_sync(struct deadman_worker *w)
 static void
 work_freeze(struct deadman_worker *w)
 {
+	marks_set(w->marks, w->place, MARKS_TRIED);
 	w->freeze_errno = freeze_hold(w->fd);
 	w->frozen = w->freeze_errno == 0;
+	/* Else it was thawed in our place by now. */
+	marks_change(w->marks, w->place, MARKS_TRIED,
+	    w->frozen ? MARKS_FROZEN : MARKS_REFUSED);
 	finish(w, DEADMAN_WANT_FREEZE);
+}
+
+/* What was thawed in our place may be frozen by somebody else by now. */
+static void
+work_thaw(struct deadman_worker *w)
+{
+	if (marks_get(w->marks, w->place) == MARKS_THAWED) {
+		w->thaw_errno = EINVAL;
+		return;
+	}
+	w->thaw_errno = freeze_thaw(w->fd);
+	if (w->thaw_errno == 0 || w->thaw_errno == EINVAL)
+		marks_set(w->marks, w->place, MARKS_THAWED);
 }
 
 static void *
@@ -83,7 +100,8 @@ worker_run(void *arg)
 			deadman_workers_take(w->wake);
 		}
 	}
-	w->thaw_errno = w->frozen ? freeze_thaw(w->fd) : 0;
+	if (w->frozen)
+		work_thaw(w);
 	finish(w, DEADMAN_WANT_THAW);
 	return NULL;
 }
@@ -99,6 +117,8 @@ deadman_workers_add(struct deadman_workers *workers, int fd, unsigned int rank)
 	w->fd = fd;
 	w->rank = rank;
 	w->progress = workers->progress;
+	w->marks = &workers->marks;
+	w->place = MARKS_FS(workers->count);
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	if (w->wake == -1)
 		return -1;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "common/proto/message.h"
+#include "guest-helper/marks.h"
 
 enum deadman_want { /* Bits, only ever added. */
 	DEADMAN_WANT_SYNC = 1,
@@ -24,6 +25,8 @@ struct deadman_worker {
 	unsigned int rank;
 	int wake;     /* eventfd: wants has changed. */
 	int progress; /* eventfd of all: some worker finished something. */
+	struct marks *marks;
+	size_t place; /* Among the marks. */
 	_Atomic unsigned int wants;
 	_Atomic unsigned int done; /* Same bits; set after its results. */
 	/* Written by the worker before its done bit, read after it. */
@@ -34,6 +37,7 @@ struct deadman_worker {
 
 struct deadman_workers {
 	int progress; /* The caller's. */
+	struct marks marks;
 	size_t count;
 	struct deadman_worker items[MESSAGE_FILESYSTEMS_MAX];
 };

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is about to be frozen, for a successor. */
+/* What is frozen, for a successor. */
 #include "guest-helper/record.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -15,9 +18,8 @@
 #include "guest-helper/expedite.h"
 #include "guest-helper/freeze_linux.h"
 
-#define RECORD_MAX_BYTES (4 * 1024 * 1024)
-
-static const char expedited_word[] = "expedited";
+#define RECORD_MAX_BYTES (64 * 1024)
+#define RECORD_NAME_SIZE (sizeof(RECORD_PREPARED) + HEXID_SIZE)
 
 int
 record_open_dir(const char *dir)
@@ -35,39 +37,115 @@ record_open_dir(const char *dir)
 	return fd;
 }
 
-/* The boot id, "expedited" if it is so, then "MAJOR:MINOR" of each, all with a
- * NUL behind them.  No mount points: another mount may cover one, and one of
- * another namespace is nothing that could be opened. */
-int
-record_write(const char *dir, const char *boot_id, const struct mounts *m,
-    bool expedited, struct err *err)
+/* A file there can be written to whatever is frozen. */
+static bool
+is_in_memory(const char *dir)
 {
-	char *path = io_path(dir, RECORD_NAME), *text = NULL;
-	size_t size = 0, i;
-	FILE *stream = open_memstream(&text, &size);
+	struct statfs st;
+
+	return statfs(dir, &st) == 0 &&
+	       ((unsigned long)st.f_type == TMPFS_MAGIC ||
+		   (unsigned long)st.f_type == RAMFS_MAGIC);
+}
+
+/*
+ * Lines: the boot id; the marks; then "MAJOR:MINOR" of each file system, in
+ * the order of the marks.  No mount points: another mount may cover one, and
+ * one of another namespace is nothing that could be opened.
+ */
+static char *
+compose(size_t *out_size, const char *boot_id, const struct mounts *m,
+    bool expedited, bool marked)
+{
+	FILE *stream;
+	char *text = NULL;
+	size_t i;
+
+	if ((stream = open_memstream(&text, out_size)) == NULL)
+		return NULL;
+	fprintf(stream, "%s\n%c", boot_id,
+	    expedited && !marked ? MARKS_TRIED : MARKS_NONE);
+	for (i = 0; i < m->count; i++)
+		if (m->items[i].fd != -1)
+			fputc(marked ? MARKS_NONE : MARKS_TRIED, stream);
+	fputc('\n', stream);
+	for (i = 0; i < m->count; i++)
+		if (m->items[i].fd != -1)
+			fprintf(stream, "%u:%u\n", m->items[i].major,
+			    m->items[i].minor);
+	if (fclose(stream) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void
+put_name(char out[RECORD_NAME_SIZE], const char *kind, const char *id)
+{
+	snprintf(out, RECORD_NAME_SIZE, "%s.%s", kind, id);
+}
+
+int
+record_prepare(char out_id[HEXID_SIZE], struct marks *marks, const char *dir,
+    const char *boot_id, const struct mounts *m, bool expedited,
+    struct err *err)
+{
+	char name[RECORD_NAME_SIZE], *path = NULL, *text = NULL;
+	bool marked = is_in_memory(dir);
+	size_t size = 0;
 	int rc = -1;
 
-	if (path == NULL || stream == NULL) {
+	if (hexid_new(out_id, err) == -1)
+		goto out;
+	put_name(name, RECORD_PREPARED, out_id);
+	path = io_path(dir, name);
+	text = compose(&size, boot_id, m, expedited, marked);
+	if (path == NULL || text == NULL) {
 		err_no_memory(err);
 		goto out;
 	}
-	fprintf(stream, "%s%c", boot_id, 0);
-	if (expedited)
-		fprintf(stream, "%s%c", expedited_word, 0);
-	for (i = 0; i < m->count; i++)
-		if (m->items[i].fd != -1)
-			fprintf(stream, "%u:%u%c", m->items[i].major,
-			    m->items[i].minor, 0);
-	rc = fclose(stream) == 0 ? 0 : err_no_memory(err);
-	stream = NULL;
-	if (rc == 0)
-		rc = io_replace_file(path, text, size, 0600, err);
+	if (io_replace_file(path, text, size, 0600, err) == -1)
+		goto out;
+	marks->at = (off_t)strlen(boot_id) + 1;
+	if (marked && (marks->fd = open(path, O_WRONLY | O_CLOEXEC)) == -1) {
+		err_errno(err, errno, "cannot open '%s'", path);
+		unlink(path);
+		goto out;
+	}
+	rc = 0;
 out:
-	if (stream != NULL)
-		fclose(stream);
+	if (rc == -1)
+		out_id[0] = '\0';
 	free(text);
 	free(path);
 	return rc;
+}
+
+int
+record_arm(int dir_fd, const char *id, struct err *err)
+{
+	char from[RECORD_NAME_SIZE], to[RECORD_NAME_SIZE];
+
+	if (dir_fd == -1 || id[0] == '\0')
+		return 0;
+	put_name(from, RECORD_PREPARED, id);
+	put_name(to, RECORD_FROZEN, id);
+	if (renameat(dir_fd, from, dir_fd, to) == -1)
+		return err_errno(err, errno, "cannot rename '%s'", from);
+	return 0;
+}
+
+void
+record_remove(int dir_fd, const char *id)
+{
+	char name[RECORD_NAME_SIZE];
+
+	if (dir_fd == -1 || id[0] == '\0')
+		return;
+	put_name(name, RECORD_PREPARED, id);
+	unlinkat(dir_fd, name, 0);
+	put_name(name, RECORD_FROZEN, id);
+	unlinkat(dir_fd, name, 0);
 }
 
 void
@@ -113,57 +191,96 @@ undo_expedited(const char *path)
 	expedite_close(&e);
 }
 
-/* Its log may end on one of them: nothing is logged before all are thawed. */
+/* A line without its end; "" and the end of the text at that. */
+static const char *
+take_line(char *line, size_t size, const char *text)
+{
+	size_t n = strcspn(text, "\n");
+
+	snprintf(line, size, "%.*s", (int)(n < size ? n : size - 1), text);
+	return text[n] == '\0' ? text + n : text + n + 1;
+}
+
+/* Marks that are cut off or damaged are of file systems that may be frozen. */
 static unsigned int
-thaw_all(const char *text, size_t size, const char *expedite_path,
+thaw_recorded(const char *text, const char *boot_id, const char *expedite_path,
     const struct mounts_paths *paths)
 {
+	char line[MESSAGE_NAME_SIZE], marks[MARKS_MAX + 1];
 	unsigned int thawed = 0;
-	const char *p;
+	size_t i, marked;
 
-	for (p = text + strlen(text) + 1; p < text + size; p += strlen(p) + 1) {
-		if (strcmp(p, expedited_word) == 0)
-			undo_expedited(expedite_path);
-		else
-			thawed += thaw_number(p, paths);
+	text = take_line(line, sizeof(line), text);
+	if (strcmp(line, boot_id) != 0)
+		return 0;
+	text = take_line(marks, sizeof(marks), text);
+	marked = strlen(marks);
+	if (marked > MARKS_EXPEDITED && marks_is_ours(marks[MARKS_EXPEDITED]))
+		undo_expedited(expedite_path);
+	for (i = MARKS_FS(0); i < MARKS_MAX && *text != '\0'; i++) {
+		text = take_line(line, sizeof(line), text);
+		if (i >= marked || marks_is_ours(marks[i]))
+			thawed += thaw_number(line, paths);
 	}
-	if (thawed > 0)
-		log_line(LOG_WARNING,
-		    "thawed %u file systems that a predecessor left frozen",
-		    thawed);
 	return thawed;
 }
 
-unsigned int
-record_thaw_leftovers(const char *dir, const char *expedite_path,
+static bool
+is_of(const char *name, const char *kind)
+{
+	size_t n = strlen(kind);
+
+	return strncmp(name, kind, n) == 0 && name[n] == '.';
+}
+
+/* One that is not frozen yet, or is half written, is only removed. */
+static unsigned int
+thaw_one(const char *dir, const char *name, const char *expedite_path,
     const struct mounts_paths *paths)
 {
-	char *path = io_path(dir, RECORD_NAME), *text = NULL;
-	char boot_id[MESSAGE_NAME_SIZE];
-	struct err err = ERR_INIT;
+	char *path, *text = NULL, boot_id[MESSAGE_NAME_SIZE];
+	struct err ignored = ERR_INIT;
 	unsigned int thawed = 0;
 	size_t size = 0;
 
-	if (path == NULL)
+	if ((path = io_path(dir, name)) == NULL)
 		return 0;
-	if (io_read_file(&text, &size, path, RECORD_MAX_BYTES, &err) == -1)
-		goto out;
 	record_boot_id(boot_id, sizeof(boot_id));
-	if (strcmp(text, boot_id) == 0)
-		thawed = thaw_all(text, size, expedite_path, paths);
+	if (is_of(name, RECORD_FROZEN) &&
+	    hexid_valid(name + sizeof(RECORD_FROZEN)) &&
+	    io_read_file(&text, &size, path, RECORD_MAX_BYTES, &ignored) == 0)
+		thawed = thaw_recorded(text, boot_id, expedite_path, paths);
 	unlink(path);
-out:
 	free(text);
 	free(path);
 	return thawed;
 }
 
-void
-record_remove(const char *dir)
+/* Its log may end on one of them: nothing is logged before all are thawed. */
+unsigned int
+record_thaw_leftovers(const char *dir, const char *expedite_path,
+    const struct mounts_paths *paths)
 {
-	char *path = io_path(dir, RECORD_NAME);
+	unsigned int thawed = 0;
+	struct dirent *entry;
+	int error = 0;
+	DIR *d;
 
-	if (path != NULL)
-		unlink(path);
-	free(path);
+	if ((d = opendir(dir)) == NULL)
+		return 0;
+	while (errno = 0, (entry = readdir(d)) != NULL)
+		if (is_of(entry->d_name, RECORD_FROZEN) ||
+		    is_of(entry->d_name, RECORD_PREPARED))
+			thawed +=
+			    thaw_one(dir, entry->d_name, expedite_path, paths);
+	error = errno;
+	closedir(d);
+	if (error != 0)
+		log_line(LOG_WARNING, "cannot read all of '%s': %s", dir,
+		    strerror(error));
+	if (thawed > 0)
+		log_line(LOG_WARNING,
+		    "thawed %u file systems that a predecessor left frozen",
+		    thawed);
+	return thawed;
 }

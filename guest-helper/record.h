@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file that says what is about to be frozen, for a helper that starts
- * after helper and dead-man were both killed: it thaws what is recorded, and
- * only that.  Kept in /run, so it does not survive the freeze's kernel.
+ * A file that says what is frozen, for a helper that starts after helper and
+ * dead-man were both killed: it thaws what is recorded, and only that.  Kept
+ * in /run, so it does not survive the freeze's kernel.
+ *
+ * Each session has one of its own, by a random id: a dead-man that wakes up
+ * late removes none but its own.
  */
 #ifndef HOLDSTILL_GUEST_RECORD_H
 #define HOLDSTILL_GUEST_RECORD_H
@@ -10,9 +13,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/hexid.h"
+#include "guest-helper/marks.h"
 #include "guest-helper/mounts.h"
 
-#define RECORD_NAME "frozen"
+/* Its name is this, a dot and the id. */
+#define RECORD_FROZEN "frozen"
+/* And this one before anything is frozen. */
+#define RECORD_PREPARED "prepared"
 
 struct err;
 
@@ -20,19 +28,28 @@ struct err;
  * record is one net more, not a condition. */
 int record_open_dir(const char *dir);
 
-/* Writes the device numbers of those with a descriptor, and whether the kernel's
- * grace periods are about to be expedited. */
-int record_write(const char *dir, const char *boot_id, const struct mounts *m,
+/*
+ * Makes a record of those with a descriptor, which counts for nothing yet, and
+ * gives the marks their copy in it; out_id is "" if it fails.  Where the
+ * folder is not in memory there is no copy, for its write might wait for a
+ * file system that is frozen: then all count as tried once it is armed.
+ */
+int record_prepare(char out_id[HEXID_SIZE], struct marks *marks,
+    const char *dir, const char *boot_id, const struct mounts *m,
     bool expedited, struct err *err);
 
-/* Removes it; an absent one is fine. */
-void record_remove(const char *dir);
+/* From now on it counts. */
+int record_arm(int dir_fd, const char *id, struct err *err);
+
+/* Removes it; an absent one, "" and a folder of -1 are fine.  Neither
+ * allocates nor logs. */
+void record_remove(int dir_fd, const char *id);
 
 /* That of the running kernel, which records are of; "" if it has none. */
 void record_boot_id(char *out, size_t size);
 
-/* Thaws what a predecessor of the same boot left, undoes what it set in the
- * file expedite_path, and removes the record.  Logs nothing before all is
+/* Thaws what predecessors of the same boot left, undoes what they set in the
+ * file expedite_path, and removes their records.  Logs nothing before all is
  * done.  Returns how many file systems were still frozen. */
 unsigned int record_thaw_leftovers(const char *dir, const char *expedite_path,
     const struct mounts_paths *paths);

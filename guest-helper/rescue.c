@@ -8,9 +8,31 @@
 
 #include "guest-helper/forked.h"
 #include "guest-helper/freeze_linux.h"
+#include "guest-helper/marks.h"
+
+/* One whose freeze is just tried may come to be frozen after this. */
+static void
+thaw_one(struct marks *marks, size_t place, int fd)
+{
+	enum marks_value was = marks_get(marks, place);
+
+	if (!marks_is_ours(was))
+		return;
+	if (freeze_thaw(fd) == 0 || was == MARKS_FROZEN)
+		marks_set(marks, place, MARKS_THAWED);
+}
+
+void
+rescue_thaw(struct marks *marks, const int *fds, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		thaw_one(marks, MARKS_FS(i), fds[i]);
+}
 
 int
-rescue_thaw(const int *fds, size_t count)
+rescue_thaw_beside(struct marks *marks, const int *fds, size_t count)
 {
 	pid_t pid = fork();
 	size_t i;
@@ -25,9 +47,9 @@ rescue_thaw(const int *fds, size_t count)
 	for (i = 0; i < count; i++) {
 		if (fork() != 0)
 			continue;
-		forked_close_all_but(&fds[i], 1);
+		forked_close_all_but((const int[]){ fds[i], marks->fd }, 2);
 		forked_begin("holdstill-thaw");
-		freeze_thaw(fds[i]);
+		thaw_one(marks, MARKS_FS(i), fds[i]);
 		_exit(0);
 	}
 	/* So that somebody else reaps them. */

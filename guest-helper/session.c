@@ -308,6 +308,7 @@ session_fini(struct session *s)
 	s->writers = NULL;
 	mounts_fini(&s->mounts);
 	expedite_close(&s->expedite);
+	marks_close(&s->marks);
 	if (s->run_fd != -1)
 		close(s->run_fd);
 	s->run_fd = -1;

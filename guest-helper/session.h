@@ -21,6 +21,7 @@
 #include "guest-helper/deadman.h"
 #include "guest-helper/expedite.h"
 #include "guest-helper/limits.h"
+#include "guest-helper/marks.h"
 #include "guest-helper/mounts.h"
 #include "guest-helper/timing.h"
 #include "guest-helper/writers/writers.h"
@@ -114,6 +115,8 @@ struct session {
 	size_t planned[MESSAGE_FILESYSTEMS_MAX];
 	size_t planned_count;
 	struct expedite expedite;
+	struct marks marks;         /* Of what the dead-man froze. */
+	char record_id[HEXID_SIZE]; /* "": there is none. */
 	struct deadman deadman;
 	struct deadman_report report; /* The last one. */
 	struct session_pending prepare, freeze, thaw, commit, abort;

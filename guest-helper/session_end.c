@@ -10,7 +10,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "guest-helper/freeze_linux.h"
 #include "guest-helper/quietlog.h"
 #include "guest-helper/record.h"
 #include "guest-helper/rescue.h"
@@ -53,6 +52,7 @@ static void
 free_filesystems(struct session *s)
 {
 	expedite_close(&s->expedite);
+	marks_close(&s->marks);
 	mounts_fini(&s->mounts);
 }
 
@@ -385,6 +385,15 @@ session_writers_thawed(struct session *s)
 		session_end_writers(s);
 }
 
+static void
+put_fds(const struct session *s, int *fds)
+{
+	size_t i;
+
+	for (i = 0; i < s->planned_count; i++)
+		fds[i] = s->mounts.items[s->planned[i]].fd;
+}
+
 /*
  * Somebody killed the dead-man.  Its timer is gone, so this process thaws, at
  * the risk of being blocked; the writers before, who may not be.
@@ -392,8 +401,7 @@ session_writers_thawed(struct session *s)
 void
 session_lost(struct session *s)
 {
-	const struct mounts_filesystem *fs;
-	size_t i;
+	int fds[MESSAGE_FILESYSTEMS_MAX];
 
 	s->report.asked = false;
 	s->report.told_writers = false;
@@ -401,16 +409,12 @@ session_lost(struct session *s)
 	if (!is_forgotten(s) && s->failure[0] == '\0')
 		session_fail(s, "the dead-man process was killed");
 	session_thawing(s);
-	for (i = 0; s->held && i < s->planned_count; i++) {
-		fs = &s->mounts.items[s->planned[i]];
-		/* Where a report names what is frozen, only that. */
-		if (s->report.kind < DEADMAN_FROZEN ||
-		    !s->report.results[i].tried || s->report.results[i].frozen)
-			freeze_thaw(fs->fd);
-	}
-	s->expedite.begun = s->held;
+	put_fds(s, fds);
+	rescue_thaw(&s->marks, fds, s->planned_count);
+	s->expedite.begun =
+	    marks_is_ours(marks_get(&s->marks, MARKS_EXPEDITED));
 	expedite_end(&s->expedite);
-	record_remove(s->o.run_dir);
+	record_remove(s->run_fd, s->record_id);
 	session_thawed(s);
 }
 
@@ -423,17 +427,15 @@ session_lost(struct session *s)
 void
 session_overdue(struct session *s)
 {
-	static int fds[MESSAGE_FILESYSTEMS_MAX];
-	size_t i;
+	int fds[MESSAGE_FILESYSTEMS_MAX];
 
-	for (i = 0; i < s->planned_count; i++)
-		fds[i] = s->mounts.items[s->planned[i]].fd;
+	put_fds(s, fds);
 	s->report.asked = s->report.told_writers = false;
 	if (!is_forgotten(s) && s->failure[0] == '\0')
 		session_fail(s, "the dead-man process did not thaw in time");
 	/* Should it only have slept: what it freezes from now on is thawed. */
 	session_give_up(s);
 	session_thawing(s);
-	if (rescue_thaw(fds, s->planned_count) == -1)
+	if (rescue_thaw_beside(&s->marks, fds, s->planned_count) == -1)
 		s->overdue_ms = clock_monotonic_ms() + SESSION_OVERDUE_MS;
 }

@@ -20,9 +20,7 @@ keep_record(struct session *s)
 {
 	struct err warning = ERR_INIT;
 
-	if (s->run_fd != -1 &&
-	    record_write(s->o.run_dir, s->boot_id, &s->mounts,
-		s->expedite.fd != -1, &warning) == -1)
+	if (record_arm(s->run_fd, s->record_id, &warning) == -1)
 		log_line(LOG_WARNING, "%s", warning.text);
 }
 

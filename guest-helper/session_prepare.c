@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "guest-helper/conf.h"
+#include "guest-helper/record.h"
 #include "guest-helper/session_internal.h"
 
 /* What is left of the time when the writers have had theirs: the sync needs
@@ -114,6 +116,18 @@ begin_session(struct session *s)
 
 /* ---- file systems ---- */
 
+static void
+prepare_record(struct session *s)
+{
+	struct err warning = ERR_INIT;
+
+	s->record_id[0] = '\0';
+	if (s->run_fd != -1 &&
+	    record_prepare(s->record_id, &s->marks, s->o.run_dir, s->boot_id,
+		&s->mounts, s->expedite.fd != -1, &warning) == -1)
+		log_line(LOG_WARNING, "no record: %s", warning.text);
+}
+
 static int
 start_deadman(struct session *s, struct err *err)
 {
@@ -138,8 +152,16 @@ start_deadman(struct session *s, struct err *err)
 		setup.input_count =
 		    writers_inputs(s->writers, inputs, DEADMAN_INPUTS_MAX);
 	expedite_open(&s->expedite, s->o.expedite_path);
+	if (marks_open(&s->marks, err) == -1)
+		return -1;
+	prepare_record(s);
 	setup.expedite = s->expedite;
-	return deadman_start(&s->deadman, &setup, err);
+	setup.record_id = s->record_id;
+	setup.marks = s->marks;
+	if (deadman_start(&s->deadman, &setup, err) == 0)
+		return 0;
+	record_remove(s->run_fd, s->record_id);
+	return -1;
 }
 
 static int

@@ -43,7 +43,7 @@ hold() {
 }
 
 thawed() {
-	rig_guest_exec web 'test ! -e /run/holdstill/frozen'
+	rig_guest_exec web 'test ! -e /run/holdstill/frozen.*'
 }
 
 # It goes on, too late, and ends with this status.
@@ -52,7 +52,7 @@ let_go() {
 
 	rig_wait_for 20 "the end of the freeze" thawed
 	kill -CONT "$HS_PID"
-	wait "$HS_PID" || status=$?
+	hs_wait || status=$?
 	assert_eq "$1" "$status" "status of the backup"
 }
 
@@ -146,7 +146,7 @@ lease_ends_required() {
 host_killed() {
 	hold
 	kill -9 "$HS_PID"
-	wait "$HS_PID" || true
+	hs_wait || true
 	assert_wrote_on "host killed"
 	assert_ok holdstill recover
 }

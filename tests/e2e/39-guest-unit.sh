@@ -95,7 +95,7 @@ assert_ok holdstill guest freeze-test "$domain"
 
 holdstill guest freeze-test "$domain" --hold 20000 >"$RIG_DIR/held" 2>&1 &
 held=$!
-rig_wait_for 60 "the freeze" guest '[ -e /run/holdstill/frozen ]'
+rig_wait_for 60 "the freeze" guest '[ -e /run/holdstill/frozen.* ]'
 begin=$SECONDS
 guest 'systemctl stop holdstill-guest; : >/srv/data/written'
 assert_num $((SECONDS - begin)) -lt 15 "seconds until it could be written"

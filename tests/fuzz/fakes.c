@@ -10,7 +10,6 @@
 #include "guest-helper/channel.h"
 #include "guest-helper/deadman.h"
 #include "guest-helper/expedite.h"
-#include "guest-helper/freeze_linux.h"
 #include "guest-helper/mounts.h"
 #include "guest-helper/record.h"
 #include "guest-helper/rescue.h"
@@ -189,16 +188,37 @@ mounts_fini(struct mounts *m)
 }
 
 int
-freeze_thaw(int fd)
+marks_open(struct marks *m, struct err *err)
 {
-	must(fd >= FIRST_FD && fd < FIRST_FD + FILESYSTEMS);
-	must(guest.killed);
-	guest.frozen[fd - FIRST_FD] = false;
+	static _Atomic unsigned char places[MARKS_MAX];
+
+	(void)err;
+	m->places = places;
+	m->fd = -1;
 	return 0;
 }
 
-int
-rescue_thaw(const int *fds, size_t count)
+void
+marks_close(struct marks *m)
+{
+	m->places = NULL;
+}
+
+enum marks_value
+marks_get(const struct marks *m, size_t place)
+{
+	must(m->places != NULL && place < MARKS_MAX);
+	return MARKS_NONE;
+}
+
+bool
+marks_is_ours(int value)
+{
+	return value == MARKS_FROZEN;
+}
+
+static void
+thaw_fds(const int *fds, size_t count)
 {
 	size_t i;
 
@@ -206,6 +226,21 @@ rescue_thaw(const int *fds, size_t count)
 		must(fds[i] >= FIRST_FD && fds[i] < FIRST_FD + FILESYSTEMS);
 		guest.frozen[fds[i] - FIRST_FD] = false;
 	}
+}
+
+/* Only where the dead-man is gone, for it waits. */
+void
+rescue_thaw(struct marks *marks, const int *fds, size_t count)
+{
+	must(marks->places != NULL && guest.killed);
+	thaw_fds(fds, count);
+}
+
+int
+rescue_thaw_beside(struct marks *marks, const int *fds, size_t count)
+{
+	must(marks->places != NULL);
+	thaw_fds(fds, count);
 	return 0;
 }
 
@@ -217,9 +252,12 @@ record_open_dir(const char *dir)
 }
 
 int
-record_write(const char *dir, const char *boot_id, const struct mounts *m,
-    bool expedited, struct err *err)
+record_prepare(char out_id[HEXID_SIZE], struct marks *marks, const char *dir,
+    const char *boot_id, const struct mounts *m, bool expedited,
+    struct err *err)
 {
+	out_id[0] = '\0';
+	must(marks->places != NULL);
 	(void)dir;
 	(void)boot_id;
 	(void)m;
@@ -228,10 +266,20 @@ record_write(const char *dir, const char *boot_id, const struct mounts *m,
 	return 0;
 }
 
-void
-record_remove(const char *dir)
+int
+record_arm(int dir_fd, const char *id, struct err *err)
 {
-	(void)dir;
+	(void)dir_fd;
+	(void)id;
+	(void)err;
+	return 0;
+}
+
+void
+record_remove(int dir_fd, const char *id)
+{
+	(void)dir_fd;
+	(void)id;
 }
 
 void

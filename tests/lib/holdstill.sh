@@ -22,6 +22,8 @@
 #	                      steps on standard error, and stops it (SIGSTOP) when
 #	                      it says STEP. Its process is HS_PID; what it says
 #	                      goes to HS_STDOUT and HS_STDERR.
+#	hs_wait               until HS_PID has ended and all that it said is in
+#	                      HS_STDERR; the status is its
 #	hs_hold_frozen PROGRAM...
 #	                      the same of a backup of web in the freeze: it is
 #	                      let run for a few milliseconds at a time until the
@@ -111,6 +113,7 @@ hs_hold() {
 			kill -STOP "$HS_PID" || return 1
 			# The rest of what it says, until it ends.
 			cat <&"$hs_fd" >>"$HS_STDERR" &
+			HS_READER=$!
 			exec {hs_fd}<&-
 			rm -f "$fifo"
 			return 0
@@ -120,6 +123,15 @@ hs_hold() {
 	cat "$HS_STDERR" >&2
 	rig_say "the program ended without a step '$step'"
 	return 1
+}
+
+hs_wait() {
+	local status=0
+
+	wait "$HS_PID" 2>/dev/null || status=$?
+	[ -z "${HS_READER:-}" ] || wait "$HS_READER" || :
+	HS_READER=
+	return "$status"
 }
 
 hs_hold_frozen() {
@@ -136,7 +148,7 @@ hs_hold_frozen() {
 		done
 		# Missed it: the picture was taken between two looks.
 		kill -CONT "$HS_PID"
-		wait "$HS_PID" || true
+		hs_wait || true
 	done
 }
 
@@ -144,7 +156,7 @@ hs_frozen() {
 	local dir
 
 	# A busy machine alone may keep a guest from writing for a while.
-	rig_guest_exec web 'test -e /run/holdstill/frozen && usleep 200000' ||
+	rig_guest_exec web 'test -e /run/holdstill/frozen.* && usleep 200000' ||
 	    return 1
 	for dir in $(rig_guest_exec web 'cat /run/rig/mounts'); do
 		[ "$(rig_guest_write_gap web "$dir")" -ge 150 ] || return 1

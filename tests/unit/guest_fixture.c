@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -75,7 +76,9 @@ guest_fixture_init(struct guest_fixture *f)
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->mountinfo, sizeof(f->mountinfo), "%s/mountinfo", f->dir);
 	snprintf(f->port, sizeof(f->port), "unix:%s/port", f->dir);
-	snprintf(f->run_dir, sizeof(f->run_dir), "%s/run", f->dir);
+	strcpy(f->run_dir, "/dev/shm/holdstill-guest.XXXXXX");
+	if (mkdtemp(f->run_dir) == NULL)
+		snprintf(f->run_dir, sizeof(f->run_dir), "%s/run", f->dir);
 	snprintf(f->expedite, sizeof(f->expedite), "%s/expedite", f->dir);
 	snprintf(f->writers_dir, sizeof(f->writers_dir), "%s/writers", f->dir);
 	assert_int_equal(shell("umask 022; mkdir %s && echo 0 >%s",
@@ -102,7 +105,8 @@ clean(const struct guest_fixture *f)
 	      "done; for i in $(echo \"$m\" | tac); do umount $i; done; } "
 	      "2>/dev/null",
 	    f->dir);
-	return io_remove_tree(f->dir, &err) == 0;
+	return io_remove_tree(f->dir, &err) == 0 &&
+	       io_remove_tree(f->run_dir, &err) == 0;
 }
 
 void
@@ -227,6 +231,32 @@ guest_fixture_deadman(const struct guest_fixture *f)
 	/* Nobody shall ever signal -1. */
 	assert_true(found > 0);
 	return found;
+}
+
+size_t
+guest_fixture_records(const struct guest_fixture *f)
+{
+	char pattern[128];
+	size_t count = 0;
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/frozen.*", f->run_dir);
+	if (glob(pattern, 0, NULL, &found) == 0)
+		count = found.gl_pathc;
+	globfree(&found);
+	return count;
+}
+
+void
+guest_fixture_kill_all(struct guest_fixture *f)
+{
+	pid_t deadman = guest_fixture_deadman(f);
+
+	/* Stopped first, so that neither sees the other die. */
+	kill(deadman, SIGSTOP);
+	kill(f->pid, SIGSTOP);
+	kill(deadman, SIGKILL);
+	guest_fixture_stop(f, SIGKILL);
 }
 
 pid_t

@@ -21,8 +21,8 @@
 struct guest_fixture {
 	char dir[64];
 	char mountinfo[96];
-	char port[96]; /* "unix:..." */
-	char run_dir[96];
+	char port[96];        /* "unix:..." */
+	char run_dir[96];     /* In memory if that can be. */
 	char expedite[96];    /* Stands for the kernel's file; holds "0". */
 	char writers_dir[96]; /* Where a test may put some. */
 	struct conf conf;     /* Of the helper; no hooks. */
@@ -55,6 +55,12 @@ int guest_fixture_connect(const struct guest_fixture *f);
 
 /* The helper's dead-man; fails the test if there is none. */
 pid_t guest_fixture_deadman(const struct guest_fixture *f);
+
+/* How many records of freezes there are. */
+size_t guest_fixture_records(const struct guest_fixture *f);
+
+/* Kills helper and dead-man without a chance for either to thaw. */
+void guest_fixture_kill_all(struct guest_fixture *f);
 
 /* Begins to write to the file system in a process of its own. */
 pid_t guest_fixture_write(const struct guest_fixture *f, const char *name);

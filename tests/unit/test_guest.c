@@ -273,21 +273,20 @@ test_guest_thaws_at_lease_end(void **state)
 static void
 test_guest_thaws_when_killed(void **state)
 {
-	char record[128];
 	int64_t end;
 	pid_t writer;
 
 	(void)state;
 	talk_start_with_ext4();
 	writer = freeze_and_write(30000);
-	snprintf(record, sizeof(record), "%s/frozen", talk.fixture.run_dir);
-	assert_int_equal(access(record, F_OK), 0);
+	assert_int_equal(guest_fixture_records(&talk.fixture), 1);
 	guest_fixture_stop(&talk.fixture, SIGKILL);
 	assert_true(guest_fixture_ends(writer, 1000));
 	end = clock_monotonic_ms() + 2000;
-	while (access(record, F_OK) == 0 && clock_monotonic_ms() < end)
+	while (guest_fixture_records(&talk.fixture) > 0 &&
+	       clock_monotonic_ms() < end)
 		poll(NULL, 0, 5);
-	assert_int_equal(access(record, F_OK), -1);
+	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
 }
 
 static void
@@ -338,17 +337,12 @@ test_guest_ends_when_the_spawner_died(void **state)
 static void
 test_guest_thaws_what_a_predecessor_left(void **state)
 {
-	pid_t writer, deadman;
+	pid_t writer;
 
 	(void)state;
 	talk_start_with_ext4();
 	writer = freeze_and_write(30000);
-	deadman = guest_fixture_deadman(&talk.fixture);
-	/* Stopped first, so that neither sees the other die. */
-	kill(deadman, SIGSTOP);
-	kill(talk.fixture.pid, SIGSTOP);
-	kill(deadman, SIGKILL);
-	guest_fixture_stop(&talk.fixture, SIGKILL);
+	guest_fixture_kill_all(&talk.fixture);
 	assert_false(guest_fixture_ends(writer, BLOCKED_MS));
 	guest_fixture_start(&talk.fixture);
 	assert_true(guest_fixture_ends(writer, 1000));
@@ -360,7 +354,7 @@ test_guest_thaws_what_is_covered_meanwhile(void **state)
 {
 	char command[512];
 	const char *dir = talk.fixture.dir;
-	pid_t writer, deadman;
+	pid_t writer;
 
 	(void)state;
 	talk_need_file_systems();
@@ -370,11 +364,7 @@ test_guest_thaws_what_is_covered_meanwhile(void **state)
 	assert_int_equal(system(command), 0);
 	talk_start();
 	writer = freeze_and_write(30000);
-	deadman = guest_fixture_deadman(&talk.fixture);
-	kill(deadman, SIGSTOP);
-	kill(talk.fixture.pid, SIGSTOP);
-	kill(deadman, SIGKILL);
-	guest_fixture_stop(&talk.fixture, SIGKILL);
+	guest_fixture_kill_all(&talk.fixture);
 	snprintf(command, sizeof(command), "mount -t tmpfs none %s/a", dir);
 	assert_int_equal(system(command), 0);
 	guest_fixture_start(&talk.fixture);

@@ -289,8 +289,6 @@ test_guest_limits_leave_what_was_set(void **state)
 static void
 test_guest_limits_are_put_back_without_a_deadman(void **state)
 {
-	pid_t deadman;
-
 	(void)state;
 	talk_start_with_ext4();
 	talk_freeze(30000);
@@ -299,11 +297,7 @@ test_guest_limits_are_put_back_without_a_deadman(void **state)
 	assert_int_equal(talk_call(MESSAGE_ABORT), 0);
 	/* And by the next helper, if both die. */
 	talk_freeze(30000);
-	deadman = guest_fixture_deadman(&talk.fixture);
-	kill(deadman, SIGSTOP);
-	kill(talk.fixture.pid, SIGSTOP);
-	kill(deadman, SIGKILL);
-	guest_fixture_stop(&talk.fixture, SIGKILL);
+	guest_fixture_kill_all(&talk.fixture);
 	assert_expedited(true);
 	talk_close_client();
 	talk_start();

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A helper whose dead-man is killed, stopped or late: what it froze is thawed
+ * in its place, and nothing that somebody else had frozen.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "guest_talk.h"
+
+static int
+test_ioctl(const char *name, unsigned long request)
+{
+	return guest_fixture_ioctl(&talk.fixture, name, request);
+}
+
+static bool
+can_write(const char *name)
+{
+	return guest_fixture_ends(
+	    guest_fixture_write(&talk.fixture, name), 5000);
+}
+
+/* Of "a" and "b" somebody else froze b before. */
+static void
+freeze_beside_another(unsigned int lease_ms)
+{
+	talk_need_file_systems();
+	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
+	guest_fixture_mount(&talk.fixture, "b", "ext4", "b.img");
+	talk_start();
+	talk_hello();
+	talk_prepare(lease_ms);
+	assert_int_equal(test_ioctl("b", FIFREEZE), 0);
+	assert_int_equal(talk_call(MESSAGE_FREEZE), 0);
+	assert_int_equal(talk_find("a")->state, MESSAGE_FS_FROZEN);
+	assert_int_equal(talk_find("b")->state, MESSAGE_FS_FAILED);
+}
+
+static void
+assert_only_a_thawed(void)
+{
+	assert_true(can_write("a"));
+	assert_int_equal(test_ioctl("b", FITHAW), 0);
+}
+
+static void
+test_guest_lost_killed_leaves_what_others_froze(void **state)
+{
+	(void)state;
+	freeze_beside_another(30000);
+	kill(guest_fixture_deadman(&talk.fixture), SIGKILL);
+	assert_only_a_thawed();
+}
+
+static void
+test_guest_lost_successor_leaves_what_others_froze(void **state)
+{
+	(void)state;
+	freeze_beside_another(30000);
+	if (strncmp(talk.fixture.run_dir, "/dev/shm/", 9) != 0)
+		skip();
+	guest_fixture_kill_all(&talk.fixture);
+	talk_close_client();
+	talk_start();
+	assert_only_a_thawed();
+	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
+}
+
+/* A record without its marks is of what may be frozen. */
+static void
+test_guest_lost_successor_thaws_by_half_a_record(void **state)
+{
+	char command[160];
+
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(30000);
+	guest_fixture_kill_all(&talk.fixture);
+	talk_close_client();
+	snprintf(command, sizeof(command), "sed -i 2s/.*// %s/frozen.*",
+	    talk.fixture.run_dir);
+	assert_int_equal(system(command), 0);
+	talk_start();
+	assert_true(can_write("a"));
+}
+
+/* What was never tried is nothing to thaw. */
+static void
+test_guest_lost_before_the_freeze_thaws_nothing(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	talk_hello();
+	talk_prepare(30000);
+	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
+	assert_int_equal(test_ioctl("a", FIFREEZE), 0);
+	guest_fixture_kill_all(&talk.fixture);
+	talk_close_client();
+	talk_start();
+	assert_int_equal(test_ioctl("a", FITHAW), 0);
+}
+
+static void
+test_guest_lost_late_removes_no_other_record(void **state)
+{
+	pid_t late;
+
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(30000);
+	late = guest_fixture_deadman(&talk.fixture);
+	/* Else it is somebody else's to reap. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	kill(late, SIGSTOP);
+	guest_fixture_stop(&talk.fixture, SIGKILL);
+	talk_close_client();
+	talk_start();
+	assert_true(can_write("a"));
+	talk_freeze(30000);
+	kill(late, SIGCONT);
+	assert_true(guest_fixture_ends(late, 3000));
+	assert_int_equal(guest_fixture_records(&talk.fixture), 1);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+}
+
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, talk_set_up, talk_tear_down)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_guest_lost_killed_leaves_what_others_froze),
+		CASE(test_guest_lost_successor_leaves_what_others_froze),
+		CASE(test_guest_lost_successor_thaws_by_half_a_record),
+		CASE(test_guest_lost_before_the_freeze_thaws_nothing),
+		CASE(test_guest_lost_late_removes_no_other_record),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
