@@ -19,7 +19,7 @@ rig_guest_writer_start web
 kill_held() {
 	# One killed at random may have ended before.
 	kill -9 "$HS_PID" 2>/dev/null || true
-	wait "$HS_PID" 2>/dev/null || true
+	hs_wait || true
 }
 
 # The guest went on within lease + 1 s, as its own clock has it.

@@ -33,7 +33,7 @@ overwrite() {
 	    count=$count conv=fsync >/run/dd 2>&1 &"
 	rig_wait_for 60 "$2" "${@:3}"
 	kill -CONT "$HS_PID"
-	wait "$HS_PID" || status=$?
+	hs_wait || status=$?
 	assert_eq 1 "$status" "exit status"
 	assert_eq "" "$(cat "$HS_STDOUT")" "standard output"
 	assert_match "$(cat "$HS_STDERR")" \

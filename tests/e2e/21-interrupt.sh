@@ -23,7 +23,7 @@ interrupt() {
 	start=$(date +%s%N)
 	kill "-$signal" "$HS_PID"
 	kill -CONT "$HS_PID"
-	wait "$HS_PID" || status=$?
+	hs_wait || status=$?
 	assert_num $((($(date +%s%N) - start) / 1000000)) -lt 2000 \
 	    "ms from SIG$signal at '$step' to the end"
 	assert_eq 1 "$status" "exit status after SIG$signal at '$step'"
@@ -55,6 +55,6 @@ assert_not_contains "${ASSERT_OUT##*$'\r\e[K'}" "%" "what is left of the line"
 # Elsewhere none.
 hs_hold streaming holdstill backup -v "$HS_DOM"
 kill -CONT "$HS_PID"
-wait "$HS_PID"
+hs_wait
 assert_not_contains "$(cat "$HS_STDERR")" "%"
 assert_not_contains "$(cat "$HS_STDERR")" $'\r'

@@ -73,13 +73,15 @@ assert_contains "$ASSERT_ERR" "job 'named': another run holds it"
 held=$(sed -n 's/^holdstill: \(.*\): streaming$/\1/p' "$HS_STDERR")
 assert_exit 4 holdstill --config "$conf" backup "$held"
 kill -CONT "$HS_PID"
-wait "$HS_PID" || true
+hs_wait || true
 
 # What is forgotten is given back, and the rest stays whole.
 rig_guest_exec web 'head -c 6000000 /dev/urandom >/mnt/a/noise; sync'
 assert_ok run nightly
 rig_guest_exec web 'rm /mnt/a/noise; sync; fstrim /mnt/a || :'
 assert_ok run nightly
+# Enough to be met while it streams.
+rig_guest_exec web 'head -c 6000000 /dev/urandom >/mnt/a/news; sync'
 assert_ok rig_reference_live web "$RIG_DIR/ref" \
     holdstill --config "$conf" -v run nightly
 assert_ok holdstill --config "$conf" forget "$HS_DOM" --keep-last 1 --dry-run
@@ -102,4 +104,4 @@ HOLDSTILL_REPO=$repo hs_restore_and_compare "$HS_DOM@latest" "$RIG_DIR/ref"
 hs_hold streaming holdstill --config "$conf" -v backup "$two"
 assert_exit 4 holdstill --config "$conf" prune
 kill -CONT "$HS_PID"
-wait "$HS_PID"
+hs_wait

@@ -105,7 +105,7 @@ unheard_point() {
 	# a minute over a channel that closes and opens.
 	rig_guest_exec web 'killall -STOP holdstill-guest'
 	kill -CONT "$HS_PID"
-	wait "$HS_PID" || status=$?
+	hs_wait || status=$?
 	helper_goes
 	[ "$status" = 0 ] ||
 	    fail "a backup whose commit is not heard: $(cat "$HS_STDERR")"
@@ -208,10 +208,10 @@ behave
 hs_hold "streaming" holdstill backup -v "$HS_DOM"
 kill -INT "$HS_PID"
 kill -CONT "$HS_PID"
-! wait "$HS_PID" || fail "a backup that was stopped succeeds"
+! hs_wait || fail "a backup that was stopped succeeds"
 hs_hold "streaming" holdstill backup -v "$HS_DOM"
 kill -9 "$HS_PID"
-wait "$HS_PID" || true
+hs_wait || true
 assert_owed 0
 assert_contains "$(heard ledger)" thaw
 assert_not_contains "$(heard ledger)" committed

@@ -194,7 +194,7 @@ for dir in "$HOLDSTILL_STATE_DIR"/scratch/run-*; do
 done
 kill -CONT "$HS_PID"
 status=0
-wait "$HS_PID" || status=$?
+hs_wait || status=$?
 assert_eq 1 "$status" "exit status of a group without a picture"
 assert_contains "$(cat "$HS_STDERR")" "cannot begin the backup job"
 assert_eq "$before" "$(counts)" "points after a failed picture"
@@ -207,7 +207,7 @@ for step in "hold still" streaming; do
 	kill -INT "$HS_PID"
 	kill -CONT "$HS_PID"
 	status=0
-	wait "$HS_PID" || status=$?
+	hs_wait || status=$?
 	assert_eq 1 "$status" "exit status of a group stopped at '$step'"
 	assert_eq "$before" "$(counts)" "points after a stop at '$step'"
 	assert_all_clean
@@ -217,7 +217,7 @@ done
 hs_hold streaming holdstill backup -v --group "${doms[0]}" "${doms[1]}"
 assert_exit 4 holdstill backup --group "${doms[2]}" "${doms[1]}"
 kill -CONT "$HS_PID"
-wait "$HS_PID"
+hs_wait
 
 # ---- a configured group ----
 
@@ -271,7 +271,7 @@ step_until() {
 
 let_end() {
 	kill -CONT "$HS_PID" 2>/dev/null || :
-	wait "$HS_PID" || :
+	hs_wait || :
 }
 
 for name in "${guests[@]}"; do
@@ -293,7 +293,7 @@ until hs_hold "hold still" holdstill backup -v --lease "$lease" \
 done
 before=$(counts)
 kill -9 "$HS_PID"
-wait "$HS_PID" 2>/dev/null || :
+hs_wait || :
 for name in "${guests[@]}"; do
 	assert_ok rig_guest_writes "$name" /mnt/a $((lease + 1))
 done
@@ -321,7 +321,7 @@ while true; do
 	let_end
 done
 kill -9 "$HS_PID"
-wait "$HS_PID" 2>/dev/null || :
+hs_wait || :
 assert_ok holdstill show "${doms[0]}@latest"
 assert_match "$ASSERT_OUT" "${doms[2]}: missing"
 assert_not_contains "$ASSERT_OUT" "${doms[0]}: missing"

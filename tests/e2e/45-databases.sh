@@ -82,12 +82,12 @@ fail_after_thaw() {
 		mv "$HOLDSTILL_REPO/points" "$HOLDSTILL_REPO/points.away"
 		echo >"$HOLDSTILL_REPO/points"
 		kill -CONT "$HS_PID"
-		assert_exit 1 wait "$HS_PID"
+		assert_exit 1 hs_wait
 		rm "$HOLDSTILL_REPO/points"
 		mv "$HOLDSTILL_REPO/points.away" "$HOLDSTILL_REPO/points"
 	else
 		kill -9 "$HS_PID"
-		wait "$HS_PID" 2>/dev/null || true
+		hs_wait || true
 		assert_ok holdstill recover
 	fi
 }

@@ -94,7 +94,7 @@ try() {
 	kill -CONT "$HS_PID"
 	rig_wait_for "$limit" "end of the backup" has_ended ||
 		fail "$event in $step: no end; it said: $(cat "$HS_STDERR")"
-	wait "$HS_PID" || status=$?
+	hs_wait || status=$?
 	echo "$event in $step: $status after $((SECONDS - start)) s: $(
 	    tail -n 1 "$HS_STDERR")"
 	assert_ok hs_clean web
@@ -155,7 +155,7 @@ assert_beside_qga() {
 	assert_ok qga guest-ping
 	assert_contains "$(qga guest-fsfreeze-status)" thawed
 	kill -CONT "$HS_PID"
-	assert_ok wait "$HS_PID"
+	assert_ok hs_wait
 	assert_eq holdstill "$(hs_latest web .freeze.source)" source
 	assert_ok qga guest-fsfreeze-freeze
 	assert_ok qga guest-fsfreeze-thaw
