@@ -43,7 +43,7 @@ hold() {
 }
 
 thawed() {
-	rig_guest_exec web 'test ! -e /run/holdstill/frozen'
+	rig_guest_exec web 'test ! -e /run/holdstill/frozen.*'
 }
 
 # It goes on, too late, and ends with this status.

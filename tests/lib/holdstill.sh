@@ -156,7 +156,7 @@ hs_frozen() {
 	local dir
 
 	# A busy machine alone may keep a guest from writing for a while.
-	rig_guest_exec web 'test -e /run/holdstill/frozen && usleep 200000' ||
+	rig_guest_exec web 'test -e /run/holdstill/frozen.* && usleep 200000' ||
 	    return 1
 	for dir in $(rig_guest_exec web 'cat /run/rig/mounts'); do
 		[ "$(rig_guest_write_gap web "$dir")" -ge 150 ] || return 1
