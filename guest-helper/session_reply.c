@@ -146,6 +146,20 @@ add_note(struct message *m, const char *text)
 		    used > 0 ? "; " : "", text);
 }
 
+/* Another one behind it: each has half of the room if both are long. */
+static void
+join_note(struct message *m, const char *text)
+{
+	size_t half = sizeof(m->note) / 2 - sizeof("; ");
+	size_t length = strlen(text);
+	size_t left =
+	    sizeof(m->note) - sizeof("; ") - (length < half ? length : half);
+
+	if (length > 0 && strlen(m->note) > left)
+		m->note[left] = '\0';
+	add_note(m, text);
+}
+
 /* The writers' part, on top of what the file systems reach. */
 static void
 put_level(const struct session *s, struct message *m, bool filesystems)
@@ -242,5 +256,7 @@ session_reply_proof(struct session *s, uint32_t id)
 	m->unbroken = is_unbroken(s);
 	snprintf(m->note, sizeof(m->note), "%s", s->failure);
 	put_level(s, m, m->unbroken && are_fine(m, MESSAGE_FS_FROZEN));
+	/* What was odd about the plan is odd about the proof. */
+	join_note(m, s->mounts.note);
 	session_reply_send(s, MESSAGE_THAW, id);
 }

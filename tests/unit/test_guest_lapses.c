@@ -159,6 +159,33 @@ test_guest_lapses_tell_a_busy_writer_later(void **state)
 	assert_true(commit());
 }
 
+/* ---- mounts ---- */
+
+/* What is odd about the plan is told with what went wrong since. */
+static void
+test_guest_lapses_add_to_the_note_of_the_plan(void **state)
+{
+	const char *note;
+
+	(void)state;
+	talk_start_with_ext4();
+	talk_hello();
+	talk_new_request();
+	talk.request.lease_ms = 10000;
+	strcpy(message_add_disk(&talk.request)->target, "none");
+	assert_int_equal(talk_call(MESSAGE_PREPARE), 0);
+	assert_non_null(strstr(answer()->note, "'none' was not recognised"));
+	talk_new_request();
+	assert_int_equal(talk_call(MESSAGE_FREEZE), 0);
+	guest_fixture_mount(&talk.fixture, "late", "ext4", "late.img");
+	guest_fixture_show_mounts(&talk.fixture);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	note = strstr(answer()->note, "/late'");
+	assert_non_null(note);
+	assert_non_null(strstr(note, "; "));
+	assert_non_null(strstr(note, "'none' was not recognised"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -168,6 +195,7 @@ main(void)
 		CASE(test_guest_lapses_from_prepared_without_a_freeze),
 		CASE(test_guest_lapses_do_not_blame_a_writer_told_twice),
 		CASE(test_guest_lapses_tell_a_busy_writer_later),
+		CASE(test_guest_lapses_add_to_the_note_of_the_plan),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
