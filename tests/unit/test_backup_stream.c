@@ -67,25 +67,6 @@ backup_end_job(struct backup *b, struct err *err)
 	return 0;
 }
 
-int
-backup_each(struct backup_set *s, backup_phase *phase, struct err *err)
-{
-	size_t i;
-
-	for (i = 0; i < s->count; i++)
-		if (phase(&s->members[i], err) == -1)
-			return backup_blame(s, &s->members[i], err);
-	return 0;
-}
-
-int
-backup_blame(
-    const struct backup_set *s, const struct backup *b, struct err *err)
-{
-	(void)s;
-	return err_prefix(err, "of %s", b->name);
-}
-
 void
 job_step(struct job_context *c, const char *domain, const char *fmt, ...)
 {
@@ -181,6 +162,7 @@ setup(void **state)
 	set = (struct backup_set){
 		.ctx = &ctx, .members = members, .count = COUNT
 	};
+	strcpy(set.group, "0123456789abcdef0123456789abcdef");
 	for (i = 0; i < COUNT; i++) {
 		disks_now[i] = (struct domain_disk){ .target = (char *)"vda",
 			.path = (char *)"/vda",
@@ -236,7 +218,7 @@ test_backup_stream_watches_those_that_wait(void **state)
 	scratches[2].looks_until_full = 1;
 	assert_int_equal(backup_stream(&set, &err), -1);
 	assert_int_equal(err.class, ERR_NO_SPACE);
-	assert_non_null(strstr(err.text, "of db"));
+	assert_non_null(strstr(err.text, "domain 'db'"));
 	/* The guests first: all of them, at once. */
 	assert_int_equal(stopped, COUNT);
 	assert_int_equal(copied, 0);

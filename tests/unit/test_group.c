@@ -177,25 +177,6 @@ backup_prepare(struct backup_set *s, struct err *err)
 	return 0;
 }
 
-int
-backup_each(struct backup_set *s, backup_phase *phase, struct err *err)
-{
-	size_t i;
-
-	for (i = 0; i < s->count; i++)
-		if (phase(&s->members[i], err) == -1)
-			return -1;
-	return 0;
-}
-
-int
-backup_blame(
-    const struct backup_set *s, const struct backup *b, struct err *err)
-{
-	(void)s;
-	return err_prefix(err, "domain '%s'", b->name);
-}
-
 /* ---- bed ---- */
 
 static int
