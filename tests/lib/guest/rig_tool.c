@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "rig_common.h"
 
 enum {
 	RECORD_BYTES = 4096,
@@ -32,43 +32,7 @@ struct progress {
 static uint64_t
 now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static void
-pause_ms(long ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&ts, NULL);
-}
-
-static int
-fail(const char *what)
-{
-	fprintf(stderr, "rig_tool: %s: %s\n", what, strerror(errno));
-	return 1;
-}
-
-static struct progress *
-progress_map(const char *path, int flags)
-{
-	int fd = open(path, O_RDWR | flags, 0644);
-	void *p;
-
-	if (fd == -1)
-		return NULL;
-	if (ftruncate(fd, sizeof(struct progress)) == -1) {
-		close(fd);
-		return NULL;
-	}
-	p = mmap(NULL, sizeof(struct progress), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
-	close(fd);
-	return p == MAP_FAILED ? NULL : p;
+	return rig_now_ns() / 1000000;
 }
 
 static void
@@ -118,7 +82,8 @@ write_small_file(const char *dir, uint64_t seq)
 static int
 run_writer(const char *dir, const char *progress_path)
 {
-	struct progress *pg = progress_map(progress_path, O_CREAT | O_TRUNC);
+	struct progress *pg =
+	    rig_map(progress_path, O_CREAT | O_TRUNC, sizeof(*pg));
 	char path[512];
 	uint64_t seq;
 	int fd;
@@ -126,15 +91,15 @@ run_writer(const char *dir, const char *progress_path)
 	snprintf(path, sizeof(path), "%s/writer.dat", dir);
 	fd = open(path, O_RDWR | O_CREAT, 0644);
 	if (fd == -1 || !pg)
-		return fail(path);
+		return rig_fail(path);
 	for (seq = 1;; seq++) {
 		if (write_record(fd, seq) == -1)
-			return fail(path);
+			return rig_fail(path);
 		if (seq % WRITES_PER_SMALL_FILE == 0 &&
 		    write_small_file(dir, seq) == -1)
-			return fail(dir);
+			return rig_fail(dir);
 		progress_note(pg);
-		pause_ms(PAUSE_MS);
+		rig_pause_ms(PAUSE_MS);
 	}
 }
 
@@ -142,11 +107,11 @@ run_writer(const char *dir, const char *progress_path)
 static int
 print_gap(const char *progress_path, int reset)
 {
-	struct progress *pg = progress_map(progress_path, 0);
+	struct progress *pg = rig_map(progress_path, 0, sizeof(*pg));
 	uint64_t now = now_ms();
 
 	if (!pg)
-		return fail(progress_path);
+		return rig_fail(progress_path);
 	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
 	    atomic_load(&pg->writes), now > pg->last_ms ? now - pg->last_ms : 0,
 	    pg->max_gap_ms);
@@ -159,13 +124,13 @@ print_gap(const char *progress_path, int reset)
 static int
 wait_for_write(const char *progress_path, uint64_t seconds)
 {
-	struct progress *pg = progress_map(progress_path, 0);
+	struct progress *pg = rig_map(progress_path, 0, sizeof(*pg));
 	uint64_t end = now_ms() + seconds * 1000, writes;
 
 	if (!pg)
-		return fail(progress_path);
+		return rig_fail(progress_path);
 	/* The first one may have begun before the call. */
-	for (writes = pg->writes; pg->writes < writes + 2; pause_ms(2))
+	for (writes = pg->writes; pg->writes < writes + 2; rig_pause_ms(2))
 		if (now_ms() > end)
 			return 1;
 	return 0;
@@ -183,7 +148,7 @@ read_line(int fd, char *line, size_t size)
 		if (n == -1 && errno != EINTR)
 			return -1;
 		if (n == 0)
-			pause_ms(1);
+			rig_pause_ms(1);
 		if (n == 1 && line[used++] == '\n')
 			break;
 	}
@@ -209,19 +174,19 @@ run_token(const char *port, const char *path)
 	if (port_fd == -1 || fd == -1 ||
 	    pwrite(fd, record, sizeof(record), 0) != sizeof(record) ||
 	    fsync(fd) == -1)
-		return fail(path);
+		return rig_fail(path);
 	for (;;) {
 		if (read_line(port_fd, line, sizeof(line)) == -1)
-			return fail(port);
+			return rig_fail(port);
 		value = strtoull(line, NULL, 10);
 		memset(record, 0, sizeof(record));
 		snprintf(record, sizeof(record), "%" PRIu64 "\n", value);
 		if (pwrite(fd, record, sizeof(record), 0) != sizeof(record) ||
 		    fdatasync(fd) == -1)
-			return fail(path);
+			return rig_fail(path);
 		size = snprintf(line, sizeof(line), "%" PRIu64 "\n", value + 1);
 		if (write(port_fd, line, (size_t)size) != size)
-			return fail(port);
+			return rig_fail(port);
 	}
 }
 

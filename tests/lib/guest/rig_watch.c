@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "rig_common.h"
 
 enum {
 	RECORD_BYTES = 4096,
@@ -40,44 +40,6 @@ struct shared {
 	uint64_t count;
 	struct folder folders[FOLDERS_MAX];
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static void
-pause_ms(long ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&ts, NULL);
-}
-
-static int
-fail(const char *what)
-{
-	fprintf(stderr, "rig_watch: %s: %s\n", what, strerror(errno));
-	return 1;
-}
-
-static struct shared *
-map_shared(const char *path, int flags)
-{
-	int fd = open(path, O_RDWR | flags, 0644);
-	void *p;
-
-	if (fd == -1 || ftruncate(fd, sizeof(struct shared)) == -1)
-		return NULL;
-	p = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
-	close(fd);
-	return p == MAP_FAILED ? NULL : p;
-}
 
 /* One record, on disk when it returns. */
 static int
@@ -109,12 +71,12 @@ write_on(void *arg)
 	for (seq = 0; fd != -1; seq++) {
 		span = &f->spans[seq % WRITES_KEPT];
 		span->end_ns = 0;
-		span->begin_ns = now_ns();
+		span->begin_ns = rig_now_ns();
 		if (write_record(fd, seq) == -1)
 			break;
-		span->end_ns = now_ns();
+		span->end_ns = rig_now_ns();
 		atomic_store(&f->writes, seq + 1);
-		pause_ms(PAUSE_MS);
+		rig_pause_ms(PAUSE_MS);
 	}
 	atomic_store(&f->error, errno);
 	return NULL;
@@ -123,17 +85,17 @@ write_on(void *arg)
 static int
 run_writers(const char *path, char **names, int count)
 {
-	struct shared *s = map_shared(path, O_CREAT | O_TRUNC);
+	struct shared *s = rig_map(path, O_CREAT | O_TRUNC, sizeof(*s));
 	pthread_t thread;
 	int i;
 
 	if (s == NULL || count > FOLDERS_MAX)
-		return fail(path);
+		return rig_fail(path);
 	for (i = 0; i < count; i++) {
 		snprintf(s->folders[i].name, NAME_BYTES, "%s", names[i]);
 		if (pthread_create(&thread, NULL, write_on, &s->folders[i]) !=
 		    0)
-			return fail(names[i]);
+			return rig_fail(names[i]);
 	}
 	s->count = (uint64_t)count;
 	for (;;)
@@ -158,12 +120,12 @@ count_within(const struct folder *f, uint64_t begin_ns, uint64_t end_ns)
 static int
 print_within(const char *path, uint64_t begin_ns, uint64_t end_ns)
 {
-	const struct shared *s = map_shared(path, 0);
+	const struct shared *s = rig_map(path, 0, sizeof(*s));
 	const struct folder *f;
 	size_t i;
 
 	if (s == NULL)
-		return fail(path);
+		return rig_fail(path);
 	for (i = 0; i < s->count; i++) {
 		f = &s->folders[i];
 		printf("%" PRIu64 " %" PRIu64 " %d %s\n",
@@ -178,18 +140,19 @@ print_within(const char *path, uint64_t begin_ns, uint64_t end_ns)
 static int
 wait_for_writes(const char *path, uint64_t seconds)
 {
-	const struct shared *s = map_shared(path, 0);
-	uint64_t before[FOLDERS_MAX], end = now_ns() + seconds * 1000000000;
+	const struct shared *s = rig_map(path, 0, sizeof(*s));
+	uint64_t before[FOLDERS_MAX], end = rig_now_ns() + seconds * 1000000000;
 	size_t i;
 	int rc = 0;
 
 	if (s == NULL)
-		return fail(path);
+		return rig_fail(path);
 	for (i = 0; i < s->count; i++)
 		before[i] = s->folders[i].writes;
 	for (i = 0; i < s->count; i++) {
-		while (s->folders[i].writes < before[i] + 2 && now_ns() < end)
-			pause_ms(2);
+		while (
+		    s->folders[i].writes < before[i] + 2 && rig_now_ns() < end)
+			rig_pause_ms(2);
 		if (s->folders[i].writes >= before[i] + 2)
 			continue;
 		printf("%s\n", s->folders[i].name);
