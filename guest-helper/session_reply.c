@@ -160,21 +160,30 @@ join_note(struct message *m, const char *text)
 	add_note(m, text);
 }
 
+/* Why the writers' part is not reached; NULL: it is. */
+static const char *
+blame_writers(const struct session *s)
+{
+	const char *reason;
+
+	if (writers_level(s->writers, &reason) == MESSAGE_APPLICATION)
+		return NULL;
+	return reason;
+}
+
 /* The writers' part, on top of what the file systems reach. */
 static void
 put_level(const struct session *s, struct message *m, bool filesystems)
 {
-	const char *reason = NULL;
+	const char *reason;
 
 	m->level = filesystems ? MESSAGE_FILESYSTEM : MESSAGE_CRASH;
 	if (!s->writers_wanted)
 		return;
-	if (writers_level(s->writers, &reason) == MESSAGE_APPLICATION) {
-		if (filesystems)
-			m->level = MESSAGE_APPLICATION;
-	} else {
-		add_note(m, reason);
-	}
+	reason = blame_writers(s);
+	add_note(m, reason);
+	if (reason == NULL && filesystems)
+		m->level = MESSAGE_APPLICATION;
 	writers_put(s->writers, m);
 }
 
