@@ -284,11 +284,12 @@ session_init(
 	s->deadman.fd = -1;
 	s->deadman.pid = -1;
 	s->expedite.fd = -1;
-	s->run_fd = -1;
+	s->run_fd = s->table = -1;
 	limits_init(&s->limits, clock_monotonic_ms());
 	if (hexid_new(s->instance, err) == -1)
 		return -1;
 	record_boot_id(s->boot_id, sizeof(s->boot_id));
+	session_late_init(s);
 	s->run_fd = record_open_dir(s->o.run_dir);
 	timing_load(&s->timing, s->o.run_dir, s->boot_id);
 	if (writers_new(&s->writers, s->o.conf, s->o.spawner, s->run_fd,
@@ -311,7 +312,9 @@ session_fini(struct session *s)
 	marks_close(&s->marks);
 	if (s->run_fd != -1)
 		close(s->run_fd);
-	s->run_fd = -1;
+	if (s->table != -1)
+		close(s->table);
+	s->run_fd = s->table = -1;
 }
 
 void

@@ -76,6 +76,7 @@ struct session {
 	struct session_options o;
 	struct writers *writers;
 	int run_fd;
+	int table; /* The mount table, which tells of changes; -1: not. */
 	char instance[HEXID_SIZE];
 	char boot_id[MESSAGE_NAME_SIZE];
 	struct timing timing;
@@ -92,6 +93,7 @@ struct session {
 	bool fs_over;        /* Its file systems are all thawed. */
 	bool have_proof;     /* Everything is thawed: report is the last. */
 	bool mounted_late;   /* What was not frozen came up. */
+	bool table_changed;  /* While the file systems were frozen. */
 	bool timed_out;      /* A deadline or the lease ended the freeze. */
 	bool measured;       /* measure is of this freeze. */
 	char id[HEXID_SIZE]; /* "": forgotten. */

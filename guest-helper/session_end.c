@@ -283,49 +283,6 @@ session_thawing(struct session *s)
 		session_end_writers(s);
 }
 
-/* Also with another state than at the plan: one that was read-only then. */
-static bool
-was_planned(const struct session *s, const struct mounts_filesystem *fs)
-{
-	const struct mounts_filesystem *had;
-	size_t i;
-
-	for (i = 0; i < s->mounts.count; i++) {
-		had = &s->mounts.items[i];
-		if (had->major == fs->major && had->minor == fs->minor)
-			return had->state != MESSAGE_FS_SKIPPED;
-	}
-	return false;
-}
-
-/* A file system that was mounted, or became writable, since the plan was
- * made was not frozen with the others: then nothing is proved.  Looked at
- * after the thaw, so that nobody waits for it. */
-static void
-find_late_mounts(struct session *s)
-{
-	struct err err = ERR_INIT;
-	struct mounts seen;
-	size_t i;
-
-	if (mounts_scan(&seen, s->o.paths, s->o.conf, s->disks, s->disk_count,
-		&err) == -1) {
-		s->mounted_late = true;
-		session_fail(s, "what is mounted cannot be read again");
-		return;
-	}
-	for (i = 0; i < seen.count; i++) {
-		if (seen.items[i].state != MESSAGE_FS_PLANNED ||
-		    was_planned(s, &seen.items[i]))
-			continue;
-		s->mounted_late = true;
-		snprintf(s->failure, sizeof(s->failure),
-		    "mounted since the plan: '%.100s'",
-		    seen.items[i].mount_point);
-	}
-	mounts_fini(&seen);
-}
-
 static void
 keep_measure(struct session *s)
 {
@@ -352,7 +309,7 @@ finish(struct session *s)
 	}
 	s->state = s->failure[0] != '\0' ? SESSION_FAILED : SESSION_THAWED;
 	if (s->state == SESSION_THAWED)
-		find_late_mounts(s);
+		session_late_look(s);
 	mounts_close(&s->mounts);
 	s->have_proof = true;
 	if (s->thaw.waiting)
@@ -365,6 +322,7 @@ session_thawed(struct session *s)
 {
 	s->fs_over = true;
 	s->deadline_ms = 0;
+	session_late_end(s);
 	quietlog_release();
 	if (s->report.lease_expired && !is_forgotten(s))
 		say_why(s);

@@ -55,6 +55,7 @@ freeze_filesystems(struct session *s)
 {
 	struct err ignored = ERR_INIT;
 
+	session_late_begin(s);
 	/* If it is gone, its socket says so next. */
 	deadman_freeze(&s->deadman, &ignored);
 }

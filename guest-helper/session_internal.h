@@ -72,6 +72,25 @@ void session_settle(struct session *s);
 void session_ask_writers(
     struct session *s, const struct writers_request *request);
 
+/* ---- what came late ---- */
+
+/* Opens the mount table, to be closed by session_fini(). */
+void session_late_init(struct session *s);
+
+/* Just before the first FIFREEZE, and after the last FITHAW. */
+void session_late_begin(struct session *s);
+void session_late_end(struct session *s);
+
+/* A file system that was mounted, or became writable, since the plan was
+ * made was not frozen with the others: then nothing is proved.  Looked at
+ * after the thaw, so that nobody waits for it. */
+void session_late_look(struct session *s);
+
+/* The first of seen that should have been held and was not planned; also one
+ * that could not have been frozen.  NULL: there is none. */
+const struct mounts_filesystem *session_late_find(
+    const struct mounts *had, const struct mounts *seen);
+
 /* ---- answers ---- */
 
 const char *session_state_name(enum session_state state);

@@ -105,6 +105,7 @@ begin_session(struct session *s)
 		s->prepare_ms = at_most(m->prepare_ms, SESSION_PREPARE_MAX_MS);
 	s->deadline_ms = clock_monotonic_ms() + s->prepare_ms;
 	s->failure[0] = s->stale_id[0] = '\0';
+	s->table_changed = false;
 	s->writers_wanted = wants_writers(m);
 	s->planned_count = 0;
 	s->have_proof = s->mounted_late = s->writers_thawed = false;

@@ -264,6 +264,8 @@ session_reply_proof(struct session *s, uint32_t id)
 	m->lease_expired = r->lease_expired;
 	m->unbroken = is_unbroken(s);
 	snprintf(m->note, sizeof(m->note), "%s", s->failure);
+	if (s->table_changed)
+		add_note(m, "mounts came or went during the freeze");
 	put_level(s, m, m->unbroken && are_fine(m, MESSAGE_FS_FROZEN));
 	/* What was odd about the plan is odd about the proof. */
 	join_note(m, s->mounts.note);

@@ -278,6 +278,18 @@ judge_thaw(struct quiesce *q, const struct message *m)
 	return MANIFEST_FILESYSTEM;
 }
 
+/* Also where it takes nothing from the proof. */
+static void
+log_note(const struct message *m)
+{
+	char note[MESSAGE_REASON_SIZE];
+
+	snprintf(note, sizeof(note), "%s", m->note);
+	client_clean(note);
+	if (note[0] != '\0')
+		log_line(LOG_INFO, "the guest notes of its freeze: %s", note);
+}
+
 enum manifest_consistency
 quiesce_helper_thaw(struct quiesce *q, struct manifest_freeze *freeze)
 {
@@ -300,6 +312,7 @@ quiesce_helper_thaw(struct quiesce *q, struct manifest_freeze *freeze)
 		return MANIFEST_CRASH;
 	}
 	quiesce_keep_times(q, m, freeze);
+	log_note(m);
 	return judge_thaw(q, m);
 }
 

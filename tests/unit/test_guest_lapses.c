@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions whose host, writers or mounts do not keep to the plan. */
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "guest-helper/session_internal.h"
 #include "guest_talk.h"
 #include "tests/unit/writer_scripts.h"
 
@@ -186,6 +190,76 @@ test_guest_lapses_add_to_the_note_of_the_plan(void **state)
 	assert_non_null(strstr(note, "'none' was not recognised"));
 }
 
+static struct mounts_filesystem
+on_disk(unsigned int minor, enum message_fs_state state)
+{
+	struct mounts_filesystem fs = {
+		.major = 254, .minor = minor, .state = state
+	};
+
+	return fs;
+}
+
+/* Also one that no freeze could have reached. */
+static void
+test_guest_lapses_count_what_cannot_be_frozen_as_late(void **state)
+{
+	struct mounts_filesystem planned[] = { on_disk(1, MESSAGE_FS_PLANNED),
+		on_disk(2, MESSAGE_FS_SKIPPED), on_disk(3, MESSAGE_FS_FAILED) };
+	struct mounts_filesystem now[] = { on_disk(1, MESSAGE_FS_PLANNED),
+		on_disk(2, MESSAGE_FS_SKIPPED), on_disk(3, MESSAGE_FS_FAILED),
+		on_disk(4, MESSAGE_FS_SKIPPED), on_disk(5, MESSAGE_FS_FAILED) };
+	const struct mounts had = { .items = planned, .count = 3 };
+	struct mounts seen = { .items = now, .count = 5 };
+
+	(void)state;
+	assert_ptr_equal(session_late_find(&had, &seen), &now[4]);
+	now[4].state = MESSAGE_FS_PLANNED;
+	assert_ptr_equal(session_late_find(&had, &seen), &now[4]);
+	seen.count = 4;
+	assert_null(session_late_find(&had, &seen));
+	/* It was read-only, or nobody used it. */
+	now[1].state = MESSAGE_FS_FAILED;
+	assert_ptr_equal(session_late_find(&had, &seen), &now[1]);
+}
+
+static void
+mount_and_unmount(void)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/brief", talk.fixture.dir);
+	assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
+	assert_int_equal(mount("none", path, "tmpfs", 0, NULL), 0);
+	assert_int_equal(umount(path), 0);
+}
+
+static void
+hold(bool mount_before, bool mount_within)
+{
+	prepare(10000, 0);
+	if (mount_before)
+		mount_and_unmount();
+	assert_int_equal(talk_call(MESSAGE_FREEZE), 0);
+	if (mount_within)
+		mount_and_unmount();
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(answer()->unbroken, 1);
+	assert_int_equal(answer()->level, MESSAGE_FILESYSTEM);
+}
+
+/* What came and went in the meantime cannot be looked at any more. */
+static void
+test_guest_lapses_tell_of_mounts_that_came_and_went(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	hold(false, true);
+	assert_non_null(strstr(answer()->note, "mounts came or went"));
+	hold(true, false);
+	assert_null(strstr(answer()->note, "mounts came or went"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -196,6 +270,8 @@ main(void)
 		CASE(test_guest_lapses_do_not_blame_a_writer_told_twice),
 		CASE(test_guest_lapses_tell_a_busy_writer_later),
 		CASE(test_guest_lapses_add_to_the_note_of_the_plan),
+		CASE(test_guest_lapses_count_what_cannot_be_frozen_as_late),
+		CASE(test_guest_lapses_tell_of_mounts_that_came_and_went),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
