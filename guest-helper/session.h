@@ -43,6 +43,8 @@ struct spawner;
 #define SESSION_ABORT_MS 1000
 /* The dead-man's thaw must have begun so long after the end of the lease. */
 #define SESSION_OVERDUE_MS 500
+/* If not, others thaw, and so long after that it is killed. */
+#define SESSION_LOST_MS 1500
 #define SESSION_COMMITTED_MS 55000
 
 enum session_state {
@@ -92,6 +94,7 @@ struct session {
 	bool writers_thawed; /* They were asked to, and that is over. */
 	bool fs_over;        /* Its file systems are all thawed. */
 	bool have_proof;     /* Everything is thawed: report is the last. */
+	bool rescued;        /* Others thaw in the dead-man's place. */
 	bool mounted_late;   /* What was not frozen came up. */
 	bool table_changed;  /* While the file systems were frozen. */
 	bool timed_out;      /* A deadline or the lease ended the freeze. */

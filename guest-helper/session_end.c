@@ -14,6 +14,7 @@
 #include "guest-helper/record.h"
 #include "guest-helper/rescue.h"
 #include "guest-helper/session_internal.h"
+#include "guest-helper/writers/spawner.h"
 
 /* ---- pieces ---- */
 
@@ -30,6 +31,15 @@ session_fail(struct session *s, const char *reason)
 	log_line(LOG_WARNING, "session %.8s: %s", s->id, reason);
 }
 
+/* Where no lease runs.  A sync that hangs keeps it from its end, but not from
+ * the beginning. */
+static void
+expect_thaw(struct session *s)
+{
+	if (s->overdue_ms == 0)
+		s->overdue_ms = clock_monotonic_ms() + SESSION_OVERDUE_MS;
+}
+
 void
 session_give_up(struct session *s)
 {
@@ -38,6 +48,7 @@ session_give_up(struct session *s)
 	if (s->deadman.fd == -1 || s->ending)
 		return;
 	s->ending = true;
+	expect_thaw(s);
 	/* If it is gone, its socket says so next. */
 	deadman_thaw(&s->deadman, false, &ignored);
 }
@@ -179,6 +190,8 @@ session_on_thaw(struct session *s, uint32_t id, struct err *err)
 		return err_set(err, ERR_ARG, "nothing was prepared");
 	if (!s->ending && deadman_thaw(&s->deadman, true, err) == -1)
 		return -1;
+	if (!s->ending)
+		expect_thaw(s);
 	s->ending = true;
 	session_pending_set(&s->thaw, id);
 	return 0;
@@ -376,24 +389,40 @@ session_lost(struct session *s)
 	session_thawed(s);
 }
 
+/* Only its end tells that it is gone. */
+static void
+kill_deadman(struct session *s)
+{
+	s->overdue_ms = clock_monotonic_ms() + SESSION_LOST_MS;
+	spawner_kill_sibling(s->o.spawner, s->deadman.pid);
+}
+
 /*
- * The lease is over and the dead-man said nothing: it is stopped, or was
- * killed with a thread in a freeze that hangs, which keeps their socket open.
- * What is planned is thawed without waiting; the one that hangs when the last
- * of the dead-man is gone, which session_lost() sees to.
+ * The dead-man said nothing: it is stopped, or was killed with a thread in a
+ * freeze that hangs, which keeps their socket open.  What it froze is thawed
+ * without waiting; the one that hangs when the last of the dead-man is gone,
+ * which session_lost() sees to.
  */
 void
 session_overdue(struct session *s)
 {
+	int64_t lease_end_ms = s->hold_begin_ms + s->lease_ms;
 	int fds[MESSAGE_FILESYSTEMS_MAX];
 
-	put_fds(s, fds);
+	if (s->rescued) {
+		kill_deadman(s);
+		return;
+	}
 	s->report.asked = s->report.told_writers = false;
+	s->report.lease_expired =
+	    s->held && clock_monotonic_ms() >= lease_end_ms;
 	if (!is_forgotten(s) && s->failure[0] == '\0')
 		session_fail(s, "the dead-man process did not thaw in time");
 	/* Should it only have slept: what it freezes from now on is thawed. */
 	session_give_up(s);
 	session_thawing(s);
-	if (rescue_thaw_beside(&s->marks, fds, s->planned_count) == -1)
-		s->overdue_ms = clock_monotonic_ms() + SESSION_OVERDUE_MS;
+	put_fds(s, fds);
+	s->rescued = rescue_thaw_beside(&s->marks, fds, s->planned_count) == 0;
+	s->overdue_ms = clock_monotonic_ms() +
+			(s->rescued ? SESSION_LOST_MS : SESSION_OVERDUE_MS);
 }

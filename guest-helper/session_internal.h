@@ -32,7 +32,8 @@ void session_thawing(struct session *s);
 void session_thawed(struct session *s);
 /* The dead-man was killed before it could say anything of this. */
 void session_lost(struct session *s);
-/* It should have begun the thaw, and has not. */
+/* It should have begun the thaw, and has not: called again until it does or
+ * is gone. */
 void session_overdue(struct session *s);
 
 void session_prepare_next(struct session *s);

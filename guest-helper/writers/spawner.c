@@ -220,17 +220,29 @@ spawner_run(struct spawner *s, enum spawner_dir dir, const char *name,
 	return wait_answer(s, c.id, out, err);
 }
 
-void
-spawner_kill(struct spawner *s, pid_t child, int signum)
+static void
+send_kill(struct spawner *s, enum spawner_kind kind, pid_t pid, int signum)
 {
 	struct spawner_command c;
 	struct err ignored = ERR_INIT;
 
 	memset(&c, 0, sizeof(c));
-	c.kind = SPAWNER_KILL;
-	c.pid = child;
+	c.kind = kind;
+	c.pid = pid;
 	c.signum = signum;
 	send_command(s, &c, &ignored);
+}
+
+void
+spawner_kill(struct spawner *s, pid_t child, int signum)
+{
+	send_kill(s, SPAWNER_KILL, child, signum);
+}
+
+void
+spawner_kill_sibling(struct spawner *s, pid_t pid)
+{
+	send_kill(s, SPAWNER_KILL_SIBLING, pid, SIGKILL);
 }
 
 bool

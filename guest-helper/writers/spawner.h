@@ -4,7 +4,7 @@
  * that starts writers and hooks for it.  It runs nothing but executables in
  * the two folders it was given, owned by root and writable by nobody else:
  * a helper that a hostile host has taken over can have what is installed
- * there run and killed, and no more.
+ * there run and killed, and no more than that and its own children.
  * When the helper dies it runs "thaw" of the hooks whose "freeze" it ran,
  * gives what runs some seconds (the writers' input has ended, which means
  * thaw), kills the rest, and ends.
@@ -70,6 +70,10 @@ int spawner_run(struct spawner *s, enum spawner_dir dir, const char *name,
 /* Sends SIGTERM (with SIGCONT, so that it arrives) or SIGKILL to the child's
  * process group.  Only while the child's exit was not told. */
 void spawner_kill(struct spawner *s, pid_t child, int signum);
+
+/* Sends SIGKILL to a child of the calling process, which itself may signal
+ * nobody.  Anybody else's is left alone. */
+void spawner_kill_sibling(struct spawner *s, pid_t pid);
 
 /*
  * true: a child has ended with that wait status; false: none just now.  What

@@ -16,6 +16,7 @@ enum spawner_kind {
 	/* Commands: */
 	SPAWNER_RUN = 1,
 	SPAWNER_KILL,
+	SPAWNER_KILL_SIBLING,
 	/* Reports: */
 	SPAWNER_STARTED,
 	SPAWNER_REFUSED,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the spawner.  It believes nothing of what the helper says: a name
- * must be one of its folders', a signal is for its own children only.
+ * must be one of its folders', a signal is for its own children only, and for
+ * the helper's.
  *
  * It keeps the reading ends of what it started: a writer that is told to thaw
  * by its helper's death must not die of SIGPIPE over a last word.
@@ -51,6 +52,7 @@ struct child {
 
 static struct {
 	int socket; /* -1 once the helper is dead. */
+	pid_t helper;
 	int signals;
 	int null;
 	const char *dirs[2];
@@ -308,6 +310,36 @@ signal_child(pid_t pid, int signum)
 		kill(-pid, SIGCONT);
 }
 
+/* -1: there is no such process. */
+static pid_t
+parent_of(pid_t pid)
+{
+	char path[64], text[256] = "", *end;
+	int parent = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if ((file = fopen(path, "re")) == NULL)
+		return -1;
+	/* Its name, in parentheses, may hold anything. */
+	if (fgets(text, sizeof(text), file) == NULL ||
+	    (end = strrchr(text, ')')) == NULL ||
+	    sscanf(end + 1, " %*c %d", &parent) != 1)
+		parent = -1;
+	fclose(file);
+	return parent;
+}
+
+/* A dead-man.  Its number is nobody else's before the helper, which is not
+ * us, has waited for it. */
+static void
+kill_sibling(pid_t pid)
+{
+	if (pid > 1 && pid != getpid() && getppid() == self.helper &&
+	    parent_of(pid) == self.helper)
+		kill(pid, SIGKILL);
+}
+
 static void
 tell_exits(void)
 {
@@ -457,6 +489,8 @@ on_command(void)
 		run(&c);
 	else if (c.kind == SPAWNER_KILL)
 		signal_child(c.pid, c.signum);
+	else if (c.kind == SPAWNER_KILL_SIBLING)
+		kill_sibling(c.pid);
 }
 
 static bool
@@ -553,6 +587,7 @@ spawner_process_run(int fd, const char *writers_dir, const char *hooks_dir)
 {
 	memset(&self, 0, sizeof(self));
 	self.socket = fd;
+	self.helper = getppid();
 	self.dirs[SPAWNER_WRITERS] = writers_dir;
 	self.dirs[SPAWNER_HOOKS] = hooks_dir;
 	forked_close_all_but(&fd, 1);

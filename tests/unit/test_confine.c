@@ -394,6 +394,56 @@ test_confine_still_runs_writers(void **state)
 	writer_scripts_fini(&scripts);
 }
 
+/* The way to end a dead-man that is stopped: the spawner does it, and only
+ * for a child of the helper's own. */
+static void
+end_a_child(const pid_t *other)
+{
+	struct spawner spawner;
+	struct err err = ERR_INIT;
+	int status;
+	pid_t pid;
+
+	CHECK(
+	    spawner_start(&spawner, "/nonexistent", "/nonexistent", &err) == 0);
+	CHECK(confine_self(&err) == 0);
+	if (confine_obstacle() == NULL)
+		REFUSED(kill(*other, 0));
+	CHECK((pid = fork()) != -1);
+	if (pid == 0)
+		poll(NULL, 0, -1);
+	spawner_kill_sibling(&spawner, *other);
+	spawner_kill_sibling(&spawner, spawner.pid);
+	spawner_kill_sibling(&spawner, pid);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	pid = spawner.pid;
+	spawner_close(&spawner);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	_exit(0);
+}
+
+static void
+test_confine_still_ends_its_own_children(void **state)
+{
+	pid_t pid, other = fork();
+	int status = -1;
+
+	(void)state;
+	assert_int_not_equal(other, -1);
+	if (other == 0)
+		for (;;)
+			pause();
+	if ((pid = fork()) == 0)
+		end_a_child(&other);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* The other one is there yet, and ends by this. */
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+	kill(other, SIGKILL);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	assert_int_equal(status, 0);
+}
+
 int
 main(void)
 {
@@ -407,6 +457,7 @@ main(void)
 		    test_confine_reads_but_does_not_write_what_others_own),
 		cmocka_unit_test(test_confine_still_freezes),
 		cmocka_unit_test(test_confine_still_runs_writers),
+		cmocka_unit_test(test_confine_still_ends_its_own_children),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,15 @@ test_guest_lost_killed_leaves_what_others_froze(void **state)
 }
 
 static void
+test_guest_lost_stopped_leaves_what_others_froze(void **state)
+{
+	(void)state;
+	freeze_beside_another(700);
+	kill(guest_fixture_deadman(&talk.fixture), SIGSTOP);
+	assert_only_a_thawed();
+}
+
+static void
 test_guest_lost_successor_leaves_what_others_froze(void **state)
 {
 	(void)state;
@@ -139,6 +148,73 @@ test_guest_lost_late_removes_no_other_record(void **state)
 	assert_int_equal(talk_call(MESSAGE_THAW), 0);
 }
 
+static pid_t
+stop_deadman(void)
+{
+	pid_t deadman = guest_fixture_deadman(&talk.fixture);
+
+	kill(deadman, SIGSTOP);
+	return deadman;
+}
+
+/* The next one that is asked for works. */
+static void
+assert_next_is_proved(void)
+{
+	talk_freeze(20000);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 1);
+}
+
+static void
+test_guest_lost_stopped_does_not_stay(void **state)
+{
+	pid_t deadman;
+
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(700);
+	deadman = stop_deadman();
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 0);
+	assert_int_equal(client_reply(talk.client)->lease_expired, 1);
+	assert_string_equal(client_reply(talk.client)->state, "failed");
+	assert_int_equal(kill(deadman, 0), -1);
+	assert_next_is_proved();
+}
+
+static void
+test_guest_lost_stopped_at_prepare_does_not_stay(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	talk_hello();
+	talk_prepare(20000);
+	stop_deadman();
+	assert_int_equal(talk_call(MESSAGE_ABORT), 0);
+	assert_next_is_proved();
+}
+
+/* It had only slept. */
+static void
+test_guest_lost_stopped_may_come_back(void **state)
+{
+	pid_t deadman;
+
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(700);
+	deadman = stop_deadman();
+	assert_true(can_write("a"));
+	/* What somebody froze since is not its own. */
+	assert_int_equal(test_ioctl("a", FIFREEZE), 0);
+	kill(deadman, SIGCONT);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 0);
+	assert_int_equal(test_ioctl("a", FITHAW), 0);
+	assert_next_is_proved();
+}
+
 #define CASE(name) \
 	cmocka_unit_test_setup_teardown(name, talk_set_up, talk_tear_down)
 
@@ -147,9 +223,13 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_guest_lost_killed_leaves_what_others_froze),
+		CASE(test_guest_lost_stopped_leaves_what_others_froze),
 		CASE(test_guest_lost_successor_leaves_what_others_froze),
 		CASE(test_guest_lost_successor_thaws_by_half_a_record),
 		CASE(test_guest_lost_before_the_freeze_thaws_nothing),
+		CASE(test_guest_lost_stopped_does_not_stay),
+		CASE(test_guest_lost_stopped_at_prepare_does_not_stay),
+		CASE(test_guest_lost_stopped_may_come_back),
 		CASE(test_guest_lost_late_removes_no_other_record),
 	};
 
