@@ -17,21 +17,23 @@ limits_allow(struct limits *l, int64_t now_ms)
 {
 	int64_t more = (now_ms - l->added_ms) / REQUEST_EVERY_MS;
 
-	if (more > LIMITS_BURST - (int64_t)l->requests) {
+	if (more > LIMITS_BURST - l->requests) {
 		l->requests = LIMITS_BURST;
 		l->added_ms = now_ms;
 	} else if (more > 0) {
-		l->requests += (uint32_t)more;
+		l->requests += (int)more;
 		l->added_ms += more * REQUEST_EVERY_MS;
 	}
 	return l->requests > 0;
 }
 
 void
-limits_took(struct limits *l)
+limits_took(struct limits *l, int cost)
 {
-	if (l->requests > 0)
-		l->requests--;
+	l->requests -= cost;
+	/* Those that are taken without being allowed add up to no more. */
+	if (l->requests < -LIMITS_COSTLY)
+		l->requests = -LIMITS_COSTLY;
 }
 
 void

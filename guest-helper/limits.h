@@ -11,18 +11,20 @@
 
 #define LIMITS_REQUESTS_PER_SECOND 100
 #define LIMITS_BURST 100
+#define LIMITS_COSTLY 20 /* So many in one: more work, or a process. */
 
 struct limits {
-	uint32_t requests; /* That may be taken just now. */
-	int64_t added_ms;  /* When one was added. */
+	int requests;     /* That may be taken just now; below 0: owed. */
+	int64_t added_ms; /* When one was added. */
 	int64_t rest_end_ms;
 };
 
 void limits_init(struct limits *l, int64_t now_ms);
 
-/* May a request be taken?  Then limits_took() is to be called if it was. */
+/* May a request be taken?  Then limits_took() is to be called if it was, with
+ * what it cost: 1 or LIMITS_COSTLY. */
 bool limits_allow(struct limits *l, int64_t now_ms);
-void limits_took(struct limits *l);
+void limits_took(struct limits *l, int cost);
 
 /* Something was held from begin to now: as long is rest. */
 void limits_held(struct limits *l, int64_t begin_ms, int64_t now_ms);

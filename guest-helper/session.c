@@ -146,6 +146,18 @@ dispatch(struct session *s, const struct wire_frame *frame, struct err *err)
 	}
 }
 
+/* A status reads every mount table; the others start processes, unless they
+ * are refused. */
+static int
+cost(uint8_t type, bool refused)
+{
+	if (type == MESSAGE_STATUS)
+		return LIMITS_COSTLY;
+	if ((type == MESSAGE_PREPARE || type == MESSAGE_COMMITTED) && !refused)
+		return LIMITS_COSTLY;
+	return 1;
+}
+
 bool
 session_ready(struct session *s)
 {
@@ -156,14 +168,18 @@ void
 session_request(struct session *s, const struct wire_frame *frame)
 {
 	struct err err = ERR_INIT;
+	bool refused;
 
-	limits_took(&s->limits);
 	/* An answer is nothing to us: an echo, perhaps. */
-	if (frame->flags & WIRE_REPLY)
+	if (frame->flags & WIRE_REPLY) {
+		limits_took(&s->limits, 1);
 		return;
-	if (message_decode(&s->request, frame->body, frame->body_bytes, &err) ==
-		-1 ||
-	    dispatch(s, frame, &err) == -1)
+	}
+	refused = message_decode(&s->request, frame->body, frame->body_bytes,
+		      &err) == -1 ||
+		  dispatch(s, frame, &err) == -1;
+	limits_took(&s->limits, cost(frame->type, refused));
+	if (refused)
 		session_reply_error(s, frame->request_id, &err);
 }
 

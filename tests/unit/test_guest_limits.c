@@ -19,6 +19,7 @@
 #include "guest_talk.h"
 
 #define PINGS 400
+#define STATUSES 20
 
 static void
 wait_until(int64_t end_ms)
@@ -160,6 +161,30 @@ test_guest_limits_requests_a_second(void **state)
 	took = time_answer(fd, PINGS);
 	close(fd);
 	/* 100 at once, and 100 a second: none is lost. */
+	assert_true(took > 2000);
+	assert_true(took < 6000);
+}
+
+/* Each reads the whole mount table. */
+static void
+test_guest_limits_statuses_to_fewer(void **state)
+{
+	static uint8_t frames[(STATUSES + 1) * WIRE_HEAD_BYTES * 2];
+	size_t size = 0;
+	uint32_t id = 0;
+	int64_t took;
+	int fd;
+
+	(void)state;
+	guest_fixture_start(&talk.fixture);
+	fd = guest_fixture_connect(&talk.fixture);
+	while (id < STATUSES)
+		size += wire_seal(frames + size, MESSAGE_STATUS, 0, id++, 0);
+	size += wire_seal(frames + size, MESSAGE_PING, 0, id, 0);
+	assert_int_equal(io_write_full(fd, frames, size), 0);
+	took = time_answer(fd, id);
+	close(fd);
+	/* Five at once, and five a second. */
 	assert_true(took > 2000);
 	assert_true(took < 6000);
 }
@@ -314,6 +339,7 @@ main(void)
 		CASE(test_guest_limits_the_lease_to_its_policy),
 		CASE(test_guest_limits_holds_to_half_of_the_time),
 		CASE(test_guest_limits_requests_a_second),
+		CASE(test_guest_limits_statuses_to_fewer),
 		CASE(test_guest_limits_no_thaw),
 		CASE(test_guest_limits_freezes_to_what_fits),
 		CASE(test_guest_limits_are_learnt_from_freezes),
