@@ -74,6 +74,11 @@ check_prepare(struct session *s, struct err *err)
 
 	if (!s->greeted)
 		return err_set(err, ERR_ARG, "hello comes first");
+	/* Before the other reason, which may be over any moment. */
+	if (rest_ms > 0)
+		return err_set(err, ERR_BUSY,
+		    "the guest was held still and rests for %lld ms more",
+		    (long long)rest_ms);
 	if (session_busy(s))
 		return err_set(err, ERR_BUSY,
 		    s->id[0] == '\0' || s->ending
@@ -83,10 +88,6 @@ check_prepare(struct session *s, struct err *err)
 		return err_set(err, ERR_ARG, "no valid session id");
 	if (s->request.lease_ms == 0)
 		return err_set(err, ERR_ARG, "a freeze needs a lease");
-	if (rest_ms > 0)
-		return err_set(err, ERR_BUSY,
-		    "the guest was held still and rests for %lld ms more",
-		    (long long)rest_ms);
 	return check_forecast(s, err);
 }
 
