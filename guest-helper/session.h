@@ -39,7 +39,8 @@ struct spawner;
 #define SESSION_THAW_MS 25000
 /* How long writers wait for file systems that are thawed as asked. */
 #define SESSION_FILESYSTEMS_MS 2000
-#define SESSION_ABORT_THAW_MS 3000 /* Of a session that is given up. */
+/* Of a session that is given up; the host waits 5000 for both. */
+#define SESSION_ABORT_THAW_MS 3000
 #define SESSION_ABORT_MS 1000
 /* The dead-man's thaw must have begun so long after the end of the lease. */
 #define SESSION_OVERDUE_MS 500

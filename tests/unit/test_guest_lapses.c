@@ -130,6 +130,27 @@ test_guest_lapses_do_not_blame_a_writer_told_twice(void **state)
 	assert_true(writer_scripts_noted(&scripts, "w abort"));
 }
 
+/* The host waits for it, so it has a second; docs/writers.md says so. */
+static void
+test_guest_lapses_wait_a_second_for_an_abort(void **state)
+{
+	int64_t begin;
+
+	(void)state;
+	writer_scripts_writer(
+	    &scripts, "w", "abort) read -r never </dev/zero ;;");
+	talk_start();
+	prepare(10000, 0);
+	begin = clock_monotonic_ms();
+	assert_int_equal(talk_call(MESSAGE_ABORT), 0);
+	assert_true(clock_monotonic_ms() - begin >= 950);
+	assert_true(clock_monotonic_ms() - begin < 2500);
+	assert_int_equal(talk_call(MESSAGE_STATUS), 0);
+	assert_int_equal(talk_find_writer("w")->state, MESSAGE_WRITER_FAILED);
+	assert_non_null(strstr(
+	    talk_find_writer("w")->reason, "did not answer 'abort' within 1."));
+}
+
 static bool
 commit(void)
 {
@@ -268,6 +289,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_guest_lapses_from_prepared_without_a_freeze),
 		CASE(test_guest_lapses_do_not_blame_a_writer_told_twice),
+		CASE(test_guest_lapses_wait_a_second_for_an_abort),
 		CASE(test_guest_lapses_tell_a_busy_writer_later),
 		CASE(test_guest_lapses_add_to_the_note_of_the_plan),
 		CASE(test_guest_lapses_count_what_cannot_be_frozen_as_late),
