@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,9 +96,11 @@ walk_links(struct blockdev *out, const char *sysfs, const char *dir,
 	if (snprintf(path, sizeof(path), "%s/%s", dir, sub) >=
 	    (int)sizeof(path))
 		return false;
-	if ((d = opendir(path)) == NULL)
+	if ((d = opendir(path)) == NULL) {
+		out->incomplete |= errno != ENOENT;
 		return false;
-	while ((entry = readdir(d)) != NULL) {
+	}
+	while (errno = 0, (entry = readdir(d)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
 		any = true;
@@ -107,6 +110,7 @@ walk_links(struct blockdev *out, const char *sysfs, const char *dir,
 		else
 			out->incomplete = true;
 	}
+	out->incomplete |= errno != 0;
 	closedir(d);
 	return any;
 }
@@ -180,10 +184,13 @@ blockdev_walk_btrfs(struct blockdev *out, const char *sysfs, const char *name)
 	DIR *d;
 
 	if (snprintf(top, sizeof(top), "%s/fs/btrfs", sysfs) >=
-		(int)sizeof(top) ||
-	    (d = opendir(top)) == NULL)
+	    (int)sizeof(top))
 		return;
-	while ((entry = readdir(d)) != NULL) {
+	if ((d = opendir(top)) == NULL) {
+		out->incomplete |= errno != ENOENT;
+		return;
+	}
+	while (errno = 0, (entry = readdir(d)) != NULL) {
 		if (entry->d_name[0] == '.' ||
 		    snprintf(dir, sizeof(dir), "%s/%s", top, entry->d_name) >=
 			(int)sizeof(dir) ||
@@ -193,6 +200,7 @@ blockdev_walk_btrfs(struct blockdev *out, const char *sysfs, const char *name)
 			continue;
 		walk_links(out, sysfs, dir, "devices", 0);
 	}
+	out->incomplete |= errno != 0;
 	closedir(d);
 }
 

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,7 +125,7 @@ fits_pci(const char *sysfs, const char *name, const char *wanted)
 	return used > 0 && strcmp(way, wanted) == 0;
 }
 
-/* True if exactly one disk fits. */
+/* True if exactly one disk fits, of all. */
 static bool
 find_only(char out[BLOCKDEV_NAME_SIZE], const char *sysfs, fits_fn *fits,
     const char *wanted)
@@ -132,6 +133,7 @@ find_only(char out[BLOCKDEV_NAME_SIZE], const char *sysfs, fits_fn *fits,
 	char path[PATH_MAX];
 	struct dirent *entry;
 	size_t found = 0;
+	int error;
 	DIR *dir;
 
 	if (*wanted == '\0' ||
@@ -139,7 +141,7 @@ find_only(char out[BLOCKDEV_NAME_SIZE], const char *sysfs, fits_fn *fits,
 		(int)sizeof(path) ||
 	    (dir = opendir(path)) == NULL)
 		return false;
-	while ((entry = readdir(dir)) != NULL) {
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.' ||
 		    strlen(entry->d_name) >= BLOCKDEV_NAME_SIZE ||
 		    !fits(sysfs, entry->d_name, wanted))
@@ -147,8 +149,9 @@ find_only(char out[BLOCKDEV_NAME_SIZE], const char *sysfs, fits_fn *fits,
 		found++;
 		strcpy(out, entry->d_name);
 	}
+	error = errno;
 	closedir(dir);
-	return found == 1;
+	return error == 0 && found == 1;
 }
 
 bool

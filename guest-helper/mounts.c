@@ -3,6 +3,7 @@
 #include "guest-helper/mounts.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdarg.h>
@@ -332,46 +333,63 @@ take_unseen(struct mounts *out, const struct scan *scan, const char *type,
 	return 0;
 }
 
+/* Others may be there alone: what was not looked at is not held. */
 static int
-find_unseen(struct mounts *out, const struct scan *scan, struct err *err)
-{
-	static const char *const types[] = { "ext4", "xfs", "f2fs" };
-	char path[PATH_MAX];
-	struct dirent *entry;
-	int rc = 0;
-	size_t i;
-	DIR *dir;
-
-	for (i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++) {
-		if (snprintf(path, sizeof(path), "%s/fs/%s", scan->paths->sysfs,
-			types[i]) >= (int)sizeof(path) ||
-		    (dir = opendir(path)) == NULL)
-			continue;
-		while (rc == 0 && (entry = readdir(dir)) != NULL)
-			if (entry->d_name[0] != '.')
-				rc = take_unseen(
-				    out, scan, types[i], entry->d_name, err);
-		closedir(dir);
-	}
-	return rc;
-}
-
-/* The kernel lists few types, and others may be mounted there alone: what
- * was not looked at is not held. */
-static int
-add_unread(struct mounts *out, struct err *err)
+add_unread(
+    struct mounts *out, const char *what, const char *why, struct err *err)
 {
 	struct mounts_filesystem *fs = add_filesystem(out, err);
 
 	if (fs == NULL)
 		return -1;
-	fs->mount_point = strdup("(other mount namespaces)");
+	fs->mount_point = strdup(what);
 	fs->path = strdup("");
 	if (fs->mount_point == NULL || fs->path == NULL)
 		return err_no_memory(err);
 	strcpy(fs->type, "none");
-	explain(fs, MESSAGE_FS_FAILED,
-	    "there are more mount namespaces than can be looked at");
+	explain(fs, MESSAGE_FS_FAILED, "%s", why);
+	return 0;
+}
+
+/* Of one type, for which the kernel lists what it has in use. */
+static int
+find_unseen_of(struct mounts *out, const struct scan *scan, const char *type,
+    struct err *err)
+{
+	char path[PATH_MAX], what[64];
+	struct dirent *entry;
+	int rc = 0, error;
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/fs/%s", scan->paths->sysfs,
+		type) >= (int)sizeof(path))
+		return 0;
+	dir = opendir(path);
+	error = errno;
+	if (dir != NULL) {
+		while (errno = 0, rc == 0 && (entry = readdir(dir)) != NULL)
+			if (entry->d_name[0] != '.')
+				rc = take_unseen(
+				    out, scan, type, entry->d_name, err);
+		error = errno;
+		closedir(dir);
+	}
+	if (rc == -1 || error == 0 || error == ENOENT)
+		return rc;
+	snprintf(what, sizeof(what), "(other file systems of type %s)", type);
+	return add_unread(out, what, strerror(error), err);
+}
+
+static int
+find_unseen(struct mounts *out, const struct scan *scan, struct err *err)
+{
+	/* The kernel lists no others. */
+	static const char *const types[] = { "ext4", "xfs", "f2fs" };
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (find_unseen_of(out, scan, types[i], err) == -1)
+			return -1;
 	return 0;
 }
 
@@ -404,7 +422,9 @@ collect(struct mounts *out, const struct scan *scan, struct err *err)
 	}
 	if (scan->spaces.proc != NULL && find_unseen(out, scan, err) == -1)
 		return -1;
-	if (scan->spaces.incomplete && add_unread(out, err) == -1)
+	if (scan->spaces.incomplete &&
+	    add_unread(out, "(other mount namespaces)",
+		"not all mount namespaces could be looked at", err) == -1)
 		return -1;
 	qsort(out->items, out->count, sizeof(*out->items), compare_order);
 	return 0;

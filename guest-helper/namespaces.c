@@ -127,9 +127,10 @@ read_others(struct namespaces *n, size_t *room, struct err *err)
 
 	if (dir == NULL)
 		return err_errno(err, errno, "cannot read '%s'", n->proc);
-	while (rc == 0 && (entry = readdir(dir)) != NULL)
+	while (errno = 0, rc == 0 && (entry = readdir(dir)) != NULL)
 		if (isdigit((unsigned char)entry->d_name[0]))
 			rc = take_process(n, room, entry->d_name, err);
+	n->incomplete |= errno != 0;
 	closedir(dir);
 	return rc;
 }

@@ -30,7 +30,7 @@ struct namespaces {
 	struct namespaces_item *items; /* Our own first. */
 	size_t count;
 	size_t others;   /* Entries of all tables but our own. */
-	bool incomplete; /* There are more than fit. */
+	bool incomplete; /* More than fit, or a part of proc unread. */
 };
 
 /*

@@ -68,8 +68,11 @@ hooks_each(int run_dir, hooks_visit_fn *fn, void *arg)
 		close(fd);
 		return;
 	}
-	while ((entry = readdir(dir)) != NULL)
+	while (errno = 0, (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.')
 			fn(arg, entry->d_name);
+	if (errno != 0)
+		log_line(LOG_WARNING, "hooks that froze cannot be read: %s",
+		    strerror(errno));
 	closedir(dir);
 }

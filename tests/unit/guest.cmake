@@ -18,6 +18,8 @@ add_library(hs_fake_sys STATIC fake_sys.c)
 target_link_libraries(hs_fake_sys PUBLIC hs_guest PkgConfig::CMOCKA)
 hs_unit_test(test_mounts hs_fake_sys)
 hs_unit_test(test_mounts_layers hs_fake_sys)
+hs_unit_test(test_mounts_unread hs_fake_sys)
+target_link_options(test_mounts_unread PRIVATE -Wl,--wrap=readdir64)
 hs_unit_test(test_conf hs_guest)
 target_sources(test_conf PRIVATE ini_fixture.c)
 target_compile_definitions(test_conf PRIVATE
