@@ -2,15 +2,15 @@
 /* The sections and keys of the configuration, and how values are read. */
 #include "agent/config/config_internal.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+#include "common/ini/ini_keys.h"
+#include "common/ini/ini_value.h"
 
 #define KEEP_MAX 100000
-#define LIST_SEPARATORS ", \t"
 
 /* ---- values ---- */
 
@@ -23,25 +23,6 @@ set_text(char **out, const char *value, struct err *err)
 		return err_no_memory(err);
 	free(*out);
 	*out = copy;
-	return 0;
-}
-
-static int
-set_number(unsigned int *out, const char *value, unsigned int min,
-    unsigned int max, struct err *err)
-{
-	unsigned long n;
-	char *end;
-
-	n = isdigit((unsigned char)value[0]) ? strtoul(value, &end, 10) : 0;
-	if (!isdigit((unsigned char)value[0]) || *end != '\0' || n < min ||
-	    n > max) {
-		err_set(err, ERR_ARG, "'%.100s' is no number from %u to %u",
-		    value, min, max);
-		return err_hint(
-		    err, "write a whole number from %u to %u", min, max);
-	}
-	*out = (unsigned int)n;
 	return 0;
 }
 
@@ -65,16 +46,12 @@ list_add(
 static int
 set_list(struct config_list *list, const char *value, struct err *err)
 {
-	const char *p = value + strspn(value, LIST_SEPARATORS);
+	const char *word;
 	size_t size;
 
-	while (*p != '\0') {
-		size = strcspn(p, LIST_SEPARATORS);
-		if (list_add(list, p, size, err) == -1)
+	while ((word = ini_value_next(&value, &size)) != NULL)
+		if (list_add(list, word, size, err) == -1)
 			return -1;
-		p += size;
-		p += strspn(p, LIST_SEPARATORS);
-	}
 	if (list->count == 0)
 		return err_set(err, ERR_ARG, "the list is empty");
 	return 0;
@@ -171,20 +148,15 @@ job_prefer(void *section, const char *value, struct err *err)
 static int
 job_group(void *section, const char *value, struct err *err)
 {
-	struct config_job *job = section;
-
-	job->group = strcmp(value, "yes") == 0;
-	if (job->group || strcmp(value, "no") == 0)
-		return 0;
-	err_set(err, ERR_ARG, "'%.100s' is neither 'yes' nor 'no'", value);
-	return err_hint(err, "write yes or no");
+	return ini_value_yes_no(
+	    &((struct config_job *)section)->group, value, err);
 }
 
 static int
 job_lease(void *section, const char *value, struct err *err)
 {
-	return set_number(&((struct config_job *)section)->lease_seconds, value,
-	    1, CONFIG_LEASE_MAX_SECONDS, err);
+	return ini_value_number(&((struct config_job *)section)->lease_seconds,
+	    value, 1, CONFIG_LEASE_MAX_SECONDS, err);
 }
 
 static int
@@ -202,7 +174,7 @@ job_verify(void *section, const char *value, struct err *err)
 		size--;
 	snprintf(
 	    digits, sizeof(digits), "%.*s", (int)(size < 7 ? size : 7), value);
-	if (set_number(&job->verify_percent, digits, 1, 100, err) == 0)
+	if (ini_value_number(&job->verify_percent, digits, 1, 100, err) == 0)
 		return 0;
 	err_set(
 	    err, ERR_ARG, "'%.100s' is neither 'no' nor a percentage", value);
@@ -215,7 +187,8 @@ job_verify(void *section, const char *value, struct err *err)
 	{ \
 		struct config_job *job = section; \
 \
-		return set_number(&job->keep_##what, value, 0, KEEP_MAX, err); \
+		return ini_value_number( \
+		    &job->keep_##what, value, 0, KEEP_MAX, err); \
 	}
 KEEP_SETTER(last)
 KEEP_SETTER(hourly)
@@ -246,6 +219,7 @@ static const struct config_key job_keys[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+_Static_assert(COUNT(job_keys) <= INI_KEYS_MAX, "a line for each");
 
 const struct config_kind config_kinds[] = {
 	[CONFIG_GLOBAL] = { "global", false, global_keys, COUNT(global_keys) },

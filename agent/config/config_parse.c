@@ -2,14 +2,14 @@
 /* Reading the text of a configuration, strictly. */
 #include "agent/config/config_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
 #include "common/ini/ini_file.h"
+#include "common/ini/ini_keys.h"
 #include "common/ini/ini_words.h"
-
-#define KEYS_MAX 16
 
 struct parser {
 	struct config *config;
@@ -19,8 +19,7 @@ struct parser {
 	const char *section_name;
 	unsigned int section_line;
 	bool global_seen;
-	unsigned int seen[KEYS_MAX]; /* Lines of its keys, 0: not given. */
-	int last_key;
+	struct ini_keys keys;
 	/* Names of repositories are looked up at the end. */
 	struct reference *references;
 	size_t reference_count;
@@ -34,18 +33,6 @@ struct reference {
 };
 
 /* ---- sections ---- */
-
-static const struct config_kind *
-find_kind(const char *name, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < config_kind_count; i++)
-		if (strlen(config_kinds[i].name) == size &&
-		    memcmp(config_kinds[i].name, name, size) == 0)
-			return &config_kinds[i];
-	return NULL;
-}
 
 /* A job's name is part of file names, of units and of lines in a log. */
 static bool
@@ -118,7 +105,7 @@ end_section(const struct parser *p)
 	size_t i;
 
 	for (i = 0; p->kind != NULL && i < p->kind->key_count; i++) {
-		if (!p->kind->keys[i].required || p->seen[i] != 0)
+		if (!p->kind->keys[i].required || p->keys.lines[i] != 0)
 			continue;
 		return err_set(p->err, ERR_ARG, "[%s %s] has no '%s'",
 		    p->kind->name, p->section_name, p->kind->keys[i].name);
@@ -138,10 +125,15 @@ static int
 open_section(struct parser *p, const char *text)
 {
 	size_t size = strcspn(text, " \t");
-	const struct config_kind *kind = find_kind(text, size);
 	const char *name = text + size + strspn(text + size, " \t");
+	const struct config_kind *kind;
+	size_t number;
 
-	if (kind == NULL || (!kind->named && *name != '\0'))
+	if (!ini_words_find(&number, text, size, config_kinds,
+		config_kind_count, sizeof(config_kinds[0])))
+		return unknown_section(p, text);
+	kind = &config_kinds[number];
+	if (!kind->named && *name != '\0')
 		return unknown_section(p, text);
 	if (kind->named && !name_valid(name)) {
 		err_set(p->err, ERR_ARG, "[%.100s] needs a name", text);
@@ -183,31 +175,13 @@ begin_section(
 		place->line = p->section_line;
 		return -1;
 	}
-	memset(p->seen, 0, sizeof(p->seen));
-	p->last_key = -1;
+	memset(&p->keys, 0, sizeof(p->keys));
 	p->line = place->line;
 	p->section_line = place->line;
 	return open_section(p, text);
 }
 
 /* ---- keys ---- */
-
-static int
-unknown_key(struct parser *p, const char *name)
-{
-	const struct config_kind *kind = p->kind;
-	const char *near = ini_words_nearest(
-	    name, kind->keys, kind->key_count, sizeof(*kind->keys));
-	char all[256];
-
-	err_set(p->err, ERR_ARG, "unknown key '%.100s' in [%s%s%s]", name,
-	    kind->name, kind->named ? " " : "", p->section_name);
-	if (near != NULL)
-		return err_hint(p->err, "did you mean '%s'?", near);
-	ini_words_join(
-	    all, sizeof(all), kind->keys, kind->key_count, sizeof(*kind->keys));
-	return err_hint(p->err, "allowed: %s", all);
-}
 
 static int
 add_reference(struct parser *p, const char *name)
@@ -232,25 +206,8 @@ add_reference(struct parser *p, const char *name)
 }
 
 static int
-set_key(struct parser *p, int number, const char *value, bool indented)
+set_key(struct parser *p, const struct config_key *key, const char *value)
 {
-	const struct config_key *key = &p->kind->keys[number];
-	bool more = indented && number == p->last_key;
-
-	if (more && !key->list)
-		return err_set(p->err, ERR_ARG,
-		    "'%s' is no list and cannot "
-		    "go on in an indented line",
-		    key->name);
-	if (!more && p->seen[number] != 0)
-		return err_set(p->err, ERR_ARG,
-		    "'%s' is given twice, first in line %u", key->name,
-		    p->seen[number]);
-	if (value[0] == '\0')
-		return err_set(p->err, ERR_ARG, "'%s' has no value", key->name);
-	if (!more)
-		p->seen[number] = p->line;
-	p->last_key = number;
 	if (key->set == NULL)
 		return add_reference(p, value);
 	if (key->set(p->section, value, p->err) == -1)
@@ -263,10 +220,12 @@ handle_key(void *arg, const char *name, const char *value,
     struct ini_file_place *place, struct err *err)
 {
 	struct parser *p = arg;
+	const struct config_kind *kind = p->kind;
+	char section[128];
 	size_t i;
 
 	p->line = place->line;
-	if (p->kind == NULL) {
+	if (kind == NULL) {
 		err_set(err, ERR_ARG,
 		    "'%.100s' stands before the first "
 		    "section",
@@ -274,10 +233,14 @@ handle_key(void *arg, const char *name, const char *value,
 		return err_hint(err, "begin with [global], [repository NAME] "
 				     "or [job NAME]");
 	}
-	for (i = 0; i < p->kind->key_count; i++)
-		if (strcmp(p->kind->keys[i].name, name) == 0)
-			return set_key(p, (int)i, value, place->indented);
-	return unknown_key(p, name);
+	snprintf(section, sizeof(section), "%s%s%s", kind->name,
+	    kind->named ? " " : "", p->section_name);
+	if (ini_keys_find(&i, name, section, kind->keys, kind->key_count,
+		sizeof(*kind->keys), err) == -1 ||
+	    ini_keys_give(
+		&p->keys, i, name, kind->keys[i].list, value, place, err) == -1)
+		return -1;
+	return set_key(p, &kind->keys[i], value);
 }
 
 /* ---- the whole ---- */
@@ -368,7 +331,7 @@ parse_whole(struct parser *p, const char *text)
 int
 config_parse(struct config *config, const char *text, struct err *err)
 {
-	struct parser p = { .config = config, .last_key = -1, .err = err };
+	struct parser p = { .config = config, .err = err };
 	size_t i;
 	int rc = parse_whole(&p, text);
 

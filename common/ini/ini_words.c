@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Near misses and lists of names. */
+/* Names, near misses and lists of them. */
 #include "common/ini/ini_words.h"
 
 #include <stdint.h>
@@ -11,6 +11,23 @@ name_at(const void *names, size_t i, size_t stride)
 {
 	return *(const char *const *)(const void *)((const char *)names +
 						    i * stride);
+}
+
+bool
+ini_words_find(size_t *out, const char *word, size_t size, const void *names,
+    size_t count, size_t stride)
+{
+	const char *name;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		name = name_at(names, i, stride);
+		if (strlen(name) != size || memcmp(name, word, size) != 0)
+			continue;
+		*out = i;
+		return true;
+	}
+	return false;
 }
 
 #define WORD_MAX 40
