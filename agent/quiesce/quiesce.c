@@ -16,11 +16,18 @@
 void
 quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 {
+	char tail[sizeof(q->unserved) + 32] = "";
+	size_t used;
 	va_list ap;
 
+	if (q->unserved[0] != '\0')
+		snprintf(tail, sizeof(tail), "; the helper does not serve: %s",
+		    q->unserved);
 	va_start(ap, fmt);
-	vsnprintf(q->reason, sizeof(q->reason), fmt, ap);
+	vsnprintf(q->reason, sizeof(q->reason) - strlen(tail), fmt, ap);
 	va_end(ap);
+	used = strlen(q->reason);
+	snprintf(q->reason + used, sizeof(q->reason) - used, "%s", tail);
 	client_clean(q->reason);
 }
 
@@ -52,6 +59,10 @@ choose(
 	}
 	if (quiesce_qga_begin(q, &agent) == 0) {
 		q->source = MANIFEST_QUIESCE_QEMU_GA;
+		snprintf(q->unserved, sizeof(q->unserved), "%.*s",
+		    (int)sizeof(q->unserved) - 1, err->text);
+		quiesce_qga_warn(q);
+		err_clear(err);
 		return 0;
 	}
 	if (must_stop(&agent)) {

@@ -19,6 +19,9 @@ struct quiesce {
 	char session[HEXID_SIZE];
 	unsigned int lease_ms;
 	char reason[512];
+	/* Why our helper does not serve, where QEMU's agent does in its
+	 * place; a part of every reason then. */
+	char unserved[200];
 	bool frozen;    /* A freeze was sent and no thaw yet. */
 	bool committed; /* No abort is to be sent. */
 
@@ -40,7 +43,7 @@ struct quiesce {
 	int64_t agent_frozen_ms; /* clock_monotonic_ms before the freeze. */
 };
 
-/* Sets the reason; a later one replaces it. */
+/* Sets the reason; a later one replaces it.  With unserved behind it. */
 void quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -61,6 +64,8 @@ int quiesce_helper_deliver(struct quiesce *q, const char *point_id,
 void quiesce_helper_end(struct quiesce *q);
 
 int quiesce_qga_begin(struct quiesce *q, struct err *err);
+/* Sets as the reason what it cannot prove, however well all goes. */
+void quiesce_qga_warn(struct quiesce *q);
 int quiesce_qga_freeze(struct quiesce *q, struct err *err);
 bool quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms);
 /* A last try of an owed thaw; true if none is owed. */

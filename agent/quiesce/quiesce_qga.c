@@ -39,6 +39,19 @@ quiesce_qga_begin(struct quiesce *q, struct err *err)
 	return 0;
 }
 
+/* The level is what its two counts show; this is what they cannot. */
+void
+quiesce_qga_warn(struct quiesce *q)
+{
+	if (domain_agent_is_windows(q->domain))
+		quiesce_set_reason(q, "a Windows guest's agent cannot prove "
+				      "that its freeze was unbroken");
+	else
+		quiesce_set_reason(q, "by the QEMU guest agent, which has no "
+				      "lease, hides how its hooks ended, and "
+				      "proves nothing of applications");
+}
+
 int
 quiesce_qga_freeze(struct quiesce *q, struct err *err)
 {
@@ -70,8 +83,7 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 	}
 	*out_held_ms = clock_monotonic_ms() - q->agent_frozen_ms;
 	if (domain_agent_is_windows(q->domain))
-		quiesce_set_reason(q, "a Windows guest's agent cannot prove "
-				      "that its freeze was unbroken");
+		quiesce_qga_warn(q);
 	else if (frozen <= 0)
 		quiesce_set_reason(q, "the QEMU guest agent froze nothing");
 	else if (frozen != thawed)
@@ -80,11 +92,7 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 		    "of them frozen at the thaw",
 		    frozen, thawed);
 	else {
-		/* The level is what its two counts show; this is what they
-		 * cannot. */
-		quiesce_set_reason(q, "by the QEMU guest agent, which has no "
-				      "lease, hides how its hooks ended, and "
-				      "proves nothing of applications");
+		quiesce_qga_warn(q);
 		return true;
 	}
 	return false;

@@ -354,6 +354,30 @@ test_quiesce_does_not_wait_for_a_mute_helper(void **state)
 	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_QEMU_GA);
 }
 
+/* What the agent cannot prove is one thing, why it was asked another. */
+static void
+test_quiesce_says_why_the_agent_freezes(void **state)
+{
+	(void)state;
+	fake_domain.agent = true;
+	fake_domain.frozen = fake_domain.thawed = 3;
+	begin(MANIFEST_APPLICATION);
+	assert_non_null(strstr(quiesce_reason(q), "no channel"));
+	hold();
+	assert_int_equal(level, MANIFEST_FILESYSTEM);
+	assert_non_null(strstr(quiesce_reason(q), "by the QEMU guest agent"));
+	assert_non_null(
+	    strstr(quiesce_reason(q), "the helper does not serve: no channel"));
+	quiesce_end(q);
+	q = NULL;
+	/* Also where it fails. */
+	fake_domain.thawed = 2;
+	begin(MANIFEST_APPLICATION);
+	hold();
+	assert_non_null(strstr(quiesce_reason(q), "found 2"));
+	assert_non_null(strstr(quiesce_reason(q), "no channel"));
+}
+
 /* Last: a wish to stop stays. */
 static void
 test_quiesce_thaws_when_cancelled(void **state)
@@ -387,6 +411,7 @@ main(void)
 		CASE(test_quiesce_says_why_nobody_freezes),
 		CASE(test_quiesce_freezes_nothing_unless_wanted),
 		CASE(test_quiesce_does_not_wait_for_a_mute_helper),
+		CASE(test_quiesce_says_why_the_agent_freezes),
 		CASE(test_quiesce_thaws_when_cancelled),
 	};
 
