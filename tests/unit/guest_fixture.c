@@ -75,6 +75,7 @@ guest_fixture_init(struct guest_fixture *f)
 	strcpy(f->dir, "/tmp/holdstill-guest.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->mountinfo, sizeof(f->mountinfo), "%s/mountinfo", f->dir);
+	f->paths = (struct mounts_paths){ f->mountinfo, "/sys", NULL, NULL };
 	snprintf(f->port, sizeof(f->port), "unix:%s/port", f->dir);
 	strcpy(f->run_dir, "/dev/shm/holdstill-guest.XXXXXX");
 	if (mkdtemp(f->run_dir) == NULL)
@@ -149,7 +150,7 @@ guest_fixture_start(struct guest_fixture *f)
 	struct guest_options options = {
 		.port = f->port,
 		.run_dir = f->run_dir,
-		.paths = { f->mountinfo, "/sys", NULL, NULL },
+		.paths = f->paths,
 		.conf = &f->conf,
 		.expedite_path = f->expedite,
 	};

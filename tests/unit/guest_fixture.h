@@ -13,6 +13,7 @@
 
 #include "common/proto/message.h"
 #include "guest-helper/conf.h"
+#include "guest-helper/mounts.h"
 
 #define FIXTURE_MOUNTS_MAX 6
 #define FIXTURE_SESSION "0123456789abcdef0123456789abcdef"
@@ -26,7 +27,9 @@ struct guest_fixture {
 	char expedite[96];    /* Stands for the kernel's file; holds "0". */
 	char writers_dir[96]; /* Where a test may put some. */
 	struct conf conf;     /* Of the helper; no hooks. */
-	pid_t pid;            /* The helper's; -1: it does not run. */
+	/* Where it looks: at no other namespace, unless a test says so. */
+	struct mounts_paths paths;
+	pid_t pid; /* The helper's; -1: it does not run. */
 	unsigned int mount_count;
 };
 

@@ -4,8 +4,9 @@
  * in its place, and nothing that somebody else had frozen.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
-#include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,13 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "common/clock.h"
 #include "guest_talk.h"
 
 static int
@@ -179,8 +181,9 @@ test_guest_lost_stopped_does_not_stay(void **state)
 	assert_int_equal(client_reply(talk.client)->unbroken, 0);
 	assert_int_equal(client_reply(talk.client)->lease_expired, 1);
 	assert_string_equal(client_reply(talk.client)->state, "failed");
-	assert_int_equal(kill(deadman, 0), -1);
 	assert_next_is_proved();
+	/* Waited for, too. */
+	assert_int_equal(kill(deadman, 0), -1);
 }
 
 static void
@@ -215,6 +218,120 @@ test_guest_lost_stopped_may_come_back(void **state)
 	assert_next_is_proved();
 }
 
+/* ---- another mount namespace ---- */
+
+static struct {
+	pid_t pid;      /* Lives there; 0: nobody does. */
+	char proc[96];  /* Shows this process alone, */
+	char sysfs[96]; /* and devices, but not what is in use. */
+	char name[128]; /* The file system, for guest_fixture_ioctl(). */
+} elsewhere;
+
+/* Mounts a file system there, says so, and waits to be killed. */
+static _Noreturn void
+live_elsewhere(int ready)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+	    "cd %s && mkdir o && truncate -s 16M o.img && "
+	    "mkfs.ext4 -q o.img && mount -o loop o.img o",
+	    talk.fixture.dir);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    system(command) != 0 || write(ready, "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/*
+ * What the helper is shown of /proc: that process with that one mount.  The
+ * whole table has the file systems of this machine, which no test freezes.
+ */
+static void
+show_elsewhere(void)
+{
+	char command[1024];
+	const char *dir = talk.fixture.dir;
+	int pid = (int)elsewhere.pid;
+
+	snprintf(command, sizeof(command),
+	    "cd %s && mkdir -p proc/self/ns proc/%d/ns sys && "
+	    "ln -s /sys/dev /sys/class /sys/block sys/ && "
+	    "ln -s \"$(readlink /proc/$$/ns/mnt)\" proc/self/ns/mnt && "
+	    "ln -s \"$(readlink /proc/%d/ns/mnt)\" proc/%d/ns/mnt && "
+	    "ln -s /proc/%d/root proc/%d/root && echo c >proc/%d/comm && "
+	    "grep ' %s/' /proc/%d/mountinfo >proc/%d/mountinfo",
+	    dir, pid, pid, pid, pid, pid, pid, dir, pid, pid);
+	assert_int_equal(system(command), 0);
+	snprintf(elsewhere.proc, sizeof(elsewhere.proc), "%s/proc", dir);
+	snprintf(elsewhere.sysfs, sizeof(elsewhere.sysfs), "%s/sys", dir);
+	snprintf(elsewhere.name, sizeof(elsewhere.name), "proc/%d/root%s/o",
+	    pid, dir);
+	talk.fixture.paths.proc = elsewhere.proc;
+	talk.fixture.paths.sysfs = elsewhere.sysfs;
+}
+
+static void
+mount_elsewhere(void)
+{
+	int ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_true((elsewhere.pid = fork()) >= 0);
+	if (elsewhere.pid == 0)
+		live_elsewhere(ready[1]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	show_elsewhere();
+}
+
+/* Nothing is left frozen, however the test went. */
+static int
+tear_down_elsewhere(void **state)
+{
+	char path[192];
+	int fd;
+
+	if (elsewhere.pid > 1) {
+		snprintf(path, sizeof(path), "%s/%s", talk.fixture.dir,
+		    elsewhere.name);
+		if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
+			ioctl(fd, FITHAW, 0);
+			close(fd);
+		}
+		kill(elsewhere.pid, SIGKILL);
+		waitpid(elsewhere.pid, NULL, 0);
+	}
+	memset(&elsewhere, 0, sizeof(elsewhere));
+	return talk_tear_down(state);
+}
+
+static void
+test_guest_lost_all_thaws_what_is_only_elsewhere(void **state)
+{
+	const struct message *m;
+
+	(void)state;
+	talk_need_file_systems();
+	mount_elsewhere();
+	talk_start();
+	talk_freeze(30000);
+	m = client_reply(talk.client);
+	assert_int_equal(m->filesystem_count, 1);
+	assert_int_equal(m->filesystems[0].state, MESSAGE_FS_FROZEN);
+	guest_fixture_kill_all(&talk.fixture);
+	assert_int_equal(test_ioctl(elsewhere.name, FIFREEZE), EBUSY);
+	talk_close_client();
+	talk_start();
+	assert_int_equal(test_ioctl(elsewhere.name, FITHAW), EINVAL);
+	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
+}
+
 #define CASE(name) \
 	cmocka_unit_test_setup_teardown(name, talk_set_up, talk_tear_down)
 
@@ -231,6 +348,9 @@ main(void)
 		CASE(test_guest_lost_stopped_at_prepare_does_not_stay),
 		CASE(test_guest_lost_stopped_may_come_back),
 		CASE(test_guest_lost_late_removes_no_other_record),
+		cmocka_unit_test_setup_teardown(
+		    test_guest_lost_all_thaws_what_is_only_elsewhere,
+		    talk_set_up, tear_down_elsewhere),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
