@@ -354,8 +354,7 @@ hold_writers(const struct writer_scripts *scripts)
 	pid_t pid;
 
 	conf_init(&conf);
-	strcpy(conf.writers_dir, scripts->writers);
-	strcpy(conf.hooks_dir, scripts->hooks);
+	writer_scripts_configure(scripts, &conf);
 	signal(SIGPIPE, SIG_IGN);
 	CHECK(spawner_start(&spawner, conf.writers_dir, conf.hooks_dir, &err) ==
 	      0);

@@ -22,13 +22,9 @@ static struct writer_scripts scripts;
 static int
 set_up(void **state)
 {
-	struct conf *conf = &talk.fixture.conf;
-
 	talk_set_up(state);
 	writer_scripts_init(&scripts);
-	snprintf(conf->writers_dir, sizeof(conf->writers_dir), "%s",
-	    scripts.writers);
-	snprintf(conf->hooks_dir, sizeof(conf->hooks_dir), "%s", scripts.hooks);
+	writer_scripts_configure(&scripts, &talk.fixture.conf);
 	return 0;
 }
 

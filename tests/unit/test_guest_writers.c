@@ -23,13 +23,9 @@ static struct writer_scripts scripts;
 static int
 set_up(void **state)
 {
-	struct conf *conf = &talk.fixture.conf;
-
 	talk_set_up(state);
 	writer_scripts_init(&scripts);
-	snprintf(conf->writers_dir, sizeof(conf->writers_dir), "%s",
-	    scripts.writers);
-	snprintf(conf->hooks_dir, sizeof(conf->hooks_dir), "%s", scripts.hooks);
+	writer_scripts_configure(&scripts, &talk.fixture.conf);
 	return 0;
 }
 
@@ -207,15 +203,22 @@ test_guest_writers_that_hang_end_in_time(void **state)
 	assert_int_equal(answer()->unbroken, 1);
 }
 
+/* b's image lies on a. */
 static void
-test_guest_writers_thaw_beside_a_hung_freeze(void **state)
+start_layered(void)
 {
-	(void)state;
 	talk_need_file_systems();
 	writer_scripts_writer(&scripts, "w", "");
 	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
 	guest_fixture_mount(&talk.fixture, "b", "ext4", "a/b.img");
 	talk_start();
+}
+
+static void
+test_guest_writers_thaw_beside_a_hung_freeze(void **state)
+{
+	(void)state;
+	start_layered();
 	prepare(20000);
 	assert_true(can_write("b"));
 	assert_int_equal(guest_fixture_ioctl(&talk.fixture, "a", FIFREEZE), 0);
@@ -229,7 +232,7 @@ test_guest_writers_thaw_beside_a_hung_freeze(void **state)
 	assert_int_equal(answer()->unbroken, 0);
 }
 
-/* b's image lies on a, which somebody else has frozen: b's freeze hangs. */
+/* Layered, and somebody else has frozen a: b's freeze hangs. */
 static void
 hang_in_freeze(unsigned int lease_ms)
 {
@@ -258,11 +261,7 @@ test_guest_writers_do_not_wait_for_a_hung_thaw(void **state)
 	int64_t begin = clock_monotonic_ms();
 
 	(void)state;
-	talk_need_file_systems();
-	writer_scripts_writer(&scripts, "w", "");
-	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
-	guest_fixture_mount(&talk.fixture, "b", "ext4", "a/b.img");
-	talk_start();
+	start_layered();
 	hang_in_freeze(30000);
 	ask_in_vain();
 	assert_false(writer_scripts_noted(&scripts, "w thaw"));
@@ -277,11 +276,7 @@ test_guest_writers_do_not_wait_once_the_host_has_gone(void **state)
 	int64_t begin;
 
 	(void)state;
-	talk_need_file_systems();
-	writer_scripts_writer(&scripts, "w", "");
-	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
-	guest_fixture_mount(&talk.fixture, "b", "ext4", "a/b.img");
-	talk_start();
+	start_layered();
 	hang_in_freeze(30000);
 	ask_in_vain();
 	begin = clock_monotonic_ms();

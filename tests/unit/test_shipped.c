@@ -64,8 +64,7 @@ set_up(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	writer_scripts_init(&scripts);
 	conf_init(&conf);
-	strcpy(conf.writers_dir, scripts.writers);
-	strcpy(conf.hooks_dir, scripts.hooks);
+	writer_scripts_configure(&scripts, &conf);
 	snprintf(text, sizeof(text),
 	    "#!/bin/sh\n"
 	    "export HOLDSTILL_WRITERS_CONF=%s HOLDSTILL_WRITERS_RUN=%s/w\n"

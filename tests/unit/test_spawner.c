@@ -437,13 +437,12 @@ saw_end(struct spawner *own, pid_t pid)
 	return true;
 }
 
-/* Starts another spawner in a process of its own, which runs a writer and
- * hooks and is then killed. */
+/* Starts another spawner in a process of its own, which does that with it
+ * and is then killed. */
 static void
-helper_that_dies(void)
+helper_that_dies(bool (*deeds)(struct spawner *own))
 {
 	struct spawner own;
-	struct spawner_child started;
 	int status;
 	pid_t pid = fork();
 
@@ -451,23 +450,33 @@ helper_that_dies(void)
 	if (pid == 0) {
 		if (spawner_start(&own, scripts.writers, scripts.hooks, &err) ==
 			-1 ||
-		    spawner_run(&own, SPAWNER_WRITERS, "w", NULL, NULL,
-			&started, &err) == -1 ||
-		    spawner_run(&own, SPAWNER_WRITERS, "deaf", NULL, NULL,
-			&started, &err) == -1 ||
-		    spawner_run(&own, SPAWNER_HOOKS, "h", "freeze", NULL,
-			&started, &err) == -1 ||
-		    spawner_run(&own, SPAWNER_HOOKS, "i", "freeze", NULL,
-			&started, &err) == -1 ||
-		    !saw_end(&own, started.pid) ||
-		    spawner_run(&own, SPAWNER_HOOKS, "i", "thaw", NULL,
-			&started, &err) == -1 ||
-		    !writer_scripts_wait(&scripts, "i thaw"))
+		    !deeds(&own))
 			_exit(1);
 		raise(SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
+}
+
+static bool
+starts(struct spawner *own, enum spawner_dir dir, const char *name,
+    const char *argument, struct spawner_child *out)
+{
+	return spawner_run(own, dir, name, argument, NULL, out, &err) == 0;
+}
+
+static bool
+run_writers_and_hooks(struct spawner *own)
+{
+	struct spawner_child started;
+
+	return starts(own, SPAWNER_WRITERS, "w", NULL, &started) &&
+	       starts(own, SPAWNER_WRITERS, "deaf", NULL, &started) &&
+	       starts(own, SPAWNER_HOOKS, "h", "freeze", &started) &&
+	       starts(own, SPAWNER_HOOKS, "i", "freeze", &started) &&
+	       saw_end(own, started.pid) &&
+	       starts(own, SPAWNER_HOOKS, "i", "thaw", &started) &&
+	       writer_scripts_wait(&scripts, "i thaw");
 }
 
 static size_t
@@ -501,7 +510,7 @@ test_spawner_outlives_its_helper_and_tidies_up(void **state)
 	    "while :; do sleep 1000; done\n");
 	writer_scripts_hook(&scripts, "h", "");
 	writer_scripts_hook(&scripts, "i", "");
-	helper_that_dies();
+	helper_that_dies(run_writers_and_hooks);
 	assert_true(writer_scripts_wait(&scripts, "w end"));
 	assert_true(writer_scripts_wait(&scripts, "h thaw"));
 	assert_int_equal(count_of(writer_scripts_log(&scripts), "i thaw"), 1);
@@ -515,27 +524,13 @@ test_spawner_outlives_its_helper_and_tidies_up(void **state)
 	assert_int_equal(kill(pid, 0), -1);
 }
 
-/* Runs a hook's "freeze" with a spawner of its own, and is killed in it. */
-static void
-helper_that_dies_freezing(void)
+static bool
+begin_a_freeze(struct spawner *own)
 {
 	struct spawner_child started;
-	struct spawner own;
-	int status;
-	pid_t pid = fork();
 
-	assert_int_not_equal(pid, -1);
-	if (pid == 0) {
-		if (spawner_start(&own, scripts.writers, scripts.hooks, &err) ==
-			-1 ||
-		    spawner_run(&own, SPAWNER_HOOKS, "h", "freeze", NULL,
-			&started, &err) == -1 ||
-		    !writer_scripts_wait(&scripts, "h begun"))
-			_exit(1);
-		raise(SIGKILL);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
+	return starts(own, SPAWNER_HOOKS, "h", "freeze", &started) &&
+	       writer_scripts_wait(&scripts, "h begun");
 }
 
 static void
@@ -545,7 +540,7 @@ test_spawner_thaws_a_hook_after_its_freeze(void **state)
 	writer_scripts_hook(&scripts, "h",
 	    "freeze) trap 'sleep 0.1; note let go; exit 1' TERM; note begun\n"
 	    "sleep 1000 & wait ;;");
-	helper_that_dies_freezing();
+	helper_that_dies(begin_a_freeze);
 	assert_true(writer_scripts_wait(&scripts, "h thaw"));
 	assert_string_equal(
 	    writer_scripts_log(&scripts), "h freeze,h begun,h let go,h thaw");

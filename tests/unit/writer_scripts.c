@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/io.h"
+#include "guest-helper/conf.h"
 
 #define HEAD \
 	"#!/bin/sh\n" \
@@ -50,6 +51,13 @@ writer_scripts_fini(struct writer_scripts *s)
 
 	close(s->run_dir);
 	assert_int_equal(io_remove_tree(s->dir, &err), 0);
+}
+
+void
+writer_scripts_configure(const struct writer_scripts *s, struct conf *c)
+{
+	strcpy(c->writers_dir, s->writers);
+	strcpy(c->hooks_dir, s->hooks);
 }
 
 void

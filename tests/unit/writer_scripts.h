@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+struct conf;
+
 #define WRITER_SCRIPTS_WAIT_MS 20000
 
 struct writer_scripts {
@@ -19,6 +21,9 @@ struct writer_scripts {
 
 void writer_scripts_init(struct writer_scripts *s);
 void writer_scripts_fini(struct writer_scripts *s);
+
+/* Has the helper run these. */
+void writer_scripts_configure(const struct writer_scripts *s, struct conf *c);
 
 /* An executable DIR/WHERE/NAME of these lines, "where" being "writers" or
  * "hooks". */

@@ -67,8 +67,7 @@ writers_rig_set_up(void **state)
 	memset(r, 0, sizeof(*r));
 	writer_scripts_init(&r->scripts);
 	conf_init(&r->conf);
-	strcpy(r->conf.writers_dir, r->scripts.writers);
-	strcpy(r->conf.hooks_dir, r->scripts.hooks);
+	writer_scripts_configure(&r->scripts, &r->conf);
 	writers_rig_open(r);
 	return 0;
 }
