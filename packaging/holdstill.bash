@@ -119,7 +119,7 @@ _holdstill_options()
 	verify) echo --sample ;;
 	forget) echo "$_holdstill_keep" --dry-run ;;
 	prune) echo --dry-run ;;
-	guest) [[ $2 == freeze-test ]] && echo --hold ;;
+	guest) [[ $2 == freeze-test ]] && echo --hold --lease ;;
 	esac
 }
 

@@ -16,20 +16,30 @@
 
 #define HOLD_DEFAULT_MS 100
 
-enum { KEY_HOLD = 256 };
+enum { KEY_HOLD = 256, KEY_LEASE };
 
 static const struct cli_option options[] = {
 	{ "hold", KEY_HOLD, "MS", false,
 	    "freeze-test: stay frozen so long (100)" },
+	{ "lease", KEY_LEASE, "SECONDS", false,
+	    "freeze-test: the guest thaws itself after this" },
 	{ NULL, 0, NULL, false, NULL },
 };
 
 static int
 set(void *state, int key, const char *value, struct err *err)
 {
-	(void)key;
-	return cli_number(
-	    state, "hold", value, 0, QUIESCE_LEASE_MAX_MS / 2, err);
+	struct freeze_test_options *test = state;
+	unsigned int seconds;
+
+	if (key == KEY_HOLD)
+		return cli_number(&test->hold_ms, "hold", value, 0,
+		    QUIESCE_LEASE_MAX_MS / 2, err);
+	if (cli_number(&seconds, "lease", value, 1, QUIESCE_LEASE_MAX_MS / 1000,
+		err) == -1)
+		return -1;
+	test->lease_ms = seconds * 1000;
+	return 0;
 }
 
 /* ---- file systems and writers, in words ---- */
@@ -334,13 +344,13 @@ test_exit_code(const struct freeze_test_result *test)
 }
 
 static int
-freeze_test(struct cli *cli, struct domain *domain, unsigned int hold_ms,
-    struct err *err)
+freeze_test(struct cli *cli, struct domain *domain,
+    const struct freeze_test_options *how, struct err *err)
 {
 	struct freeze_test_result test;
 	int rc = 0;
 
-	if (job_freeze_test(&cli->ctx, domain, hold_ms, &test, err) == -1)
+	if (job_freeze_test(&cli->ctx, domain, how, &test, err) == -1)
 		return -1;
 	if (cli->json)
 		rc = print_test_json(domain, &test, err);
@@ -376,7 +386,13 @@ static int
 check(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	(void)state;
+	const struct freeze_test_options *test = state;
+
+	if (test->lease_ms != 0 && test->hold_ms >= test->lease_ms)
+		return cli_usage(cli, err,
+		    "'--hold' is %u ms, and the lease %u ms: the guest would "
+		    "thaw before",
+		    test->hold_ms, test->lease_ms);
 	if (is_freeze_test(arguments) ||
 	    strcmp(arguments->word[0], "status") == 0 ||
 	    strcmp(arguments->word[0], "writers") == 0)
@@ -399,19 +415,20 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		return -1;
 	rc = check_running(domain, err);
 	if (rc == 0 && is_freeze_test(arguments))
-		rc = freeze_test(cli, domain, *(unsigned int *)state, err);
+		rc = freeze_test(cli, domain, state, err);
 	else if (rc == 0)
 		rc = ask(cli, arguments->word[0], domain, err);
 	domain_close(domain);
 	return rc;
 }
 
-static const unsigned int default_hold_ms = HOLD_DEFAULT_MS;
+static const struct freeze_test_options defaults = { .hold_ms =
+							 HOLD_DEFAULT_MS };
 
 const struct cli_command cmd_guest = {
 	.name = "guest",
 	.arguments = "status DOMAIN | writers DOMAIN | "
-		     "freeze-test DOMAIN [--hold MS]",
+		     "freeze-test DOMAIN [--hold MS] [--lease SECONDS]",
 	.summary = "Ask the helper in a domain, or try a freeze",
 	.example = "  holdstill guest status web1\n"
 		   "  holdstill guest writers web1\n"
@@ -419,8 +436,8 @@ const struct cli_command cmd_guest = {
 	.options = options,
 	.min = 2,
 	.max = 2,
-	.state_size = sizeof(default_hold_ms),
-	.defaults = &default_hold_ms,
+	.state_size = sizeof(defaults),
+	.defaults = &defaults,
 	.set = set,
 	.check = check,
 	.work = work,

@@ -58,12 +58,15 @@ freeze_and_thaw(struct freeze_test_result *out, struct quiesce *q,
 
 int
 job_freeze_test(struct job_context *ctx, struct domain *domain,
-    unsigned int hold_ms, struct freeze_test_result *out, struct err *err)
+    const struct freeze_test_options *options, struct freeze_test_result *out,
+    struct err *err)
 {
 	struct journal_effect effect = { .id = 0 };
-	const struct quiesce_options options = {
+	const struct quiesce_options quiesce = {
 		.session = effect.run,
-		.lease_ms = hold_ms + QUIESCE_LEASE_DEFAULT_MS,
+		.lease_ms = options->lease_ms != 0
+				? options->lease_ms
+				: options->hold_ms + QUIESCE_LEASE_DEFAULT_MS,
 		.prefer = MANIFEST_APPLICATION,
 	};
 	struct job_lock *lock = NULL;
@@ -75,10 +78,10 @@ job_freeze_test(struct job_context *ctx, struct domain *domain,
 	    job_lock_take(&lock, ctx->state_dir, "domain", domain_uuid(domain),
 		err) == -1 ||
 	    hexid_new(effect.run, err) == -1 ||
-	    quiesce_begin(&q, domain, &options, err) == -1 ||
+	    quiesce_begin(&q, domain, &quiesce, err) == -1 ||
 	    add_effect(&effect, ctx, domain, q, err) == -1)
 		goto out;
-	rc = freeze_and_thaw(out, q, hold_ms, err);
+	rc = freeze_and_thaw(out, q, options->hold_ms, err);
 out:
 	if (quiesce_end(q))
 		strike_effect(&effect, ctx);

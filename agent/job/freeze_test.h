@@ -9,6 +9,12 @@ struct domain;
 struct err;
 struct job_context;
 
+struct freeze_test_options {
+	unsigned int hold_ms;
+	/* More than hold_ms; 0: that, and what a backup has. */
+	unsigned int lease_ms;
+};
+
 struct freeze_test_result {
 	struct manifest_freeze freeze;
 	enum manifest_consistency level;   /* What a point would have had. */
@@ -22,7 +28,8 @@ struct freeze_test_result {
  * freeze_test_result_fini.
  */
 int job_freeze_test(struct job_context *ctx, struct domain *domain,
-    unsigned int hold_ms, struct freeze_test_result *out, struct err *err);
+    const struct freeze_test_options *options, struct freeze_test_result *out,
+    struct err *err);
 void freeze_test_result_fini(struct freeze_test_result *result);
 
 #endif

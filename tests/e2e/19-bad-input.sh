@@ -36,6 +36,9 @@ refused 2 "'--require' takes .*, not 'filesytem'" \
     backup "$HS_DOM" --require filesytem
 refused 2 "'--lease' takes a number from 1 to 60" \
     backup "$HS_DOM" --lease 61
+refused 2 "'--lease' takes a number from 1 to 60" \
+    guest freeze-test "$HS_DOM" --lease 61
+refused 2 "thaw before" guest freeze-test "$HS_DOM" --lease 5 --hold 5000
 refused 2 "say where to" restore "$HS_DOM@latest"
 refused 2 "'--sample' takes a number" verify --sample all
 

@@ -40,6 +40,8 @@ json list 0 '.points == []' list
 json guest-status 0 ".guest.domain == \"$dom\"" guest status "$dom"
 json guest-writers 0 '.guest_writers.writers == []' guest writers "$dom"
 json freeze-test 0 '.freeze_test.proved' guest freeze-test "$dom"
+assert_contains "$(holdstill -v guest freeze-test "$dom" --lease 7 2>&1)" \
+    "of a lease of 7000 ms"
 json backup 0 '(.points | length) == 1 and .errors == []' backup "$dom"
 point=$(jq -r '.points[0].id' <<<"$ASSERT_OUT")
 stored=$(jq '.points[0].disks' <<<"$ASSERT_OUT")

@@ -53,6 +53,7 @@ offers "holdstill forget db1 --keep-w" "--keep-weekly"
 offers "holdstill catalog " "rebuild sync"
 offers "holdstill guest " "freeze-test status writers"
 offers "holdstill guest status w" "web-1"
+offers "holdstill guest freeze-test --l" "--lease"
 offers "holdstill --config $scratch/holdstill.conf run " "nightly weekly"
 offers "holdstill prune --d" "--dry-run"
 if offers "holdstill backup " "db1 web-1" && [[ -e $scratch/run ]]; then

@@ -152,6 +152,51 @@ test_options_mistakes_are_named(void **state)
 	assert_true(cli.usage_error);
 }
 
+/* 0: both the options and what they say together are taken. */
+static int
+read_freeze_test(struct err *err, char *a, char *b, char *c, char *d)
+{
+	char *argv[] = { W("guest"), W("freeze-test"), W("db1"), a, b, c, d,
+		NULL };
+	struct cli_arguments arguments = { .count = 0 };
+	void *state = malloc(cmd_guest.state_size);
+	struct cli cli;
+	int argc = 3, rc;
+
+	memset(&cli, 0, sizeof(cli));
+	assert_non_null(state);
+	memcpy(state, cmd_guest.defaults, cmd_guest.state_size);
+	while (argv[argc] != NULL)
+		argc++;
+	rc = options_read(&cli, &cmd_guest, argc, argv, cmd_guest.set, state,
+	    &arguments, err);
+	if (rc == 0)
+		rc = cmd_guest.check(&cli, state, &arguments, err);
+	free(arguments.word);
+	free(state);
+	return rc;
+}
+
+static void
+test_cli_freeze_test_takes_a_lease_that_holds(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(read_freeze_test(&err, W("--lease"), W("20"),
+			     W("--hold"), W("19999")),
+	    0);
+	assert_int_equal(
+	    read_freeze_test(&err, W("--hold"), W("30000"), NULL, NULL), 0);
+	assert_int_equal(read_freeze_test(&err, W("--lease"), W("20"),
+			     W("--hold"), W("20000")),
+	    -1);
+	assert_non_null(strstr(err.text, "thaw before"));
+	assert_int_equal(
+	    read_freeze_test(&err, W("--lease"), W("61"), NULL, NULL), -1);
+	assert_non_null(strstr(err.text, "from 1 to 60"));
+}
+
 static void
 test_suggest_near_words_only(void **state)
 {
@@ -234,6 +279,7 @@ main(void)
 		cmocka_unit_test(
 		    test_options_optional_value_needs_an_argument_before),
 		cmocka_unit_test(test_options_mistakes_are_named),
+		cmocka_unit_test(test_cli_freeze_test_takes_a_lease_that_holds),
 		cmocka_unit_test(test_suggest_near_words_only),
 		cmocka_unit_test(test_format_bytes_never_shows_1024),
 		cmocka_unit_test(test_format_duration_by_size),
