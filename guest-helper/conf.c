@@ -11,7 +11,7 @@
 #include "common/err.h"
 #include "common/ini/ini_file.h"
 #include "common/ini/ini_keys.h"
-#include "common/ini/ini_words.h"
+#include "common/words.h"
 #include "guest-helper/writers/spawner.h"
 
 #define HOOK_PREFIX "hook:"
@@ -45,8 +45,8 @@ conf_init(struct conf *c)
 static int
 unknown_section(const char *text, struct err *err)
 {
-	const char *near = ini_words_nearest(
-	    text, conf_kinds, CONF_KIND_COUNT, sizeof(conf_kinds[0]));
+	const char *near = words_nearest(text, ini_keys_near(text), conf_kinds,
+	    CONF_KIND_COUNT, sizeof(conf_kinds[0]));
 
 	err_set(err, ERR_ARG, "unknown section [%.100s]", text);
 	if (near != NULL && strcmp(near, conf_kinds[CONF_WRITER].name) != 0)
@@ -108,7 +108,7 @@ begin_section(
 	size_t size = strcspn(text, " \t"), number;
 	const char *name = text + size + strspn(text + size, " \t");
 
-	if (!ini_words_find(&number, text, size, conf_kinds, CONF_KIND_COUNT,
+	if (!words_find(&number, text, size, conf_kinds, CONF_KIND_COUNT,
 		sizeof(conf_kinds[0])) ||
 	    (number != CONF_WRITER && *name != '\0'))
 		return unknown_section(text, err);

@@ -11,13 +11,13 @@
 
 #include "agent/cli/options.h"
 #include "agent/cli/progress.h"
-#include "agent/cli/suggest.h"
 #include "agent/config/config.h"
 #include "common/cancel.h"
 #include "common/err.h"
 #include "common/io.h"
 #include "common/json/json.h"
 #include "common/log.h"
+#include "common/words.h"
 
 #define DEFAULT_REPOSITORY "/var/lib/holdstill/repo"
 #define DEFAULT_STATE_DIR "/var/lib/holdstill"
@@ -67,7 +67,8 @@ find_command(struct cli *cli, const char *name, struct err *err)
 		names[i] = commands[i]->name;
 	}
 	cli_usage(cli, err, "unknown command '%s'", name);
-	nearest = suggest_nearest(name, names, COMMAND_COUNT);
+	nearest = words_nearest(
+	    name, CLI_NEAR_EDITS, names, COMMAND_COUNT, sizeof(names[0]));
 	if (nearest != NULL)
 		err_hint(err, "did you mean '%s'?", nearest);
 	else

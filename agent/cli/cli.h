@@ -12,6 +12,9 @@
 
 #include "agent/job/context.h"
 
+/* With more edits a misspelt command or option is another word. */
+#define CLI_NEAR_EDITS 2
+
 struct config;
 struct err;
 struct json_t;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cli/suggest.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/words.h"
 
 #define OPTIONS_MAX 48
 
@@ -106,7 +106,8 @@ unknown_option(struct cli *cli, const char *word, const struct option *known,
 	for (; known->name != NULL; known++)
 		names[count++] = known->name;
 	cli_usage(cli, err, "unknown option '%s'", word);
-	nearest = suggest_nearest(word + strspn(word, "-"), names, count);
+	nearest = words_nearest(word + strspn(word, "-"), CLI_NEAR_EDITS, names,
+	    count, sizeof(names[0]));
 	if (nearest != NULL)
 		err_hint(err, "did you mean '--%s'?", nearest);
 	return -1;

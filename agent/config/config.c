@@ -9,7 +9,7 @@
 
 #include "common/err.h"
 #include "common/ini/ini_file.h"
-#include "common/ini/ini_words.h"
+#include "common/words.h"
 
 static int
 load_file(struct config *config, struct err *err)
@@ -112,7 +112,7 @@ config_find_job(const struct config_job **out, const struct config *config,
 		return 0;
 	for (i = 0; i < config->job_count && i < 32; i++)
 		names[i] = config->jobs[i]->name;
-	ini_words_join(all, sizeof(all), names, i, sizeof(names[0]));
+	words_join(all, sizeof(all), names, i, sizeof(names[0]));
 	err_set(
 	    err, ERR_NOT_FOUND, "no job '%.100s' in '%s'", name, config->path);
 	if (i == 0)

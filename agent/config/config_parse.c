@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/ini/ini_file.h"
 #include "common/ini/ini_keys.h"
-#include "common/ini/ini_words.h"
+#include "common/words.h"
 
 struct parser {
 	struct config *config;
@@ -129,8 +129,8 @@ open_section(struct parser *p, const char *text)
 	const struct config_kind *kind;
 	size_t number;
 
-	if (!ini_words_find(&number, text, size, config_kinds,
-		config_kind_count, sizeof(config_kinds[0])))
+	if (!words_find(&number, text, size, config_kinds, config_kind_count,
+		sizeof(config_kinds[0])))
 		return unknown_section(p, text);
 	kind = &config_kinds[number];
 	if (!kind->named && *name != '\0')
@@ -255,7 +255,7 @@ no_such_repository(struct parser *p, const struct reference *reference)
 
 	for (i = 0; i < n && i < 32; i++)
 		names[i] = config->repositories[i]->name;
-	ini_words_join(all, sizeof(all), names, i, sizeof(names[0]));
+	words_join(all, sizeof(all), names, i, sizeof(names[0]));
 	err_set(p->err, ERR_ARG, "there is no [repository %.100s]",
 	    reference->name);
 	if (n == 0)

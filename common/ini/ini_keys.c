@@ -6,7 +6,13 @@
 
 #include "common/err.h"
 #include "common/ini/ini_file.h"
-#include "common/ini/ini_words.h"
+#include "common/words.h"
+
+unsigned int
+ini_keys_near(const char *word)
+{
+	return (unsigned int)strlen(word) / 3 + 1;
+}
 
 int
 ini_keys_find(size_t *out, const char *name, const char *section,
@@ -15,13 +21,13 @@ ini_keys_find(size_t *out, const char *name, const char *section,
 	const char *near;
 	char all[256];
 
-	if (ini_words_find(out, name, strlen(name), table, count, stride))
+	if (words_find(out, name, strlen(name), table, count, stride))
 		return 0;
 	err_set(err, ERR_ARG, "unknown key '%.100s' in [%s]", name, section);
-	near = ini_words_nearest(name, table, count, stride);
+	near = words_nearest(name, ini_keys_near(name), table, count, stride);
 	if (near != NULL)
 		return err_hint(err, "did you mean '%s'?", near);
-	ini_words_join(all, sizeof(all), table, count, stride);
+	words_join(all, sizeof(all), table, count, stride);
 	return err_hint(err, "allowed: %s", all);
 }
 

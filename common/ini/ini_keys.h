@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The keys of a section: those it may have, in a table of which each entry
- * begins with the name (see ini_words.h), and those it was given.
+ * begins with the name (see common/words.h), and those it was given.
  */
 #ifndef HOLDSTILL_COMMON_INI_INI_KEYS_H
 #define HOLDSTILL_COMMON_INI_INI_KEYS_H
@@ -24,6 +24,9 @@ struct ini_keys {
  * what it may have been; section is for that text: "job nightly". */
 int ini_keys_find(size_t *out, const char *name, const char *section,
     const void *table, size_t count, size_t stride, struct err *err);
+
+/* How many edits this key or section may be away from what was meant. */
+unsigned int ini_keys_near(const char *word);
 
 /*
  * The key is given at that place.  ERR_ARG if it was before, if it has no

@@ -11,9 +11,9 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
 #include "agent/cli/options.h"
-#include "agent/cli/suggest.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/words.h"
 
 struct seen {
 	bool flag;
@@ -197,17 +197,22 @@ test_cli_freeze_test_takes_a_lease_that_holds(void **state)
 	assert_non_null(strstr(err.text, "from 1 to 60"));
 }
 
-static void
-test_suggest_near_words_only(void **state)
+static const char *
+nearest(const char *word)
 {
 	static const char *const words[] = { "backup", "restore", "list" };
 
+	return words_nearest(word, CLI_NEAR_EDITS, words, 3, sizeof(words[0]));
+}
+
+static void
+test_cli_suggests_near_words_only(void **state)
+{
 	(void)state;
-	assert_string_equal(suggest_nearest("bakup", words, 3), "backup");
-	assert_string_equal(suggest_nearest("restroe", words, 3), "restore");
-	assert_null(suggest_nearest("encrypt", words, 3));
-	assert_null(suggest_nearest(
-	    "a-very-long-word-that-is-longer-than-any-known", words, 3));
+	assert_string_equal(nearest("bakup"), "backup");
+	assert_string_equal(nearest("restroe"), "restore");
+	assert_null(nearest("encrypt"));
+	assert_null(nearest("a-very-long-word-that-is-longer-than-any-known"));
 }
 
 static void
@@ -280,7 +285,7 @@ main(void)
 		    test_options_optional_value_needs_an_argument_before),
 		cmocka_unit_test(test_options_mistakes_are_named),
 		cmocka_unit_test(test_cli_freeze_test_takes_a_lease_that_holds),
-		cmocka_unit_test(test_suggest_near_words_only),
+		cmocka_unit_test(test_cli_suggests_near_words_only),
 		cmocka_unit_test(test_format_bytes_never_shows_1024),
 		cmocka_unit_test(test_format_duration_by_size),
 		cmocka_unit_test(test_cli_number_bounds),

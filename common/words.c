@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, near misses and lists of them. */
-#include "common/ini/ini_words.h"
+#include "common/words.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ name_at(const void *names, size_t i, size_t stride)
 }
 
 bool
-ini_words_find(size_t *out, const char *word, size_t size, const void *names,
+words_find(size_t *out, const char *word, size_t size, const void *names,
     size_t count, size_t stride)
 {
 	const char *name;
@@ -61,11 +61,11 @@ distance(const char *a, const char *b)
 }
 
 const char *
-ini_words_nearest(
-    const char *word, const void *names, size_t count, size_t stride)
+words_nearest(const char *word, unsigned int most_edits, const void *names,
+    size_t count, size_t stride)
 {
 	const char *best = NULL;
-	unsigned int least = (unsigned int)strlen(word) / 3 + 2, d;
+	unsigned int least = most_edits + 1, d;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
@@ -79,7 +79,7 @@ ini_words_nearest(
 }
 
 void
-ini_words_join(
+words_join(
     char *out, size_t size, const void *names, size_t count, size_t stride)
 {
 	size_t i, used;
