@@ -61,9 +61,9 @@ work_freeze(struct deadman_worker *w)
 	marks_set(w->marks, w->place, MARKS_TRIED);
 	w->freeze_errno = freeze_hold(w->fd);
 	w->frozen = w->freeze_errno == 0;
-	/* Else it was thawed in our place by now. */
-	marks_change(w->marks, w->place, MARKS_TRIED,
-	    w->frozen ? MARKS_FROZEN : MARKS_REFUSED);
+	/* Even if it was thawed in our place by now: that may have been before
+	 * our freeze, which nobody else would thaw then. */
+	marks_set(w->marks, w->place, w->frozen ? MARKS_FROZEN : MARKS_REFUSED);
 	finish(w, DEADMAN_WANT_FREEZE);
 }
 
@@ -71,7 +71,7 @@ work_freeze(struct deadman_worker *w)
 static void
 work_thaw(struct deadman_worker *w)
 {
-	if (marks_get(w->marks, w->place) == MARKS_THAWED) {
+	if (marks_thawed(w->marks, w->place)) {
 		w->thaw_errno = EINVAL;
 		return;
 	}

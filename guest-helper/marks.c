@@ -59,15 +59,15 @@ marks_set(struct marks *m, size_t place, enum marks_value value)
 	copy(m, place, (unsigned char)value);
 }
 
-void
-marks_change(
-    struct marks *m, size_t place, enum marks_value from, enum marks_value to)
+bool
+marks_thawed(const struct marks *m, size_t place)
 {
-	unsigned char was = (unsigned char)from;
+	unsigned char value;
 
-	if (atomic_compare_exchange_strong(
-		&m->places[place], &was, (unsigned char)to))
-		copy(m, place, (unsigned char)to);
+	return marks_get(m, place) == MARKS_THAWED ||
+	       (m->fd != -1 &&
+		   pread(m->fd, &value, 1, m->at + (off_t)place) == 1 &&
+		   value == MARKS_THAWED);
 }
 
 bool

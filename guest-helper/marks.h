@@ -50,9 +50,9 @@ void marks_close(struct marks *m);
 enum marks_value marks_get(const struct marks *m, size_t place);
 void marks_set(struct marks *m, size_t place, enum marks_value value);
 
-/* Only if it is the value from; else somebody was faster. */
-void marks_change(
-    struct marks *m, size_t place, enum marks_value from, enum marks_value to);
+/* Was it thawed in the dead-man's place?  A later helper has but the copy to
+ * say so. */
+bool marks_thawed(const struct marks *m, size_t place);
 
 /* Of a record, too, where a damaged mark counts as tried. */
 bool marks_is_ours(int value);

@@ -107,7 +107,7 @@ record_prepare(char out_id[HEXID_SIZE], struct marks *marks, const char *dir,
 	if (io_replace_file(path, text, size, 0600, err) == -1)
 		goto out;
 	marks->at = (off_t)strlen(boot_id) + 1;
-	if (marked && (marks->fd = open(path, O_WRONLY | O_CLOEXEC)) == -1) {
+	if (marked && (marks->fd = open(path, O_RDWR | O_CLOEXEC)) == -1) {
 		err_errno(err, errno, "cannot open '%s'", path);
 		unlink(path);
 		goto out;
@@ -162,7 +162,8 @@ record_boot_id(char *out, size_t size)
 	fclose(file);
 }
 
-/* Through whichever mount of it can be reached, in any namespace. */
+/* Through whichever mount of it can be reached, in any namespace.  1: it was
+ * frozen. */
 static unsigned int
 thaw_number(const char *number, const struct mounts_paths *paths)
 {
@@ -201,10 +202,22 @@ take_line(char *line, size_t size, const char *text)
 	return text[n] == '\0' ? text + n : text + n + 1;
 }
 
+/* To a dead-man that was stopped and comes back: else it thaws what somebody
+ * else froze since. */
+static void
+tell_thawed(int fd, size_t at)
+{
+	static const char thawed = MARKS_THAWED;
+
+	if (fd != -1 && pwrite(fd, &thawed, 1, (off_t)at) == -1) {
+		/* It thaws once more. */
+	}
+}
+
 /* Marks that are cut off or damaged are of file systems that may be frozen. */
 static unsigned int
-thaw_recorded(const char *text, const char *boot_id, const char *expedite_path,
-    const struct mounts_paths *paths)
+thaw_recorded(int fd, const char *text, const char *boot_id,
+    const char *expedite_path, const struct mounts_paths *paths)
 {
 	char line[MESSAGE_NAME_SIZE], marks[MARKS_MAX + 1];
 	unsigned int thawed = 0;
@@ -219,8 +232,12 @@ thaw_recorded(const char *text, const char *boot_id, const char *expedite_path,
 		undo_expedited(expedite_path);
 	for (i = MARKS_FS(0); i < MARKS_MAX && *text != '\0'; i++) {
 		text = take_line(line, sizeof(line), text);
-		if (i >= marked || marks_is_ours(marks[i]))
-			thawed += thaw_number(line, paths);
+		if ((i < marked && !marks_is_ours(marks[i])) ||
+		    thaw_number(line, paths) == 0)
+			continue;
+		thawed++;
+		if (i < marked)
+			tell_thawed(fd, strlen(boot_id) + 1 + i);
 	}
 	return thawed;
 }
@@ -242,14 +259,21 @@ thaw_one(const char *dir, const char *name, const char *expedite_path,
 	struct err ignored = ERR_INIT;
 	unsigned int thawed = 0;
 	size_t size = 0;
+	int fd = -1;
 
 	if ((path = io_path(dir, name)) == NULL)
 		return 0;
 	record_boot_id(boot_id, sizeof(boot_id));
 	if (is_of(name, RECORD_FROZEN) &&
 	    hexid_valid(name + sizeof(RECORD_FROZEN)) &&
-	    io_read_file(&text, &size, path, RECORD_MAX_BYTES, &ignored) == 0)
-		thawed = thaw_recorded(text, boot_id, expedite_path, paths);
+	    io_read_file(&text, &size, path, RECORD_MAX_BYTES, &ignored) == 0) {
+		/* On a disk the write might wait for what is still frozen. */
+		if (is_in_memory(dir))
+			fd = open(path, O_WRONLY | O_CLOEXEC);
+		thawed = thaw_recorded(fd, text, boot_id, expedite_path, paths);
+	}
+	if (fd != -1)
+		close(fd);
 	unlink(path);
 	free(text);
 	free(path);

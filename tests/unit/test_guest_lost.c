@@ -127,7 +127,7 @@ test_guest_lost_before_the_freeze_thaws_nothing(void **state)
 }
 
 static void
-test_guest_lost_late_removes_no_other_record(void **state)
+test_guest_lost_late_leaves_the_next_session(void **state)
 {
 	pid_t late;
 
@@ -148,6 +148,9 @@ test_guest_lost_late_removes_no_other_record(void **state)
 	assert_int_equal(guest_fixture_records(&talk.fixture), 1);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	/* Nor does it thaw what is not its own any more. */
+	if (strncmp(talk.fixture.run_dir, "/dev/shm/", 9) == 0)
+		assert_int_equal(client_reply(talk.client)->unbroken, 1);
 }
 
 static pid_t
@@ -347,7 +350,7 @@ main(void)
 		CASE(test_guest_lost_stopped_does_not_stay),
 		CASE(test_guest_lost_stopped_at_prepare_does_not_stay),
 		CASE(test_guest_lost_stopped_may_come_back),
-		CASE(test_guest_lost_late_removes_no_other_record),
+		CASE(test_guest_lost_late_leaves_the_next_session),
 		cmocka_unit_test_setup_teardown(
 		    test_guest_lost_all_thaws_what_is_only_elsewhere,
 		    talk_set_up, tear_down_elsewhere),

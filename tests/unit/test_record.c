@@ -146,8 +146,7 @@ test_record_has_the_marks_where_it_can(void **state)
 	marks_set(&r.marks, MARKS_EXPEDITED, MARKS_FROZEN);
 	marks_set(&r.marks, MARKS_FS(1), MARKS_TRIED);
 	assert_text(RECORD_FROZEN, "boot\nF-?\n250:1\n250:3\n");
-	marks_change(&r.marks, MARKS_FS(1), MARKS_TRIED, MARKS_REFUSED);
-	marks_change(&r.marks, MARKS_FS(1), MARKS_TRIED, MARKS_FROZEN);
+	marks_set(&r.marks, MARKS_FS(1), MARKS_REFUSED);
 	assert_text(RECORD_FROZEN, "boot\nF-x\n250:1\n250:3\n");
 	assert_int_equal(marks_get(&r.marks, MARKS_FS(1)), MARKS_REFUSED);
 }
