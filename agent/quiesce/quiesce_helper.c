@@ -42,6 +42,13 @@ open_channel(int *out_fd, struct quiesce *q, struct err *err)
 	return 0;
 }
 
+static void
+drop_client(struct quiesce *q)
+{
+	client_free(q->client);
+	q->client = NULL;
+}
+
 static int
 open_client(struct quiesce *q, bool heed_cancel, struct err *err)
 {
@@ -60,16 +67,8 @@ open_client(struct quiesce *q, bool heed_cancel, struct err *err)
 		return 0;
 	if (!connected && err->class == ERR_TIMEOUT)
 		err_set(err, ERR_NOT_FOUND, "no helper answers in the guest");
-	client_free(q->client);
-	q->client = NULL;
+	drop_client(q);
 	return -1;
-}
-
-static void
-drop_client(struct quiesce *q)
-{
-	client_free(q->client);
-	q->client = NULL;
 }
 
 static int
