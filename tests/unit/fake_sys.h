@@ -54,6 +54,12 @@ void fake_sys_scan(
 void fake_sys_expect(size_t i, const char *mount_point, const char *disk,
     enum message_fs_state state);
 
+/* The backup's disk that is vda here: the serial number tells. */
+#define FAKE_SYS_SDX \
+	{ \
+		.target = "sdx", .serial = "SERIAL-A" \
+	}
+
 /* Lines of a table. */
 #define FAKE_SYS_ROOT \
 	"20 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"

@@ -54,8 +54,7 @@ test_mounts_skips_read_only(void **state)
 static void
 test_mounts_leaves_out_by_serial_only(void **state)
 {
-	static const struct message_disk by_serial[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk by_serial[] = { FAKE_SYS_SDX };
 	static const struct message_disk by_name[] = { { .target = "vdb" } };
 
 	(void)state;
@@ -195,8 +194,7 @@ test_mounts_believes_no_serial_that_two_have(void **state)
 static void
 test_mounts_freezes_what_spans_planned_disks(void **state)
 {
-	static const struct message_disk disks[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk disks[] = { FAKE_SYS_SDX };
 	static const struct message_disk both[] = { { .target = "sdx",
 							.serial = "SERIAL-A" },
 		{ .target = "sdy", .serial = "SERIAL-B" } };
@@ -239,8 +237,7 @@ test_mounts_leaves_alone_what_is_on_no_disk(void **state)
 static void
 test_mounts_names_what_knows_no_freeze(void **state)
 {
-	static const struct message_disk disks[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk disks[] = { FAKE_SYS_SDX };
 
 	(void)state;
 	fake_sys_scan("20 1 254:1 / /boot/efi rw - vfat /dev/vda1 rw\n"
@@ -286,8 +283,7 @@ test_mounts_leaves_alone_what_may_hang(void **state)
 static void
 test_mounts_freezes_a_btrfs_of_unknown_disks(void **state)
 {
-	static const struct message_disk disks[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk disks[] = { FAKE_SYS_SDX };
 
 	(void)state;
 	fake_sys_scan(FAKE_SYS_ROOT "21 20 0:33 / /b rw - btrfs /dev/gone rw\n",

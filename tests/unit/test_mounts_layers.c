@@ -104,8 +104,7 @@ test_mounts_layers_orders_loops_three_deep(void **state)
 static void
 test_mounts_layers_looks_through_overlays(void **state)
 {
-	static const struct message_disk disks[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk disks[] = { FAKE_SYS_SDX };
 
 	(void)state;
 	fake_sys_file("devices/vdb/serial", "SERIAL-B");
@@ -166,8 +165,7 @@ test_mounts_layers_finds_those_of_containers(void **state)
 static void
 test_mounts_layers_finds_loop_files_of_containers(void **state)
 {
-	static const struct message_disk disks[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk disks[] = { FAKE_SYS_SDX };
 	char path[256];
 
 	(void)state;
@@ -197,8 +195,7 @@ test_mounts_layers_finds_loop_files_of_containers(void **state)
 static void
 test_mounts_layers_says_what_nobody_shows(void **state)
 {
-	static const struct message_disk disks[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk disks[] = { FAKE_SYS_SDX };
 
 	(void)state;
 	fake_sys_process("self", "mnt:[1]", "self\n", "");

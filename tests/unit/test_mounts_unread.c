@@ -118,8 +118,7 @@ test_mounts_unread_btrfs_is_frozen(void **state)
 static void
 test_mounts_unread_disks_fit_nothing(void **state)
 {
-	static const struct message_disk disks[] = { { .target = "sdx",
-	    .serial = "SERIAL-A" } };
+	static const struct message_disk disks[] = { FAKE_SYS_SDX };
 
 	(void)state;
 	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA, disks, 1);
