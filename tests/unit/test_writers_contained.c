@@ -379,6 +379,14 @@ test_writers_told_in_the_middle_of_a_freeze(void **state)
 	assert_false(writer_scripts_noted(&rig.scripts, "waiting freeze"));
 }
 
+/* It notes an answer when it has given it. */
+static bool
+noted_both_answers(struct writers_rig *r)
+{
+	return strstr(writer_scripts_log(&r->scripts),
+		   "w answered,w thaw,w answered") != NULL;
+}
+
 /* Once by the dead-man, which it has answered, and once by the helper. */
 static void
 test_writers_told_twice_answer_twice(void **state)
@@ -401,6 +409,7 @@ test_writers_told_twice_answer_twice(void **state)
 	writers_rig_finish(&rig, WRITERS_THAW);
 	writers_rig_expect(&rig, "w", MESSAGE_WRITER_THAWED);
 	assert_string_equal(writers_rig_find(&rig, "w")->reason, "");
+	writers_rig_until(&rig, noted_both_answers);
 	assert_string_equal(writer_scripts_log(&rig.scripts),
 	    "w prepare,w freeze,w thaw,w answered,w thaw,w answered");
 	assert_false(writers_hold(rig.set));
