@@ -34,7 +34,7 @@ struct call { /* One request on its way. */
 	uint32_t id;
 	int64_t end_ms;
 	bool heed_cancel;
-	bool was_stopped;
+	bool was_late;
 	size_t out_at, out_bytes;
 };
 
@@ -164,13 +164,13 @@ wait_some(struct client *c, struct call *call, struct err *err)
 	};
 	int64_t now = clock_monotonic_ms(), until = call->end_ms;
 
-	/* Long after: this process was stopped, the answer may be on its
-	 * way. */
-	if (now >= call->end_ms + STOPPED_MS && !call->was_stopped) {
-		call->was_stopped = true;
-		call->end_ms = until = now + STOPPED_MS;
-	}
-	if (now >= call->end_ms)
+	/* One last look, for this process may have been stopped; and if it
+	 * was for long, the answer may be on its way. */
+	if (now >= call->end_ms && !call->was_late) {
+		call->was_late = true;
+		if (now >= call->end_ms + STOPPED_MS)
+			call->end_ms = until = now + STOPPED_MS;
+	} else if (now >= call->end_ms)
 		return err_set(err, ERR_TIMEOUT,
 		    "the guest did not answer '%s' in time",
 		    message_type_name(call->type));

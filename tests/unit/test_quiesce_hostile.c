@@ -4,13 +4,16 @@
  * fake guest says what a real one never would.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -275,6 +278,57 @@ test_quiesce_call_ends_whatever_the_guest_sends(void **state)
 	}
 }
 
+static pthread_t host;
+static unsigned int stopped_ms;
+
+static void
+stand_still(int signal)
+{
+	struct timespec left = { stopped_ms / 1000,
+		(long)(stopped_ms % 1000) * 1000000 };
+
+	(void)signal;
+	while (nanosleep(&left, &left) == -1)
+		;
+}
+
+static void
+answer_a_stopped_host(int fd, uint32_t request_id)
+{
+	static uint8_t whole[WIRE_MAX];
+
+	pthread_kill(host, SIGUSR1);
+	fake_guest_write(fd, whole,
+	    wire_seal(whole, MESSAGE_STATUS, WIRE_REPLY, request_id, 0));
+}
+
+static void
+test_quiesce_hears_what_came_while_it_was_stopped(void **state)
+{
+	static const unsigned int stops[] = { 350, 900 };
+	struct sigaction action = { .sa_handler = stand_still };
+	struct client *client;
+	size_t i;
+
+	(void)state;
+	host = pthread_self();
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	rig.guest.flood_at = MESSAGE_STATUS;
+	rig.guest.flood = answer_a_stopped_host;
+	for (i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+		stopped_ms = stops[i];
+		assert_int_equal(
+		    client_new(&client, fake_guest_start(&rig.guest), &rig.err),
+		    0);
+		assert_int_equal(client_call(client, MESSAGE_STATUS, NULL, 300,
+				     false, &rig.err),
+		    0);
+		client_free(client);
+		fake_guest_stop(&rig.guest);
+	}
+	signal(SIGUSR1, SIG_DFL);
+}
+
 static void
 say_too_much(int fd, uint32_t request_id)
 {
@@ -314,6 +368,7 @@ main(void)
 		CASE(test_quiesce_asks_nobody_else_after_a_refusal),
 		CASE(test_quiesce_takes_no_foul_words),
 		CASE(test_quiesce_call_ends_whatever_the_guest_sends),
+		CASE(test_quiesce_hears_what_came_while_it_was_stopped),
 		CASE(test_quiesce_refuses_more_than_fits),
 	};
 
