@@ -10,6 +10,7 @@
 #include "agent/domain/domain.h"
 #include "agent/quiesce/client.h"
 #include "agent/quiesce/quiesce_internal.h"
+#include "common/cancel.h"
 #include "common/err.h"
 #include "common/log.h"
 
@@ -33,10 +34,11 @@ quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 
 /* ---- the choice ---- */
 
+/* Only this process knows whether it is to stop. */
 static bool
-must_stop(const struct err *err)
+must_stop(struct err *err)
 {
-	return err->class == ERR_CANCELLED || err->class == ERR_NO_MEMORY;
+	return err->class == ERR_NO_MEMORY || cancel_check(err) == -1;
 }
 
 static int
@@ -125,10 +127,8 @@ quiesce_freeze(struct quiesce *q, struct err *err)
 		return 0;
 	q->source = MANIFEST_QUIESCE_NONE;
 	quiesce_set_reason(q, "cannot freeze: %s", err->text);
-	if (err->class == ERR_CANCELLED)
-		return -1;
 	err_clear(err);
-	return 0;
+	return cancel_check(err);
 }
 
 /* What is known of file systems that were never frozen says so. */

@@ -159,7 +159,8 @@ int message_encode(uint8_t *buf, size_t size, size_t *out_used,
 int message_decode(
     struct message *m, const uint8_t *body, size_t size, struct err *err);
 
-/* The class that error_class names; ERR_IO for words it does not know. */
+/* The class that error_class names, if it is one that a guest can know of
+ * (docs/protocol.md, tag 21); else ERR_IO. */
 enum err_class message_error_class(const struct message *m);
 
 /* "planned", "skipped", "frozen", "failed". */

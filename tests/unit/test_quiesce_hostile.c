@@ -89,6 +89,46 @@ test_quiesce_asks_nobody_else_after_a_refusal(void **state)
 	assert_non_null(strstr(quiesce_reason(rig.q), "--lease"));
 }
 
+/* That is between this process and its user: the next domains are to have
+ * their backups, too. */
+static const char *own_word;
+
+static void
+says_our_own_words(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_PREPARE || type == MESSAGE_FREEZE)
+		strcpy(m->error_class, own_word);
+}
+
+static void
+says_our_own_words_late(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_FREEZE)
+		strcpy(m->error_class, own_word);
+}
+
+static void
+test_quiesce_is_not_stopped_by_the_guest(void **state)
+{
+	static const char *const words[] = { "cancelled", "no-memory" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		own_word = words[i];
+		rig.guest.tweak = says_our_own_words;
+		quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
+		assert_int_equal(
+		    quiesce_source(rig.q), MANIFEST_QUIESCE_QEMU_GA);
+		quiesce_rig_end(&rig);
+		rig.guest.tweak = says_our_own_words_late;
+		quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
+		quiesce_rig_hold(&rig, 0);
+		assert_int_equal(rig.level, MANIFEST_CRASH);
+		quiesce_rig_end(&rig);
+	}
+}
+
 /* ---- words ---- */
 
 static void
@@ -366,6 +406,7 @@ main(void)
 		CASE(test_quiesce_waits_for_a_channel_that_is_still_in_use),
 		CASE(test_quiesce_asks_though_libvirt_knows_of_nobody),
 		CASE(test_quiesce_asks_nobody_else_after_a_refusal),
+		CASE(test_quiesce_is_not_stopped_by_the_guest),
 		CASE(test_quiesce_takes_no_foul_words),
 		CASE(test_quiesce_call_ends_whatever_the_guest_sends),
 		CASE(test_quiesce_hears_what_came_while_it_was_stopped),
