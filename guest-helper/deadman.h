@@ -63,7 +63,8 @@ struct deadman_report {
 	uint64_t sync_ms;
 	uint64_t begin_ns; /* Just before the first FIFREEZE; 0: none was. */
 	uint64_t end_ns;   /* After the last. */
-	uint64_t thaw_ns;  /* After the last FITHAW. */
+	uint64_t thaw_ns;  /* Before the first FITHAW: held until then. */
+	uint64_t done_ns;  /* After the last. */
 	size_t count;
 	struct deadman_result results[MESSAGE_FILESYSTEMS_MAX];
 };

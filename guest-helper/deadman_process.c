@@ -146,6 +146,7 @@ begin_thaw(enum ender ender)
 	self.report.lease_expired = lease_over();
 	tell = ender == BY_ITSELF && self.phase >= ARMED;
 	self.phase = THAWING;
+	self.report.thaw_ns = clock_monotonic_ns();
 	deadman_workers_want_all(&self.workers, DEADMAN_WANT_THAW);
 	leave_writers(tell);
 	end_expedited();
@@ -254,7 +255,7 @@ on_progress(void)
 		freeze_next();
 	} else if (self.phase == THAWING &&
 		   deadman_workers_done(&self.workers, DEADMAN_WANT_THAW)) {
-		self.report.thaw_ns = clock_monotonic_ns();
+		self.report.done_ns = clock_monotonic_ns();
 		self.phase = ENDED;
 		send_report(DEADMAN_THAWED);
 	}

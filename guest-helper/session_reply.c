@@ -259,8 +259,8 @@ session_reply_proof(struct session *s, uint32_t id)
 	m->freeze_begin_ns = r->begin_ns;
 	m->freeze_end_ns = r->end_ns;
 	m->thaw_ns = r->thaw_ns;
-	if (r->begin_ns != 0 && r->thaw_ns > r->begin_ns)
-		m->held_ms = (r->thaw_ns - r->begin_ns) / 1000000;
+	if (r->begin_ns != 0 && r->done_ns > r->begin_ns)
+		m->held_ms = (r->done_ns - r->begin_ns) / 1000000;
 	m->lease_expired = r->lease_expired;
 	m->unbroken = is_unbroken(s);
 	snprintf(m->note, sizeof(m->note), "%s", s->failure);

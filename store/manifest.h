@@ -72,10 +72,10 @@ struct manifest_writer {
 struct manifest_freeze {
 	enum manifest_quiesce source;
 	bool proved;     /* Unbroken from before the picture until after. */
-	int64_t held_ms; /* Freeze to thaw as the guest measured it. */
-	/* The same on the guest's CLOCK_MONOTONIC: before the first file
-	 * system's freeze, after the last's, after the last thaw; 0: not
-	 * known. */
+	int64_t held_ms; /* First freeze to last thaw, measured in the guest. */
+	/* On the guest's CLOCK_MONOTONIC: before the first file system's
+	 * freeze, after the last's, before the first thaw; 0: not known.  All
+	 * were still from the second to the third. */
 	uint64_t begin_ns, end_ns, thaw_ns;
 	struct manifest_filesystem *filesystems;
 	size_t filesystem_count;

@@ -116,12 +116,11 @@ quiesce_keep_times(const struct quiesce *q, const struct message *m,
     struct manifest_freeze *freeze)
 {
 	int64_t most_ms = q->thaw_answered_ms - q->freeze_asked_ms;
-	int64_t held_ms;
 
 	if (!in_order(m))
 		return;
-	held_ms = (int64_t)((m->thaw_ns - m->freeze_begin_ns) / NS_PER_MS);
-	freeze->held_ms = held_ms < most_ms ? held_ms : most_ms;
+	freeze->held_ms =
+	    m->held_ms < (uint64_t)most_ms ? (int64_t)m->held_ms : most_ms;
 	freeze->begin_ns = m->freeze_begin_ns;
 	freeze->end_ns = m->freeze_end_ns;
 	freeze->thaw_ns = m->thaw_ns;

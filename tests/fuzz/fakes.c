@@ -436,7 +436,7 @@ thaw_all(void)
 		guest.report.results[i].thawed = guest.frozen[i];
 		guest.frozen[i] = false;
 	}
-	guest.report.thaw_ns = (uint64_t)guest.now_ms * 1000000;
+	guest.report.done_ns = (uint64_t)guest.now_ms * 1000000;
 }
 
 static void
@@ -453,6 +453,7 @@ begin_thaw(bool asked, bool lease, bool itself)
 	if (guest.report.told_writers && guest.phase > ARMED)
 		guest.touched = false;
 	guest.phase = THAWING;
+	guest.report.thaw_ns = (uint64_t)guest.now_ms * 1000000;
 	report(DEADMAN_THAWING);
 }
 

@@ -103,6 +103,7 @@ answer(struct fake_guest *g, uint8_t type)
 		m->freeze_begin_ns = g->begin_ns;
 		m->freeze_end_ns = g->end_ns;
 		m->thaw_ns = fake_guest_now_ns();
+		m->held_ms = (m->thaw_ns - g->begin_ns) / 1000000;
 		m->unbroken = 1;
 		put_filesystem(m, MESSAGE_FS_FROZEN);
 		put_writers(m, MESSAGE_WRITER_THAWED);

@@ -24,8 +24,10 @@ held_for_less(struct message *m, uint8_t type)
 static void
 held_for_more(struct message *m, uint8_t type)
 {
-	if (type == MESSAGE_THAW)
+	if (type == MESSAGE_THAW) {
 		m->thaw_ns += 1000 * MS_NS;
+		m->held_ms += 1000;
+	}
 }
 
 static void
