@@ -114,7 +114,8 @@ int backup_prepare(struct backup_set *set, struct err *err);
 /*
  * Freezes every member, then takes every picture, then thaws every member,
  * on every path.  Fills each manifest's freeze, consistency and time.  If a
- * bitmap proves unusable only now, prepares and holds once more.
+ * bitmap proves unusable only now, prepares and holds once more.  Fails, for
+ * it would stay so for hours, if a guest may still be frozen after that.
  */
 int backup_hold(struct backup_set *set, struct err *err);
 

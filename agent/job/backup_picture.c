@@ -10,6 +10,9 @@
 #include "common/cancel.h"
 #include "common/clock.h"
 
+/* For an agent that is busy with its hooks. */
+#define THAW_PATIENCE_MS 10000
+
 /* ---- all members at once: no journal here ---- */
 
 static int
@@ -53,6 +56,18 @@ say_hold(struct backup *b, struct err *err)
 	return 0;
 }
 
+/* A guest is not left frozen for as long as a stream takes. */
+static int
+settle_thaw(struct backup *b, struct err *err)
+{
+	if (quiesce_settle_thaw(b->quiesce, THAW_PATIENCE_MS, err) == 0)
+		return 0;
+	return err_hint(err,
+	    "its agent did not answer: see to it, or try "
+	    "'virsh domfsthaw %s'",
+	    b->manifest->domain);
+}
+
 static int
 note_thaw(struct backup *b, struct err *err)
 {
@@ -67,7 +82,7 @@ note_thaw(struct backup *b, struct err *err)
 static int
 hold(struct backup_set *set, struct err *err)
 {
-	struct err never = ERR_INIT;
+	struct err never = ERR_INIT, owed = ERR_INIT;
 	int rc;
 
 	backup_each(set, say_hold, &never);
@@ -75,6 +90,10 @@ hold(struct backup_set *set, struct err *err)
 	if (rc == 0)
 		rc = group_parallel(set, take_picture, err);
 	group_parallel(set, thaw, &never);
+	if (group_parallel(set, settle_thaw, &owed) == -1 && rc == 0) {
+		*err = owed;
+		rc = -1;
+	}
 	backup_each(set, note_thaw, &never);
 	return rc;
 }
@@ -90,6 +109,8 @@ plan_anew(struct backup_set *set)
 
 	for (i = 0; i < set->count; i++) {
 		b = &set->members[i];
+		if (quiesce_owes_thaw(b->quiesce))
+			return false;
 		if (b->picture_err.class == ERR_NONE)
 			continue;
 		if (b->picture_err.class != ERR_CORRUPT || b->base == NULL)

@@ -213,6 +213,12 @@ quiesce_owes_thaw(const struct quiesce *q)
 	return q->agent_owes_thaw;
 }
 
+int
+quiesce_settle_thaw(struct quiesce *q, int patience_ms, struct err *err)
+{
+	return quiesce_qga_settle(q, patience_ms, err);
+}
+
 bool
 quiesce_end(struct quiesce *q)
 {

@@ -75,6 +75,11 @@ int quiesce_freeze(struct quiesce *q, struct err *err);
 void quiesce_thaw(struct quiesce *q, struct manifest_freeze *freeze,
     enum manifest_consistency *level);
 
+/* Did it hold still for a picture that is proved?  Only such a writer is told
+ * of the commit; the others are told that there is no point. */
+bool quiesce_writer_held(
+    const struct manifest_freeze *freeze, const struct manifest_writer *w);
+
 /*
  * The point is durable; writers may truncate their logs.  freeze is the
  * manifest's: each writer is told what it said then.  False: the guest could
@@ -93,6 +98,12 @@ int quiesce_deliver(struct domain *domain, const char *session,
 /* After a thaw: the guest may still be frozen, for its agent did not answer
  * and has no lease. */
 bool quiesce_owes_thaw(const struct quiesce *q);
+
+/*
+ * Tries an owed thaw again, for so long; heeds no cancellation.  -1 with the
+ * reason: it is still owed.
+ */
+int quiesce_settle_thaw(struct quiesce *q, int patience_ms, struct err *err);
 
 /* Thaws if need be, tells the guest that there is no point unless
  * committed, closes the channel.  NULL is allowed.  False: a thaw is still

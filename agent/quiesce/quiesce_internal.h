@@ -68,6 +68,8 @@ int quiesce_qga_begin(struct quiesce *q, struct err *err);
 void quiesce_qga_warn(struct quiesce *q);
 int quiesce_qga_freeze(struct quiesce *q, struct err *err);
 bool quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms);
+/* As quiesce_settle_thaw(). */
+int quiesce_qga_settle(struct quiesce *q, int patience_ms, struct err *err);
 /* A last try of an owed thaw; true if none is owed. */
 bool quiesce_qga_end(struct quiesce *q);
 

@@ -3,6 +3,8 @@
  * Quiescing by the QEMU guest agent, through libvirt.  It has no lease and
  * no proof of its own; the counts of its two answers are what there is.
  */
+#include <poll.h>
+
 #include "agent/domain/domain.h"
 #include "agent/quiesce/quiesce_internal.h"
 #include "common/clock.h"
@@ -10,12 +12,14 @@
 #include "common/log.h"
 
 #define THAW_TIMEOUT_MS 10000
+#define RETRY_MS 100
 
 /* An agent that answers, be it with a refusal, holds nothing any more. */
 static int
-thaw(struct quiesce *q, int *out_thawed, struct err *err)
+thaw(struct quiesce *q, int64_t timeout_ms, int *out_thawed, struct err *err)
 {
-	int rc = domain_agent_thaw(q->domain, THAW_TIMEOUT_MS, out_thawed, err);
+	unsigned int ms = timeout_ms < 1 ? 1 : (unsigned int)timeout_ms;
+	int rc = domain_agent_thaw(q->domain, ms, out_thawed, err);
 
 	if (rc == 0 || err->class == ERR_UNSUPPORTED)
 		q->agent_owes_thaw = false;
@@ -65,7 +69,7 @@ quiesce_qga_freeze(struct quiesce *q, struct err *err)
 		q->domain, q->lease_ms, &q->agent_frozen_count, err) == 0)
 		return 0;
 	/* It may have frozen and only its answer was lost. */
-	thaw(q, &thawed, &ignored);
+	thaw(q, THAW_TIMEOUT_MS, &thawed, &ignored);
 	q->frozen = false;
 	return -1;
 }
@@ -77,7 +81,7 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 	int thawed = 0, frozen = q->agent_frozen_count;
 
 	q->frozen = false;
-	if (thaw(q, &thawed, &err) == -1) {
+	if (thaw(q, THAW_TIMEOUT_MS, &thawed, &err) == -1) {
 		quiesce_set_reason(q, "no proof of the freeze: %s", err.text);
 		return false;
 	}
@@ -98,13 +102,34 @@ quiesce_qga_thaw(struct quiesce *q, int64_t *out_held_ms)
 	return false;
 }
 
+int
+quiesce_qga_settle(struct quiesce *q, int patience_ms, struct err *err)
+{
+	int64_t end_ms = clock_monotonic_ms() + patience_ms, left_ms;
+	int thawed;
+
+	while (q->agent_owes_thaw) {
+		left_ms = end_ms - clock_monotonic_ms();
+		if (thaw(q, left_ms, &thawed, err) == 0)
+			break;
+		if (clock_monotonic_ms() >= end_ms)
+			break;
+		poll(NULL, 0, RETRY_MS);
+	}
+	if (!q->agent_owes_thaw) {
+		err_clear(err);
+		return 0;
+	}
+	return err_prefix(err, "the guest may still be frozen");
+}
+
 bool
 quiesce_qga_end(struct quiesce *q)
 {
 	struct err err = ERR_INIT;
 	int thawed;
 
-	if (!q->agent_owes_thaw || thaw(q, &thawed, &err) == 0)
+	if (!q->agent_owes_thaw || thaw(q, THAW_TIMEOUT_MS, &thawed, &err) == 0)
 		return true;
 	log_line(LOG_ERROR,
 	    "the guest may still be frozen: %s; try 'virsh domfsthaw'",

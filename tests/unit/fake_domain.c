@@ -65,7 +65,8 @@ domain_agent_thaw(
 	(void)d;
 	assert_true(timeout_ms > 0);
 	fake_domain.thaws++;
-	if (fake_domain.thawed == -1)
+	if (fake_domain.thawed == -1 ||
+	    fake_domain.thaws <= fake_domain.mute_thaws)
 		return err_set(e, ERR_TIMEOUT, "agent hangs");
 	*out = fake_domain.thawed;
 	return 0;

@@ -15,6 +15,7 @@ struct fake_domain {
 	bool agent;
 	bool windows;
 	int frozen, thawed; /* Counts the agent tells; -1: it fails. */
+	int mute_thaws;     /* So many thaws are not answered, first. */
 	int thaws;          /* Times it was asked. */
 };
 

@@ -17,6 +17,7 @@
 
 #include "agent/quiesce/quiesce.h"
 #include "common/cancel.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "fake_domain.h"
 #include "guest_fixture.h"
@@ -272,6 +273,49 @@ test_quiesce_owes_a_thaw_until_it_is_answered(void **state)
 	q = NULL;
 }
 
+/* A slow hook can make freeze and thaw fail, and the freeze come after. */
+static void
+test_quiesce_settles_an_owed_thaw(void **state)
+{
+	(void)state;
+	fake_domain.agent = true;
+	fake_domain.frozen = -1;
+	fake_domain.thawed = 3;
+	fake_domain.mute_thaws = 3;
+	begin(MANIFEST_FILESYSTEM);
+	hold();
+	assert_true(quiesce_owes_thaw(q));
+	assert_int_equal(quiesce_settle_thaw(q, 5000, &err), 0);
+	assert_false(quiesce_owes_thaw(q));
+	assert_int_equal(fake_domain.thaws, 4);
+	/* Where none is owed nobody is asked. */
+	assert_int_equal(quiesce_settle_thaw(q, 5000, &err), 0);
+	assert_int_equal(fake_domain.thaws, 4);
+}
+
+static void
+test_quiesce_gives_an_owed_thaw_up_in_time(void **state)
+{
+	int64_t begun_ms;
+
+	(void)state;
+	fake_domain.agent = true;
+	fake_domain.frozen = 3;
+	fake_domain.thawed = -1;
+	begin(MANIFEST_FILESYSTEM);
+	hold();
+	begun_ms = clock_monotonic_ms();
+	assert_int_equal(quiesce_settle_thaw(q, 300, &err), -1);
+	assert_true(clock_monotonic_ms() - begun_ms >= 300);
+	assert_true(fake_domain.thaws > 2);
+	assert_int_equal(err.class, ERR_TIMEOUT);
+	assert_non_null(strstr(err.text, "may still be frozen: agent hangs"));
+	assert_true(quiesce_owes_thaw(q));
+	fake_domain.thawed = 3;
+	assert_true(quiesce_end(q));
+	q = NULL;
+}
+
 static void
 test_quiesce_doubts_the_agent(void **state)
 {
@@ -406,6 +450,8 @@ main(void)
 		CASE(test_quiesce_thaws_a_freeze_that_is_not_whole),
 		CASE(test_quiesce_falls_back_to_the_agent),
 		CASE(test_quiesce_owes_a_thaw_until_it_is_answered),
+		CASE(test_quiesce_settles_an_owed_thaw),
+		CASE(test_quiesce_gives_an_owed_thaw_up_in_time),
 		CASE(test_quiesce_doubts_the_agent),
 		CASE(test_quiesce_thaws_an_agent_that_did_not_answer),
 		CASE(test_quiesce_says_why_nobody_freezes),
