@@ -321,11 +321,26 @@ put_text(char *out, size_t size, const char *text)
 	snprintf(out, size, "%s", text == NULL ? "" : text);
 }
 
-static bool
-has_failed(const struct manifest_writer *w)
+bool
+quiesce_writer_held(
+    const struct manifest_freeze *freeze, const struct manifest_writer *w)
 {
-	return strcmp(w->state,
-		   message_writer_state_name(MESSAGE_WRITER_FAILED)) == 0;
+	return freeze->proved && freeze->source == MANIFEST_QUIESCE_HOLDSTILL &&
+	       strcmp(w->state,
+		   message_writer_state_name(MESSAGE_WRITER_THAWED)) == 0;
+}
+
+/* Writers that let go too early are told that there is no point: what they
+ * have in their logs may be missing in the picture. */
+static bool
+is_for_nobody(const struct manifest_freeze *freeze)
+{
+	size_t i;
+
+	for (i = 0; i < freeze->writer_count; i++)
+		if (quiesce_writer_held(freeze, &freeze->writers[i]))
+			return false;
+	return freeze->writer_count > 0;
 }
 
 /* What each writer said at the freeze is said back to it. */
@@ -342,9 +357,10 @@ put_writers(struct message *m, const struct manifest_freeze *freeze)
 		if ((to = message_add_writer(m)) == NULL)
 			return;
 		put_text(to->name, sizeof(to->name), from->name);
-		/* One that failed then is not asked for anything. */
-		to->state = has_failed(from) ? MESSAGE_WRITER_FAILED
-					     : MESSAGE_WRITER_THAWED;
+		/* One that did not hold is not asked for anything. */
+		to->state = quiesce_writer_held(freeze, from)
+				? MESSAGE_WRITER_THAWED
+				: MESSAGE_WRITER_FAILED;
 		for (j = 0; j < from->meta_count; j++) {
 			if ((meta = message_add_meta(to)) == NULL)
 				break;
@@ -389,7 +405,8 @@ check_heard(const struct message *m, const struct manifest_freeze *freeze,
 		return 0;
 	for (i = 0; i < freeze->writer_count; i++) {
 		told = &freeze->writers[i];
-		if (has_failed(told) || message_writer_heard(m, told->name))
+		if (!quiesce_writer_held(freeze, told) ||
+		    message_writer_heard(m, told->name))
 			continue;
 		say_unheard(m, told->name, err);
 		return 1;
@@ -419,6 +436,10 @@ quiesce_helper_committed(struct quiesce *q, const char *point_id,
 	struct err err = ERR_INIT;
 	int rc = -1;
 
+	if (is_for_nobody(freeze)) {
+		q->committed = false;
+		return true;
+	}
 	/* The stream took long: the helper may be gone or another, and a
 	 * commit is waited for as long as writers may take. */
 	if (q->client != NULL &&
@@ -444,6 +465,8 @@ int
 quiesce_helper_deliver(struct quiesce *q, const char *point_id,
     const struct manifest_freeze *freeze, struct err *err)
 {
+	if (is_for_nobody(freeze))
+		return 0;
 	q->request = calloc(1, sizeof(*q->request));
 	if (q->request == NULL)
 		return err_no_memory(err);

@@ -298,6 +298,46 @@ test_quiesce_owes_a_commit_that_a_writer_did_not_hear(void **state)
 	assert_int_equal(deliver(NULL, &why), 0);
 }
 
+static void
+lease_ends(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_THAW)
+		m->lease_expired = 1;
+}
+
+static void
+says_nothing_of_the_thaw(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_THAW)
+		m->session[0] = '\0';
+}
+
+/* They let go before the picture was taken, or nobody knows whether. */
+static void
+test_quiesce_commits_nothing_that_is_not_proved(void **state)
+{
+	static void (*const tweaks[])(struct message *, uint8_t) = { lease_ends,
+		says_nothing_of_the_thaw };
+	struct err why = ERR_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(tweaks) / sizeof(tweaks[0]); i++) {
+		rig.guest.tweak = tweaks[i];
+		quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
+		quiesce_rig_hold(&rig, 0);
+		assert_int_equal(rig.level, MANIFEST_CRASH);
+		assert_true(rig.proof.writer_count > 0);
+		assert_true(quiesce_committed(rig.q, POINT, &rig.proof));
+		quiesce_rig_end(&rig);
+		assert_int_equal(rig.guest.count[MESSAGE_COMMITTED], 0);
+		assert_int_equal(rig.guest.count[MESSAGE_ABORT], i + 1);
+		assert_int_equal(
+		    quiesce_deliver(NULL, SESSION, POINT, &rig.proof, &why), 0);
+		manifest_freeze_fini(&rig.proof);
+	}
+}
+
 #define CASE(name) QUIESCE_RIG_CASE(name, &rig)
 
 int
@@ -311,6 +351,7 @@ main(void)
 		CASE(test_quiesce_says_before_the_freeze_what_is_out_of_reach),
 		CASE(test_quiesce_checks_the_writers_itself),
 		CASE(test_quiesce_owes_a_commit_that_a_writer_did_not_hear),
+		CASE(test_quiesce_commits_nothing_that_is_not_proved),
 	};
 
 	if (cancel_init(&rig.err) == -1)
