@@ -27,8 +27,7 @@ static const char *const statements[] = {
 	[SQL_LIST] = "SELECT id, run, kind, connect_uri, domain_uuid, subject,"
 		     " point, boot, pid, pid_started FROM effect"
 		     " WHERE ?1 IS NULL OR domain_uuid = ?1"
-		     " ORDER BY kind,"
-		     " CASE kind WHEN 5 THEN id ELSE -id END",
+		     " ORDER BY kind, id DESC",
 };
 
 static const char *const migrations[] = { schema_journal_0001 };

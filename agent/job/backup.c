@@ -10,8 +10,8 @@
 #include "agent/job/backup_internal.h"
 #include "agent/job/context.h"
 #include "agent/job/group.h"
+#include "agent/job/owed.h"
 #include "agent/job/promote.h"
-#include "agent/job/recover.h"
 #include "agent/quiesce/quiesce.h"
 #include "catalog/catalog.h"
 #include "common/cancel.h"
@@ -26,13 +26,13 @@
 static int
 journal_committed(struct backup *b, struct err *err)
 {
-	char subject[RECOVER_COMMITTED_SIZE];
+	char subject[OWED_SUBJECT_SIZE];
 
 	job_step(b->ctx, b->manifest->domain, "committing");
 	b->manifest->duration_ms = clock_monotonic_ms() - b->started_ms;
 	if (b->manifest->freeze.writer_count == 0)
 		return 0;
-	recover_format_committed(subject, store_id(b->ctx->store), b->run);
+	owed_format_subject(subject, store_id(b->ctx->store), b->run);
 	return backup_effect(
 	    b, &b->committed_effect, JOURNAL_COMMITTED, subject, err);
 }

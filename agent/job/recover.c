@@ -10,13 +10,13 @@
 #include "agent/domain/domain.h"
 #include "agent/job/context.h"
 #include "agent/job/lock.h"
+#include "agent/job/owed.h"
 #include "agent/job/promote.h"
 #include "agent/job/scratch.h"
 #include "agent/quiesce/quiesce.h"
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "common/err.h"
-#include "common/hexid.h"
 #include "common/log.h"
 #include "store/manifest.h"
 #include "store/store.h"
@@ -26,8 +26,7 @@
 struct recovery {
 	struct job_context *ctx;
 	struct domain *domain; /* NULL: it does not exist any more. */
-	uint64_t owed;         /* Commits that are still to be looked at. */
-	bool deaf;             /* The guest could not be told of one. */
+	struct owed owed;
 	struct recover_result result;
 };
 
@@ -49,26 +48,6 @@ undo_freeze(
 	if (state == DOMAIN_OFF)
 		return 0; /* A freeze does not outlive its guest. */
 	return domain_agent_thaw(r->domain, AGENT_TIMEOUT_MS, &count, err);
-}
-
-void
-recover_format_committed(char out[RECOVER_COMMITTED_SIZE],
-    const char *repository_id, const char *session)
-{
-	snprintf(
-	    out, RECOVER_COMMITTED_SIZE, "%.8s-%s", repository_id, session);
-}
-
-static int
-parse_committed(
-    char repository[9], char session[HEXID_SIZE], const char *subject)
-{
-	if (strlen(subject) != RECOVER_COMMITTED_SIZE - 1 ||
-	    subject[8] != '-' || !hexid_valid(subject + 9))
-		return -1;
-	snprintf(repository, 9, "%.8s", subject);
-	snprintf(session, HEXID_SIZE, "%s", subject + 9);
-	return 0;
 }
 
 static bool
@@ -109,104 +88,6 @@ undo_checkpoint(
 	return domain_checkpoint_delete(r->domain, effect->subject, err);
 }
 
-/* ---- what guests are owed ---- */
-
-/* The manifest of the point that the guest is to hear of; 0 and NULL: there
- * is no such point, and nothing to tell. */
-static int
-read_owed(struct manifest **out, char session[HEXID_SIZE],
-    const struct recovery *r, const struct journal_effect *effect,
-    struct err *err)
-{
-	char repository[9];
-
-	*out = NULL;
-	if (parse_committed(repository, session, effect->subject) == -1)
-		return err_set(err, ERR_CORRUPT,
-		    "the journal names no session in '%s'", effect->subject);
-	if (r->ctx->store == NULL ||
-	    strncmp(repository, store_id(r->ctx->store), 8) != 0)
-		return err_set(
-		    err, ERR_NOT_FOUND, "the point is in another repository");
-	if (store_manifest_read(out, r->ctx->store, effect->point_id, err) ==
-		-1 &&
-	    err->class != ERR_NOT_FOUND)
-		return -1;
-	return 0;
-}
-
-static int
-check_hears(struct recovery *r, struct err *err)
-{
-	enum domain_state state;
-
-	if (r->deaf)
-		return err_set(err, ERR_IO, "as before");
-	if (domain_state(r->domain, &state, err) == -1)
-		return -1;
-	if (state != DOMAIN_RUNNING)
-		return err_set(err, ERR_NOT_FOUND, "the guest does not run");
-	return 0;
-}
-
-/*
- * Told only when the point is there, and told until the guest has heard it:
- * its logs grow else.  A guest that has not heard one needs not be asked to
- * hear the next.
- */
-static int
-deliver_committed(
-    struct recovery *r, const struct journal_effect *effect, struct err *err)
-{
-	char session[HEXID_SIZE];
-	struct manifest *m = NULL;
-	int rc = -1;
-
-	if (r->domain == NULL)
-		return 0;
-	if (read_owed(&m, session, r, effect, err) == -1)
-		return -1;
-	if (m == NULL)
-		return 0;
-	if (check_hears(r, err) == 0)
-		rc = quiesce_deliver(
-		    r->domain, session, effect->point_id, &m->freeze, err);
-	if (rc == -1)
-		r->deaf = true;
-	manifest_free(m);
-	return rc == 0 ? 0 : -1;
-}
-
-static int
-count_owed(void *arg, const struct journal_effect *effect)
-{
-	struct recovery *r = arg;
-
-	if (effect->kind == JOURNAL_COMMITTED)
-		r->owed++;
-	return 0;
-}
-
-/* What a newer point lets a writer drop includes what an older one did. */
-static int
-settle_committed(
-    struct recovery *r, const struct journal_effect *effect, struct err *err)
-{
-	bool too_many = r->owed-- > RECOVER_OWED_MAX;
-
-	if (deliver_committed(r, effect, err) == 0)
-		return 0;
-	log_line(LOG_INFO, "point %.8s: the guest was not told yet: %s",
-	    effect->point_id, err->text);
-	if (!too_many)
-		return -1;
-	log_line(LOG_NOTICE,
-	    "point %.8s: the guest will not be told any more: it is owed more "
-	    "than %d newer ones",
-	    effect->point_id, RECOVER_OWED_MAX);
-	return 0;
-}
-
 /* A domain that this libvirt does not know may live on with another. */
 static int
 check_connection(const struct recovery *r, const struct journal_effect *effect,
@@ -241,7 +122,7 @@ undo(struct recovery *r, const struct journal_effect *effect, struct err *err)
 	case JOURNAL_DIR:
 		return scratch_remove_leftover(effect->subject, err);
 	case JOURNAL_COMMITTED:
-		return settle_committed(r, effect, err);
+		return owed_settle(&r->owed, effect, err);
 	}
 	return err_set(
 	    err, ERR_CORRUPT, "unknown kind of effect %d", (int)effect->kind);
@@ -281,11 +162,9 @@ visit(void *arg, const struct journal_effect *effect)
 static int
 recover_effects(struct recovery *r, const char *uuid, struct err *err)
 {
-	struct journal *journal = r->ctx->journal;
-
-	if (journal_leftovers(journal, uuid, count_owed, r, err) == -1)
-		return -1;
-	return journal_leftovers(journal, uuid, visit, r, err);
+	r->owed.domain = r->domain;
+	r->owed.store = r->ctx->store;
+	return journal_leftovers(r->ctx->journal, uuid, visit, r, err);
 }
 
 /* The history then says "interrupted", not "running" for ever. */
@@ -310,18 +189,25 @@ job_recover_domain(
 	return recover_effects(&r, domain_uuid(domain), err);
 }
 
+static int
+count_owed(void *arg, const struct journal_effect *effect)
+{
+	uint64_t *count = arg;
+
+	if (effect->kind == JOURNAL_COMMITTED)
+		++*count;
+	return 0;
+}
+
 int
 job_owed(struct job_context *ctx, const char *domain_uuid, uint64_t *out,
     struct err *err)
 {
-	struct recovery r = { .ctx = ctx };
-
-	if (job_open_journal(ctx, err) == -1 ||
-	    journal_leftovers(ctx->journal, domain_uuid, count_owed, &r, err) ==
-		-1)
+	*out = 0;
+	if (job_open_journal(ctx, err) == -1)
 		return -1;
-	*out = r.owed;
-	return 0;
+	return journal_leftovers(
+	    ctx->journal, domain_uuid, count_owed, out, err);
 }
 
 /* ---- all domains ---- */

@@ -9,8 +9,6 @@
 
 #include <stdint.h>
 
-#include "common/hexid.h"
-
 struct domain;
 struct err;
 struct job_context;
@@ -20,9 +18,6 @@ struct recover_result {
 	uint64_t kept; /* Could not be undone now; see the warnings. */
 	uint64_t owed; /* Points that guests are still to be told of. */
 };
-
-/* So many of one guest are kept; beyond that the oldest are forgotten. */
-#define RECOVER_OWED_MAX 32
 
 /* Of one domain; the caller holds its lock and the store is open. */
 int job_recover_domain(
@@ -35,10 +30,5 @@ int job_recover_all(
 /* Of how many points is this guest still to be told? */
 int job_owed(struct job_context *ctx, const char *domain_uuid, uint64_t *out,
     struct err *err);
-
-/* The subject of a JOURNAL_COMMITTED: the repository and the session. */
-#define RECOVER_COMMITTED_SIZE (8 + 1 + HEXID_SIZE)
-void recover_format_committed(char out[RECOVER_COMMITTED_SIZE],
-    const char *repository_id, const char *session);
 
 #endif

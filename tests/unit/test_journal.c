@@ -158,10 +158,10 @@ add_and_die(struct bed *bed, enum journal_kind kind, const char *subject)
 	assert_int_equal(status, 0);
 }
 
-/* A guest hears of its points in the order in which they were made, and
- * after everything that was done to it is undone. */
+/* A guest hears of its points after everything that was done to it is undone,
+ * and of the newest first: it includes the older ones. */
 static void
-test_journal_tells_commits_last_and_oldest_first(void **state)
+test_journal_tells_commits_last_and_newest_first(void **state)
 {
 	struct bed *bed = *state;
 
@@ -171,7 +171,7 @@ test_journal_tells_commits_last_and_oldest_first(void **state)
 	add_and_die(bed, JOURNAL_COMMITTED, "told-second");
 	add_and_die(bed, JOURNAL_FREEZE, "freeze");
 	assert_string_equal(leftovers(bed, "A"),
-	    "freeze made-second made-first told-first told-second ");
+	    "freeze made-second made-first told-second told-first ");
 }
 
 static void
@@ -267,7 +267,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_journal_finds_what_a_killed_process_left),
-		CASE(test_journal_tells_commits_last_and_oldest_first),
+		CASE(test_journal_tells_commits_last_and_newest_first),
 		CASE(test_journal_takes_a_zombie_for_dead),
 		CASE(test_journal_leaves_the_living_alone),
 		CASE(test_journal_owner_is_more_than_a_pid),
