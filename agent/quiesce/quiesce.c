@@ -54,8 +54,9 @@ choose(
 	if (must_stop(err))
 		return -1;
 	if (q->refused) {
-		quiesce_set_reason(
-		    q, "%s; a longer --lease may help", err->text);
+		quiesce_set_reason(q, "%s%s", err->text,
+		    err->class == ERR_TIMEOUT ? "; a longer --lease may help"
+					      : "");
 		err_clear(err);
 		return 0;
 	}

@@ -183,9 +183,9 @@ prepare(
 	fault = quiesce_find_fault(client_reply(q->client), err);
 	if (!fault || err->class != ERR_UNSUPPORTED)
 		q->offered = offered(q);
-	if (fault)
-		return -1;
-	if (check_forecast(q, err) == -1) {
+	/* Others see other file systems, or fewer, and would vouch for what
+	 * is known to be wrong. */
+	if (fault || check_forecast(q, err) == -1) {
 		q->refused = true;
 		return -1;
 	}

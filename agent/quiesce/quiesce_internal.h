@@ -28,7 +28,8 @@ struct quiesce {
 	/* Our helper. */
 	struct client *client; /* NULL once the channel is of no use. */
 	struct message *request;
-	/* It answers, and will not freeze: nobody else is to do it then. */
+	/* It answers, and will not or cannot freeze: nobody else is to do it
+	 * then. */
 	bool refused;
 	/* What it said last of its file systems and writers. */
 	struct manifest_freeze seen;

@@ -89,6 +89,39 @@ test_quiesce_asks_nobody_else_after_a_refusal(void **state)
 	assert_non_null(strstr(quiesce_reason(rig.q), "--lease"));
 }
 
+static void
+cannot_freeze_one(struct message *m, uint8_t type)
+{
+	if (type != MESSAGE_PREPARE)
+		return;
+	m->filesystems[0].state = MESSAGE_FS_FAILED;
+	strcpy(m->filesystems[0].reason, "another mount covers it");
+}
+
+static void
+has_none_to_freeze(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_PREPARE)
+		m->filesystems[0].state = MESSAGE_FS_SKIPPED;
+}
+
+/* QEMU's agent freezes what it sees, which is not all that there is. */
+static void
+test_quiesce_asks_nobody_else_over_a_file_system(void **state)
+{
+	(void)state;
+	quiesce_rig_expect(
+	    &rig, cannot_freeze_one, 0, MANIFEST_CRASH, "'/srv': another");
+	assert_int_equal(rig.proof.source, MANIFEST_QUIESCE_NONE);
+	quiesce_rig_expect(
+	    &rig, has_none_to_freeze, 0, MANIFEST_CRASH, "no file system on");
+	assert_int_equal(fake_domain.thaws, 0);
+	rig.guest.tweak = cannot_freeze_one;
+	quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
+	assert_null(strstr(quiesce_reason(rig.q), "--lease"));
+	assert_int_equal(quiesce_offered(rig.q), MANIFEST_APPLICATION);
+}
+
 /* That is between this process and its user: the next domains are to have
  * their backups, too. */
 static const char *own_word;
@@ -406,6 +439,7 @@ main(void)
 		CASE(test_quiesce_waits_for_a_channel_that_is_still_in_use),
 		CASE(test_quiesce_asks_though_libvirt_knows_of_nobody),
 		CASE(test_quiesce_asks_nobody_else_after_a_refusal),
+		CASE(test_quiesce_asks_nobody_else_over_a_file_system),
 		CASE(test_quiesce_is_not_stopped_by_the_guest),
 		CASE(test_quiesce_takes_no_foul_words),
 		CASE(test_quiesce_call_ends_whatever_the_guest_sends),
