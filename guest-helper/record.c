@@ -16,7 +16,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "guest-helper/expedite.h"
-#include "guest-helper/freeze_linux.h"
+#include "guest-helper/rescue.h"
 
 #define RECORD_MAX_BYTES (64 * 1024)
 #define RECORD_NAME_SIZE (sizeof(RECORD_PREPARED) + HEXID_SIZE)
@@ -162,24 +162,6 @@ record_boot_id(char *out, size_t size)
 	fclose(file);
 }
 
-/* Through whichever mount of it can be reached, in any namespace.  1: it was
- * frozen. */
-static unsigned int
-thaw_number(const char *number, const struct mounts_paths *paths)
-{
-	struct mounts_filesystem fs = { .fd = -1, .state = MESSAGE_FS_PLANNED };
-	struct mounts one = { .items = &fs, .count = 1 };
-	unsigned int thawed = 0;
-
-	if (sscanf(number, "%u:%u", &fs.major, &fs.minor) != 2)
-		return 0;
-	mounts_open(&one, paths);
-	if (fs.fd != -1 && freeze_thaw(fs.fd) == 0)
-		thawed = 1;
-	mounts_close(&one);
-	return thawed;
-}
-
 static void
 undo_expedited(const char *path)
 {
@@ -202,43 +184,83 @@ take_line(char *line, size_t size, const char *text)
 	return text[n] == '\0' ? text + n : text + n + 1;
 }
 
-/* To a dead-man that was stopped and comes back: else it thaws what somebody
- * else froze since. */
-static void
-tell_thawed(int fd, size_t at)
-{
-	static const char thawed = MARKS_THAWED;
+/* What a record says, in its order. */
+struct leftover {
+	struct marks marks;
+	struct mounts mounts;
+	struct mounts_filesystem items[MESSAGE_FILESYSTEMS_MAX];
+};
 
-	if (fd != -1 && pwrite(fd, &thawed, 1, (off_t)at) == -1) {
-		/* It thaws once more. */
+/* Lines that are cut off or damaged are of nothing. */
+static void
+take_numbers(struct leftover *l, const char *text)
+{
+	struct mounts_filesystem *fs;
+	char line[MESSAGE_NAME_SIZE];
+
+	l->mounts.items = l->items;
+	while (l->mounts.count < MESSAGE_FILESYSTEMS_MAX && *text != '\0') {
+		text = take_line(line, sizeof(line), text);
+		fs = &l->items[l->mounts.count];
+		memset(fs, 0, sizeof(*fs));
+		fs->fd = -1;
+		if (sscanf(line, "%u:%u", &fs->major, &fs->minor) != 2 ||
+		    !marks_is_ours(
+			marks_get(&l->marks, MARKS_FS(l->mounts.count))))
+			fs->state = MESSAGE_FS_SKIPPED;
+		l->mounts.count++;
 	}
 }
 
-/* Marks that are cut off or damaged are of file systems that may be frozen. */
-static unsigned int
+/* Through whichever mount of each can be reached, in any namespace. */
+static size_t
+thaw_leftover(struct leftover *l, const struct mounts_paths *paths)
+{
+	int fds[MESSAGE_FILESYSTEMS_MAX];
+	size_t i, thawed;
+
+	mounts_open(&l->mounts, paths);
+	for (i = 0; i < l->mounts.count; i++)
+		fds[i] = l->items[i].fd;
+	thawed = rescue_thaw(&l->marks, fds, l->mounts.count);
+	mounts_close(&l->mounts);
+	return thawed;
+}
+
+/*
+ * Marks that are cut off or damaged are of file systems that may be frozen.
+ * Where the others are, what is thawed is marked, for a dead-man that was
+ * stopped and comes back: else it thaws what somebody else froze since.
+ */
+static size_t
 thaw_recorded(int fd, const char *text, const char *boot_id,
     const char *expedite_path, const struct mounts_paths *paths)
 {
 	char line[MESSAGE_NAME_SIZE], marks[MARKS_MAX + 1];
-	unsigned int thawed = 0;
-	size_t i, marked;
+	struct err ignored = ERR_INIT;
+	static struct leftover l; /* Too large for a stack. */
+	size_t i, marked, thawed;
 
 	text = take_line(line, sizeof(line), text);
 	if (strcmp(line, boot_id) != 0)
+		return 0;
+	memset(&l, 0, sizeof(l));
+	if (marks_open(&l.marks, &ignored) == -1)
 		return 0;
 	text = take_line(marks, sizeof(marks), text);
 	marked = strlen(marks);
 	if (marked > MARKS_EXPEDITED && marks_is_ours(marks[MARKS_EXPEDITED]))
 		undo_expedited(expedite_path);
-	for (i = MARKS_FS(0); i < MARKS_MAX && *text != '\0'; i++) {
-		text = take_line(line, sizeof(line), text);
-		if ((i < marked && !marks_is_ours(marks[i])) ||
-		    thaw_number(line, paths) == 0)
-			continue;
-		thawed++;
-		if (i < marked)
-			tell_thawed(fd, strlen(boot_id) + 1 + i);
+	for (i = 0; i < MARKS_MAX; i++)
+		marks_set(&l.marks, i,
+		    i >= marked ? MARKS_TRIED : (enum marks_value)marks[i]);
+	take_numbers(&l, text);
+	if (marked >= MARKS_FS(l.mounts.count)) {
+		l.marks.at = (off_t)strlen(boot_id) + 1;
+		l.marks.fd = dup(fd);
 	}
+	thawed = thaw_leftover(&l, paths);
+	marks_close(&l.marks);
 	return thawed;
 }
 
@@ -251,14 +273,13 @@ is_of(const char *name, const char *kind)
 }
 
 /* One that is not frozen yet, or is half written, is only removed. */
-static unsigned int
+static size_t
 thaw_one(const char *dir, const char *name, const char *expedite_path,
     const struct mounts_paths *paths)
 {
 	char *path, *text = NULL, boot_id[MESSAGE_NAME_SIZE];
 	struct err ignored = ERR_INIT;
-	unsigned int thawed = 0;
-	size_t size = 0;
+	size_t size = 0, thawed = 0;
 	int fd = -1;
 
 	if ((path = io_path(dir, name)) == NULL)
@@ -281,11 +302,11 @@ thaw_one(const char *dir, const char *name, const char *expedite_path,
 }
 
 /* Its log may end on one of them: nothing is logged before all are thawed. */
-unsigned int
+size_t
 record_thaw_leftovers(const char *dir, const char *expedite_path,
     const struct mounts_paths *paths)
 {
-	unsigned int thawed = 0;
+	size_t thawed = 0;
 	struct dirent *entry;
 	int error = 0;
 	DIR *d;
@@ -304,7 +325,7 @@ record_thaw_leftovers(const char *dir, const char *expedite_path,
 		    strerror(error));
 	if (thawed > 0)
 		log_line(LOG_WARNING,
-		    "thawed %u file systems that a predecessor left frozen",
+		    "thawed %zu file systems that a predecessor left frozen",
 		    thawed);
 	return thawed;
 }

@@ -51,7 +51,7 @@ void record_boot_id(char *out, size_t size);
 /* Thaws what predecessors of the same boot left, undoes what they set in the
  * file expedite_path, and removes their records.  Logs nothing before all is
  * done.  Returns how many file systems were still frozen. */
-unsigned int record_thaw_leftovers(const char *dir, const char *expedite_path,
+size_t record_thaw_leftovers(const char *dir, const char *expedite_path,
     const struct mounts_paths *paths);
 
 #endif

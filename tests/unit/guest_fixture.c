@@ -92,6 +92,16 @@ guest_fixture_init(struct guest_fixture *f)
 	    f->conf.hooks_dir, sizeof(f->conf.hooks_dir), "%s/hooks", f->dir);
 }
 
+/* Holders of loop files first, and none waits for another: what a failed test
+ * left frozen may hold up the helper itself. */
+static void
+thaw_all(const struct guest_fixture *f)
+{
+	shell("for i in $(awk -v d=%s/ 'index($5, d) == 1 { print $5 }' "
+	      "/proc/self/mountinfo); do fsfreeze -u $i & done 2>/dev/null",
+	    f->dir);
+}
+
 static bool
 clean(const struct guest_fixture *f)
 {
@@ -115,6 +125,7 @@ guest_fixture_fini(struct guest_fixture *f)
 {
 	int64_t end = clock_monotonic_ms() + 5000;
 
+	thaw_all(f);
 	if (f->pid != -1)
 		guest_fixture_stop(f, SIGTERM);
 	/* The dead-man of a killed helper may still be at work. */
@@ -142,6 +153,10 @@ guest_fixture_show_mounts(const struct guest_fixture *f)
 {
 	/* grep finds nothing where nothing is mounted. */
 	shell("grep ' %s/' /proc/self/mountinfo >%s", f->dir, f->mountinfo);
+	if (f->show_others)
+		shell("grep -v ' %s/' /proc/self/mountinfo | awk '{ print $1, "
+		      "$2, \"0:1 / /nowhere rw - tmpfs none rw\" }' >>%s",
+		    f->dir, f->mountinfo);
 }
 
 void

@@ -90,6 +90,49 @@ test_guest_lost_successor_leaves_what_others_froze(void **state)
 	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
 }
 
+/* The thaw of b writes to its image, which waits for the thaw of a. */
+static void
+freeze_layers(void)
+{
+	talk_need_file_systems();
+	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
+	guest_fixture_mount(&talk.fixture, "b", "ext4", "a/b.img");
+	talk_start();
+	talk_freeze(30000);
+	assert_int_equal(talk_find("a")->state, MESSAGE_FS_FROZEN);
+	assert_int_equal(talk_find("b")->state, MESSAGE_FS_FROZEN);
+}
+
+static void
+assert_layers_thawed(void)
+{
+	assert_true(can_write("a"));
+	assert_true(can_write("b"));
+	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
+}
+
+static void
+test_guest_lost_killed_thaws_loops_and_holders(void **state)
+{
+	(void)state;
+	freeze_layers();
+	kill(guest_fixture_deadman(&talk.fixture), SIGKILL);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 0);
+	assert_layers_thawed();
+}
+
+static void
+test_guest_lost_successor_thaws_loops_and_holders(void **state)
+{
+	(void)state;
+	freeze_layers();
+	guest_fixture_kill_all(&talk.fixture);
+	talk_close_client();
+	talk_start();
+	assert_layers_thawed();
+}
+
 /* A record without its marks is of what may be frozen. */
 static void
 test_guest_lost_successor_thaws_by_half_a_record(void **state)
@@ -340,6 +383,8 @@ main(void)
 		CASE(test_guest_lost_killed_leaves_what_others_froze),
 		CASE(test_guest_lost_stopped_leaves_what_others_froze),
 		CASE(test_guest_lost_successor_leaves_what_others_froze),
+		CASE(test_guest_lost_killed_thaws_loops_and_holders),
+		CASE(test_guest_lost_successor_thaws_loops_and_holders),
 		CASE(test_guest_lost_successor_thaws_by_half_a_record),
 		CASE(test_guest_lost_before_the_freeze_thaws_nothing),
 		CASE(test_guest_lost_stopped_does_not_stay),
