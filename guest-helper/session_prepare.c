@@ -238,7 +238,8 @@ session_writers_prepared(struct session *s)
 void
 session_synced(struct session *s)
 {
-	if (s->state != SESSION_PREPARING)
+	/* One that was stopped meanwhile says so too late. */
+	if (s->state != SESSION_PREPARING || !s->prepare.waiting)
 		return;
 	s->state = SESSION_PREPARED;
 	s->deadline_ms = clock_monotonic_ms() + session_prepared_ms(s);
