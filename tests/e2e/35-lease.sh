@@ -15,6 +15,9 @@ lease=3
 worst=0
 worst_all=0
 early=0
+ends=0
+early_ends=0
+early_required=0
 
 hs_guest --disk vda:64M:ext4
 rig_guest_writer_start web
@@ -40,7 +43,9 @@ assert_wrote_on() {
 hold() {
 	rig_guest_write_max_gap web /mnt/a reset >/dev/null
 	hs_hold_frozen holdstill backup -v --lease "$lease" "$@" "$HS_DOM"
-	rig_job_runs web || early=$((early + 1))
+	before_picture=0
+	rig_job_runs web || before_picture=1
+	early=$((early + before_picture))
 }
 
 thawed() {
@@ -54,7 +59,8 @@ let_go() {
 	rig_wait_for 20 "the end of the freeze" thawed
 	kill -CONT "$HS_PID"
 	hs_wait || status=$?
-	assert_eq "$1" "$status" "status of the backup"
+	assert_eq "$1" "$status" \
+	    "status of the backup, which said: $(tail -n 3 "$HS_STDERR")"
 }
 
 assert_crash() {
@@ -125,6 +131,8 @@ plug_in() {
 
 lease_ends() {
 	hold
+	ends=$((ends + 1))
+	early_ends=$((early_ends + before_picture))
 	assert_wrote_on "lease"
 	assert_crash "outlived its lease"
 }
@@ -135,6 +143,8 @@ lease_ends_required() {
 	points=$(hs_count web)
 
 	hold --require filesystem
+	ends=$((ends + 1))
+	early_required=$((early_required + before_picture))
 	assert_wrote_on "lease, required"
 	let_go 1
 	grep -q "outlived its lease" "$HS_STDERR" ||
@@ -189,11 +199,24 @@ for ((round = 0; round < rounds; round++)); do
 	unplugged
 	assert_whole
 done
-[ "$early" -gt 0 ] || fail "no freeze was met before its picture"
-echo "count: lease ended $((2 * rounds))"
+# What a lease that ends before the picture does is looked at, too: a picture
+# is quick, and a busy machine may miss that instant in every round.
+for ((try = 0; try < 12; try++)); do
+	[ "$early_ends" = 0 ] || break
+	lease_ends
+done
+for ((try = 0; try < 12; try++)); do
+	[ "$early_required" = 0 ] || break
+	lease_ends_required
+done
+assert_num "$early_ends" -gt 0 "leases that ended before the picture"
+assert_num "$early_required" -gt 0 "the same where a freeze is required"
+assert_whole
+echo "count: lease ended $ends"
 echo "count: host killed $rounds"
 echo "count: helper, dead-man, both killed $((3 * rounds))"
 echo "count: channel unplugged $rounds"
 echo "count: longest time without a write $worst ms, lease $lease s"
 echo "count: both killed: longest time from there $worst_all ms"
-echo "count: held before the picture $early of $((7 * rounds))"
+echo "count: held before the picture $early of $((ends + 5 * rounds))," \
+    "when the lease ended $early_ends, when required $early_required"
