@@ -135,9 +135,9 @@ hs_wait() {
 }
 
 hs_hold_frozen() {
-	local turn
+	local try turn
 
-	while true; do
+	for ((try = 0; try < 25; try++)); do
 		hs_hold "hold still" "$@"
 		for ((turn = 0; turn < 40; turn++)); do
 			hs_frozen && return 0
@@ -150,6 +150,7 @@ hs_hold_frozen() {
 		kill -CONT "$HS_PID"
 		hs_wait || true
 	done
+	fail "no freeze was met in $try backups: $(cat "$HS_STDERR")"
 }
 
 hs_frozen() {
