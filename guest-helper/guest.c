@@ -3,15 +3,18 @@
 #include "guest-helper/guest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/io.h"
 #include "common/log.h"
 #include "guest-helper/channel.h"
 #include "guest-helper/conf.h"
@@ -177,11 +180,35 @@ expedite_path(const struct guest_options *options)
 					      : EXPEDITE_PATH;
 }
 
-void
-guest_thaw_leftovers(const struct guest_options *options)
+/* The lock lives as long as this process: what it forks closes it.  Without a
+ * folder there is no record either, and nothing to take over. */
+static int
+claim(const char *run_dir, struct err *err)
 {
+	struct err ignored = ERR_INIT;
+	int fd;
+
+	io_make_dirs(run_dir, 0700, &ignored);
+	fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK) {
+		close(fd);
+		return 0;
+	}
+	close(fd);
+	return err_set(err, ERR_BUSY,
+	    "another holdstill-guest runs with '%s': only one can", run_dir);
+}
+
+int
+guest_take_over(const struct guest_options *options, struct err *err)
+{
+	if (claim(options->run_dir, err) == -1)
+		return -1;
 	record_thaw_leftovers(
 	    options->run_dir, expedite_path(options), &options->paths);
+	return 0;
 }
 
 static int

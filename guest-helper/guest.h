@@ -27,8 +27,12 @@ struct guest_options {
  */
 int guest_run(const struct guest_options *options, struct err *err);
 
-/* Thaws what a predecessor that was killed had frozen.  To be called before
- * anything that may fail; needs no conf. */
-void guest_thaw_leftovers(const struct guest_options *options);
+/*
+ * Makes sure that this process is the only helper with that run_dir, for as
+ * long as it lives, and thaws what a predecessor that was killed had frozen.
+ * To be called before anything that may fail; needs no conf.  -1 (ERR_BUSY):
+ * there is another one, whose freeze is left alone.
+ */
+int guest_take_over(const struct guest_options *options, struct err *err);
 
 #endif

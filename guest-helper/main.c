@@ -138,8 +138,10 @@ main(int argc, char **argv)
 	if (choice.done)
 		return EXIT_OK;
 	/* First of all: whatever else is wrong, nothing is left frozen. */
-	if (!choice.check)
-		guest_thaw_leftovers(&options);
+	if (!choice.check && guest_take_over(&options, &err) == -1) {
+		complain(&err);
+		return EXIT_FAILED;
+	}
 	if (read_conf(&choice, &err) == -1) {
 		complain(&err);
 		return EXIT_USAGE;

@@ -159,8 +159,8 @@ guest_fixture_show_mounts(const struct guest_fixture *f)
 		    f->dir, f->mountinfo);
 }
 
-void
-guest_fixture_start(struct guest_fixture *f)
+struct guest_options
+guest_fixture_options(const struct guest_fixture *f)
 {
 	struct guest_options options = {
 		.port = f->port,
@@ -169,6 +169,14 @@ guest_fixture_start(struct guest_fixture *f)
 		.conf = &f->conf,
 		.expedite_path = f->expedite,
 	};
+
+	return options;
+}
+
+void
+guest_fixture_start(struct guest_fixture *f)
+{
+	struct guest_options options = guest_fixture_options(f);
 	struct err err = ERR_INIT;
 
 	guest_fixture_show_mounts(f);
@@ -178,8 +186,10 @@ guest_fixture_start(struct guest_fixture *f)
 	assert_true(f->pid >= 0);
 	if (f->pid == 0) {
 		quietlog_init();
-		guest_thaw_leftovers(&options);
-		_exit(guest_run(&options, &err) == 0 ? 0 : 1);
+		_exit(guest_take_over(&options, &err) == 0 &&
+			      guest_run(&options, &err) == 0
+			  ? 0
+			  : 1);
 	}
 	close(guest_fixture_connect(f));
 }

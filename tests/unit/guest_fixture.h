@@ -13,6 +13,7 @@
 
 #include "common/proto/message.h"
 #include "guest-helper/conf.h"
+#include "guest-helper/guest.h"
 #include "guest-helper/mounts.h"
 
 #define FIXTURE_MOUNTS_MAX 6
@@ -29,6 +30,9 @@ struct guest_fixture {
 	struct conf conf;     /* Of the helper; no hooks. */
 	/* Where it looks: at no other namespace, unless a test says so. */
 	struct mounts_paths paths;
+	/* Shows the helper the other mounts, too, as of nothing that can be
+	 * frozen: a path leads through them. */
+	bool show_others;
 	pid_t pid; /* The helper's; -1: it does not run. */
 	unsigned int mount_count;
 };
@@ -46,6 +50,9 @@ void guest_fixture_mount(struct guest_fixture *f, const char *name,
 
 /* Puts what is mounted now into the table that the helper sees. */
 void guest_fixture_show_mounts(const struct guest_fixture *f);
+
+/* What the helper is started with. */
+struct guest_options guest_fixture_options(const struct guest_fixture *f);
 
 /* Starts the helper; it is ready when this returns. */
 void guest_fixture_start(struct guest_fixture *f);

@@ -194,6 +194,35 @@ test_guest_lost_late_leaves_the_next_session(void **state)
 		assert_int_equal(client_reply(talk.client)->unbroken, 1);
 }
 
+/* Started by hand, say, beside the one that freezes. */
+static void
+test_guest_lost_second_helper_leaves_the_first(void **state)
+{
+	struct guest_options options;
+	struct err err = ERR_INIT;
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(30000);
+	options = guest_fixture_options(&talk.fixture);
+	assert_true((pid = fork()) >= 0);
+	if (pid == 0)
+		_exit(guest_take_over(&options, &err) == -1 &&
+			      err.class == ERR_BUSY
+			  ? 0
+			  : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(guest_fixture_records(&talk.fixture), 1);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 1);
+	/* Nobody keeps its place when it has gone. */
+	guest_fixture_stop(&talk.fixture, SIGTERM);
+	assert_int_equal(guest_take_over(&options, &err), 0);
+}
+
 static pid_t
 stop_deadman(void)
 {
@@ -387,6 +416,7 @@ main(void)
 		CASE(test_guest_lost_successor_thaws_loops_and_holders),
 		CASE(test_guest_lost_successor_thaws_by_half_a_record),
 		CASE(test_guest_lost_before_the_freeze_thaws_nothing),
+		CASE(test_guest_lost_second_helper_leaves_the_first),
 		CASE(test_guest_lost_stopped_does_not_stay),
 		CASE(test_guest_lost_stopped_at_prepare_does_not_stay),
 		CASE(test_guest_lost_stopped_may_come_back),
