@@ -2,10 +2,12 @@
 /* From a block device down to the disks it lies on. */
 #include "guest-helper/blockdev.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,4 +269,40 @@ blockdev_is_disk(const char *sysfs, const char *name)
 	       snprintf(dir, sizeof(dir), "%s/class/block/%s", sysfs, name) <
 		   (int)sizeof(dir) &&
 	       access(dir, F_OK) == 0 && !has(dir, "partition");
+}
+
+/* A drive whose medium is no disk, or a device of the kernel's own. */
+static bool
+is_other(const char *dir, const char *name)
+{
+	char path[PATH_MAX], real[PATH_MAX];
+
+	if ((strncmp(name, "sr", 2) == 0 || strncmp(name, "fd", 2) == 0) &&
+	    isdigit((unsigned char)name[2]))
+		return true;
+	return snprintf(path, sizeof(path), "%s/%s", dir, name) <
+		   (int)sizeof(path) &&
+	       realpath(path, real) != NULL &&
+	       strstr(real, "/devices/virtual/") != NULL;
+}
+
+size_t
+blockdev_count(const char *sysfs)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	size_t count = 0;
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/block", sysfs) >=
+		(int)sizeof(path) ||
+	    (dir = opendir(path)) == NULL)
+		return SIZE_MAX;
+	while (errno = 0, (entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.' && !is_other(path, entry->d_name))
+			count++;
+	if (errno != 0)
+		count = SIZE_MAX;
+	closedir(dir);
+	return count;
 }

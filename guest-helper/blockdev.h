@@ -56,6 +56,10 @@ bool blockdev_number(unsigned int *out_major, unsigned int *out_minor,
 ssize_t blockdev_attribute(char *out, size_t size, const char *sysfs,
     const char *name, const char *attribute);
 
+/* How many disks there are that may be the host's; SIZE_MAX: they cannot all
+ * be read. */
+size_t blockdev_count(const char *sysfs);
+
 /* Is there a disk of this name? */
 bool blockdev_is_disk(const char *sysfs, const char *name);
 

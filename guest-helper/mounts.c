@@ -21,8 +21,11 @@
 struct plan {
 	char names[MESSAGE_DISKS_MAX][BLOCKDEV_NAME_SIZE];
 	const struct message_disk *disks;
+	bool sure[MESSAGE_DISKS_MAX]; /* Known by more than the target. */
 	size_t count;
 	bool all; /* Freeze whatever is real. */
+	/* Every disk of the guest is in the backup, whichever is which. */
+	bool whole;
 };
 
 struct scan {
@@ -76,8 +79,9 @@ make_plan(struct scan *scan, struct mounts *out,
 	plan->disks = disks;
 	plan->count = count;
 	plan->all = count == 0;
+	plan->whole = count == 0 || blockdev_count(sysfs) <= count;
 	for (i = 0; i < count; i++)
-		diskid_find(plan->names[i], sysfs, &disks[i]);
+		plan->sure[i] = diskid_find(plan->names[i], sysfs, &disks[i]);
 	for (i = 0; i < count; i++) {
 		if (plan->names[i][0] != '\0')
 			continue;
@@ -108,6 +112,32 @@ planned_target(const struct plan *plan, const char *name)
 		if (strcmp(plan->names[i], name) == 0)
 			return plan->disks[i].target;
 	return NULL;
+}
+
+/* Beyond doubt: of a guess too much may be frozen, but not claimed. */
+static bool
+is_in_backup(const struct plan *plan, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < plan->count; i++)
+		if (plan->sure[i] && strcmp(plan->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* One that spans disks is in the backup if all of them are. */
+static void
+note_backup(struct mounts_filesystem *fs, const struct plan *plan,
+    const struct mounts_disks *disks)
+{
+	bool all = plan->whole || !disks->unknown;
+	size_t i;
+
+	for (i = 0; i < disks->count; i++)
+		all &= plan->whole || is_in_backup(plan, disks->leaves[i].name);
+	fs->in_backup = all && (disks->count > 0 || disks->unknown);
+	fs->left_out = !all;
 }
 
 /* ---- one file system ---- */
@@ -177,6 +207,8 @@ judge(struct mounts_filesystem *fs, const struct scan *scan,
 
 	mounts_disks_of(&disks, scan->paths, &scan->spaces, place);
 	fs->rank = disks.rank;
+	note_backup(fs, &scan->plan, &disks);
+	fs->left_out &= !place->entry->read_only;
 	planned = name_targets(fs->disk, sizeof(fs->disk), &scan->plan, &disks);
 	if (!planned && disks.count > 0)
 		snprintf(

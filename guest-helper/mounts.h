@@ -38,6 +38,8 @@ struct mounts_filesystem {
 	enum message_fs_state state; /* PLANNED, SKIPPED or FAILED. */
 	char reason[MESSAGE_REASON_SIZE];
 	bool sync_only; /* SKIPPED, for it knows no freeze, but to be synced. */
+	bool in_backup; /* Every disk that it lies on is. */
+	bool left_out;  /* Not so, and it can be written to. */
 	int fd;         /* Open on it from mounts_open() on, else -1. */
 	/* Working values of the ordering. */
 	size_t index;       /* In the order of the tables. */

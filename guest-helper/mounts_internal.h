@@ -33,4 +33,7 @@ void mounts_disks_of(struct mounts_disks *out, const struct mounts_paths *paths,
 bool mounts_on_device(const struct mounts_paths *paths,
     const struct namespaces *spaces, const struct mounts_place *place);
 
+/* The mount that an open descriptor is on; -1 if the kernel does not tell. */
+int mounts_id_of(int fd);
+
 #endif

@@ -10,9 +10,8 @@
 #include "common/err.h"
 #include "guest-helper/mounts_internal.h"
 
-/* The mount an open descriptor is on; -1 if the kernel does not tell. */
-static int
-mount_id_of(int fd)
+int
+mounts_id_of(int fd)
 {
 	char path[64], line[128];
 	int id = -1;
@@ -52,7 +51,7 @@ open_mount(const struct namespaces *spaces, const struct mounts_place *place,
 		return -1;
 	}
 	*out_errno = 0;
-	id = mount_id_of(seen);
+	id = mounts_id_of(seen);
 	if ((id == place->entry->id || (id == -1 && place->space->pid == 0)) &&
 	    fstat(seen, &st) == 0 &&
 	    (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode))) {

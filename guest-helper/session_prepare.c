@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "guest-helper/conf.h"
+#include "guest-helper/coverage.h"
 #include "guest-helper/record.h"
 #include "guest-helper/session_internal.h"
 
@@ -167,6 +168,19 @@ start_deadman(struct session *s, struct err *err)
 	return -1;
 }
 
+/* Before the dead-man gets the inputs of those that go on. */
+static void
+check_coverage(struct session *s)
+{
+	struct coverage c;
+
+	if (!s->engaged || !s->writers_wanted)
+		return;
+	coverage_init(&c, &s->mounts, s->o.paths);
+	writers_check_data(s->writers, coverage_holds, &c);
+	coverage_fini(&c);
+}
+
 static int
 open_filesystems(struct session *s, struct err *err)
 {
@@ -174,6 +188,7 @@ open_filesystems(struct session *s, struct err *err)
 		s->disk_count, err) == -1)
 		return -1;
 	mounts_open(&s->mounts, s->o.paths);
+	check_coverage(s);
 	return start_deadman(s, err);
 }
 

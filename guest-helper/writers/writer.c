@@ -41,7 +41,7 @@ void
 writer_reset(struct writer *w)
 {
 	w->prepare_ms = w->freeze_ms = w->thaw_ms = 0;
-	w->meta_count = 0;
+	w->meta_count = w->data_count = 0;
 	w->due = w->touched = w->cut = w->shared = w->early = false;
 	w->asked_count = 0;
 	w->read_bytes = w->logged_bytes = 0;
@@ -401,6 +401,26 @@ keep_meta(struct writer *w, const char *key, const char *value)
 }
 
 static void
+keep_data(struct writer *w, const char *path)
+{
+	size_t i;
+
+	/* It is looked at when all have prepared. */
+	if (w->asked_count == 0 || w->asked[0].step != WRITERS_PREPARE) {
+		broke(w, "said where its data lies, and not at 'prepare'");
+		return;
+	}
+	for (i = 0; i < w->data_count; i++)
+		if (strcmp(w->data[i], path) == 0)
+			return;
+	if (w->data_count == WRITER_DATA_MAX) {
+		broke(w, "said more than 16 data lines");
+		return;
+	}
+	snprintf(w->data[w->data_count++], sizeof(w->data[0]), "%s", path);
+}
+
+static void
 take_line(struct writer *w)
 {
 	struct writer_line l;
@@ -417,6 +437,9 @@ take_line(struct writer *w)
 		break;
 	case WRITER_LINE_META:
 		keep_meta(w, l.key, l.text);
+		break;
+	case WRITER_LINE_DATA:
+		keep_data(w, l.text);
 		break;
 	case WRITER_LINE_NOTE:
 		log_line(LOG_NOTICE, "writer '%s': %s", w->name, l.text);

@@ -22,6 +22,7 @@
 #define WRITER_OUTPUT_MAX ((size_t)64 * 1024) /* Of both, in a session. */
 #define WRITER_LOGGED_MAX ((size_t)8 * 1024)  /* Of its errors. */
 #define WRITER_ASKED_MAX 4
+#define WRITER_DATA_MAX 16
 #define WRITER_SEND_MAX 8192
 #define WRITER_HOOK_PREFIX MESSAGE_HOOK_PREFIX
 
@@ -62,6 +63,9 @@ struct writer {
 	unsigned int prepare_ms, freeze_ms, thaw_ms;
 	struct message_meta metas[MESSAGE_META_MAX];
 	size_t meta_count;
+	/* Where its data lies, as it said when it prepared. */
+	char data[WRITER_DATA_MAX][MESSAGE_VALUE_SIZE];
+	size_t data_count;
 
 	/* Its part in the step. */
 	bool due;      /* To be asked. */

@@ -135,6 +135,21 @@ parse_meta(struct writer_line *out, char *rest)
 	out->text = blank + 1;
 }
 
+static void
+parse_data(struct writer_line *out, const char *rest)
+{
+	if (rest[0] != '/') {
+		wrong(out, "a data line without an absolute path");
+		return;
+	}
+	if (strlen(rest) >= MESSAGE_VALUE_SIZE) {
+		wrong(out, "a data line with a path of more than 255 bytes");
+		return;
+	}
+	out->kind = WRITER_LINE_DATA;
+	out->text = rest;
+}
+
 void
 writer_line_parse(struct writer_line *out, char *line, size_t length)
 {
@@ -154,6 +169,8 @@ writer_line_parse(struct writer_line *out, char *line, size_t length)
 		out->text = rest;
 	} else if ((rest = after(line, "meta")) != NULL)
 		parse_meta(out, rest);
+	else if ((rest = after(line, "data")) != NULL)
+		parse_data(out, rest);
 	else
 		wrong(out, "a line that is no answer");
 }

@@ -13,6 +13,7 @@ enum writer_line_kind {
 	WRITER_LINE_FAIL, /* text: the reason, perhaps "". */
 	WRITER_LINE_META, /* key, text. */
 	WRITER_LINE_NOTE, /* text. */
+	WRITER_LINE_DATA, /* text: an absolute path. */
 };
 
 struct writer_line {

@@ -76,6 +76,16 @@ struct writers_request {
 };
 void writers_begin(struct writers *w, const struct writers_request *request);
 
+/*
+ * After PREPARE: asks covers for each path in which a writer that serves has
+ * said its data to be, and with NULL for one that said none, as hooks do.  One
+ * for which that is false fails with the reason, and its process leaves.
+ */
+typedef bool writers_covers_fn(
+    void *arg, const char *path, char reason[MESSAGE_REASON_SIZE]);
+void writers_check_data(
+    struct writers *w, writers_covers_fn *covers, void *arg);
+
 /* The step under way. */
 enum writers_step writers_step(const struct writers *w);
 

@@ -112,6 +112,33 @@ begin_prepare(struct writers *s, const char *session)
 }
 
 static void
+check_data(struct writer *w, writers_covers_fn *covers, void *arg)
+{
+	char reason[MESSAGE_REASON_SIZE] = "";
+	bool covered = true;
+	size_t i;
+
+	if (w->data_count == 0)
+		covered = covers(arg, NULL, reason);
+	for (i = 0; i < w->data_count && covered; i++)
+		covered = covers(arg, w->data[i], reason);
+	if (!covered)
+		writer_fail(w, "%s", reason);
+}
+
+void
+writers_check_data(struct writers *s, writers_covers_fn *covers, void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->items[i]->state == MESSAGE_WRITER_PREPARED)
+			check_data(s->items[i], covers, arg);
+	writers_advance(s);
+	writers_arm(s);
+}
+
+static void
 begin_freeze(struct writers *s)
 {
 	size_t i;

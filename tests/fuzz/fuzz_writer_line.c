@@ -54,7 +54,10 @@ check_parse(const uint8_t *data, size_t size)
 		require(l.key != NULL && l.key[0] != '\0' &&
 			strlen(l.key) < MESSAGE_NAME_SIZE &&
 			strlen(l.text) < MESSAGE_VALUE_SIZE);
-	else if (l.kind != WRITER_LINE_WRONG)
+	else if (l.kind == WRITER_LINE_DATA)
+		require(
+		    l.text[0] == '/' && strlen(l.text) < MESSAGE_VALUE_SIZE);
+	if (l.kind != WRITER_LINE_META && l.kind != WRITER_LINE_WRONG)
 		require(memchr(data, '\0', size) == NULL);
 	free(line);
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -173,6 +174,98 @@ test_guest_writers_prove_nothing_they_did_not_hold(void **state)
 	assert_int_equal(talk_call(MESSAGE_THAW), 0);
 	assert_int_equal(answer()->level, MESSAGE_FILESYSTEM);
 	assert_non_null(strstr(answer()->note, "lost it"));
+}
+
+/* ---- where its data lies ---- */
+
+/* A guest with a disk more than the backup, and no way to tell which. */
+static void
+leave_out_a_disk(void)
+{
+	static char sysfs[96];
+	char command[512];
+
+	snprintf(sysfs, sizeof(sysfs), "%s/sys", talk.fixture.dir);
+	snprintf(command, sizeof(command),
+	    "mkdir -p %s/block/vdy %s/block/vdz && ln -s /sys/class /sys/dev "
+	    "/sys/devices /sys/fs %s",
+	    sysfs, sysfs, sysfs);
+	assert_int_equal(system(command), 0);
+	talk.fixture.paths.sysfs = sysfs;
+}
+
+/* Writer in_a says where, mute does not. */
+static void
+start_with_data(void)
+{
+	char cases[160];
+
+	talk_need_file_systems();
+	snprintf(cases, sizeof(cases), "prepare) echo 'data %s/a'; echo ok ;;",
+	    talk.fixture.dir);
+	writer_scripts_writer(&scripts, "in_a", cases);
+	writer_scripts_writer(&scripts, "mute", "");
+	guest_fixture_mount(&talk.fixture, "a", "ext4", "a.img");
+	talk.fixture.show_others = true;
+}
+
+static void
+test_guest_writers_data_is_in_the_backup(void **state)
+{
+	(void)state;
+	start_with_data();
+	talk_start();
+	prepare(20000);
+	assert_string_equal(talk_find_writer("in_a")->reason, "");
+	assert_int_equal(answer()->level, MESSAGE_APPLICATION);
+}
+
+static void
+test_guest_writers_data_on_no_disk_is_not_in_the_backup(void **state)
+{
+	(void)state;
+	start_with_data();
+	writer_scripts_writer(
+	    &scripts, "x", "prepare) echo data /tmp; echo ok ;;");
+	talk_start();
+	prepare(20000);
+	assert_int_equal(answer()->level, MESSAGE_FILESYSTEM);
+	assert_string_equal(talk_find_writer("x")->reason,
+	    "its data in '/tmp' lies on a file system that is not in the "
+	    "backup");
+	assert_int_equal(
+	    talk_find_writer("in_a")->state, MESSAGE_WRITER_PREPARED);
+	assert_int_equal(
+	    talk_find_writer("mute")->state, MESSAGE_WRITER_PREPARED);
+}
+
+static void
+test_guest_writers_data_that_is_left_out_is_not_claimed(void **state)
+{
+	struct message_disk *disk;
+
+	(void)state;
+	start_with_data();
+	leave_out_a_disk();
+	talk_start();
+	ask(20000);
+	disk = message_add_disk(&talk.request);
+	strcpy(disk->target, "vdz");
+	assert_int_equal(
+	    client_prepare(talk.client, &talk.request, &talk.err), 0);
+	assert_int_equal(answer()->level, MESSAGE_FILESYSTEM);
+	assert_non_null(strstr(talk_find_writer("in_a")->reason,
+	    "lies on a file system that is not in the backup"));
+	assert_non_null(strstr(talk_find_writer("mute")->reason,
+	    "does not say where its data lies, and '"));
+	assert_true(writer_scripts_wait(&scripts, "in_a abort"));
+	assert_int_equal(talk_call(MESSAGE_FREEZE), 0);
+	assert_int_equal(talk_find("a")->state, MESSAGE_FS_FROZEN);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(answer()->level, MESSAGE_FILESYSTEM);
+	assert_int_equal(answer()->unbroken, 1);
+	assert_false(writer_scripts_noted(&scripts, "in_a freeze"));
+	assert_false(writer_scripts_noted(&scripts, "mute freeze"));
 }
 
 /* ---- deadlines ---- */
@@ -551,6 +644,9 @@ main(void)
 		CASE(test_guest_writers_are_in_the_status),
 		CASE(test_guest_writers_that_fail_lower_the_level),
 		CASE(test_guest_writers_prove_nothing_they_did_not_hold),
+		CASE(test_guest_writers_data_is_in_the_backup),
+		CASE(test_guest_writers_data_on_no_disk_is_not_in_the_backup),
+		CASE(test_guest_writers_data_that_is_left_out_is_not_claimed),
 		CASE(test_guest_writers_that_hang_end_in_time),
 		CASE(test_guest_writers_thaw_beside_a_hung_freeze),
 		CASE(test_guest_writers_do_not_wait_for_a_hung_thaw),

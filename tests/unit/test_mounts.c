@@ -113,6 +113,74 @@ test_mounts_knows_all_disks_of_a_btrfs(void **state)
 	fake_sys_expect(0, "/", "vdb", MESSAGE_FS_PLANNED);
 }
 
+/* ---- what a backup has ---- */
+
+static void
+expect_backup(size_t i, bool in_backup, bool left_out)
+{
+	assert_int_equal(fake_sys.mounts.items[i].in_backup, in_backup);
+	assert_int_equal(fake_sys.mounts.items[i].left_out, left_out);
+}
+
+static void
+test_mounts_tells_what_is_left_out(void **state)
+{
+	static const struct message_disk one[] = { FAKE_SYS_SDX };
+
+	(void)state;
+	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA, one, 1);
+	expect_backup(0, false, true);
+	expect_backup(1, true, false);
+	/* Nobody writes to it. */
+	fake_sys_scan(FAKE_SYS_ROOT
+	    "30 20 254:16 / /data\\040x rw - xfs /dev/vdb ro\n",
+	    one, 1);
+	expect_backup(0, false, false);
+	/* Without a list of disks there is nothing to leave out. */
+	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA, NULL, 0);
+	expect_backup(0, true, false);
+}
+
+/* What is frozen because one of its disks is planned lacks the other. */
+static void
+test_mounts_has_a_part_of_what_spans_disks(void **state)
+{
+	static const struct message_disk one[] = { FAKE_SYS_SDX };
+
+	(void)state;
+	fake_sys_device("dm-0", "253:0");
+	fake_sys_slave("dm-0", "vda1");
+	fake_sys_slave("dm-0", "vdb");
+	fake_sys_scan("20 1 253:0 / / rw - ext4 /dev/mapper/x rw\n", one, 1);
+	fake_sys_expect(0, "/", "sdx", MESSAGE_FS_PLANNED);
+	expect_backup(0, false, true);
+}
+
+/* A guess freezes all; it claims something only if all is in the backup. */
+static void
+test_mounts_claims_nothing_by_names_alone(void **state)
+{
+	static const struct message_disk disks[] = { { .target = "vda" },
+		{ .target = "vdb" } };
+
+	(void)state;
+	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA, disks, 1);
+	fake_sys_expect(0, "/data x", "vdb", MESSAGE_FS_PLANNED);
+	expect_backup(0, false, true);
+	expect_backup(1, false, true);
+	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA, disks, 2);
+	expect_backup(0, true, false);
+	expect_backup(1, true, false);
+	/* Nor does a drive count, or a disk that the guest makes up. */
+	fake_sys_device("sr0", "11:0");
+	fake_sys_device_at("virtual/block/zram0", "252:0", false);
+	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA, disks, 2);
+	expect_backup(0, true, false);
+	fake_sys_device("sda", "8:0");
+	fake_sys_scan(FAKE_SYS_ROOT FAKE_SYS_DATA, disks, 2);
+	expect_backup(0, false, true);
+}
+
 /* ---- disks ---- */
 
 static void
@@ -343,6 +411,9 @@ main(void)
 		CASE(test_mounts_freezes_all_when_a_disk_is_unknown),
 		CASE(test_mounts_walks_down_mapper_and_md),
 		CASE(test_mounts_knows_all_disks_of_a_btrfs),
+		CASE(test_mounts_tells_what_is_left_out),
+		CASE(test_mounts_has_a_part_of_what_spans_disks),
+		CASE(test_mounts_claims_nothing_by_names_alone),
 		CASE(test_mounts_knows_disks_by_wwn),
 		CASE(test_mounts_knows_disks_by_their_way_on_the_bus),
 		CASE(test_mounts_takes_no_disk_that_shares_its_address),

@@ -173,6 +173,56 @@ test_writers_optional_ones_spoil_nothing(void **state)
 	writers_rig_expect(&rig, "good", MESSAGE_WRITER_THAWED);
 }
 
+/* Only /good is there, and what is said nowhere is not. */
+static bool
+covers(void *arg, const char *path, char reason[MESSAGE_REASON_SIZE])
+{
+	(void)arg;
+	if (path != NULL && strncmp(path, "/good", 5) == 0)
+		return true;
+	snprintf(reason, MESSAGE_REASON_SIZE, "no '%.40s'",
+	    path == NULL ? "place" : path);
+	return false;
+}
+
+static void
+test_writers_without_their_data_serve_no_backup(void **state)
+{
+	(void)state;
+	writer_scripts_writer(&rig.scripts, "in",
+	    "prepare) echo data /good; echo 'data /good/a b'; echo ok ;;");
+	writer_scripts_writer(&rig.scripts, "out",
+	    "prepare) echo data /good; echo data /bad; echo ok ;;");
+	writer_scripts_writer(&rig.scripts, "mute", "");
+	writers_rig_configure(&rig, "out")->optional = true;
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	writers_rig_expect_level(&rig, MESSAGE_APPLICATION, "");
+	writers_check_data(rig.set, covers, NULL);
+	writers_rig_expect(&rig, "in", MESSAGE_WRITER_PREPARED);
+	writers_rig_expect_failed(&rig, "out", "no '/bad'");
+	writers_rig_expect_failed(&rig, "mute", "no 'place'");
+	writers_rig_expect_level(
+	    &rig, MESSAGE_FILESYSTEM, "writer 'mute': no 'place'");
+	assert_true(writer_scripts_wait(&rig.scripts, "out abort"));
+	assert_true(writer_scripts_wait(&rig.scripts, "mute abort"));
+	writers_rig_step(&rig, WRITERS_FREEZE);
+	writers_rig_step(&rig, WRITERS_THAW);
+	assert_false(writer_scripts_noted(&rig.scripts, "out freeze"));
+	writers_rig_expect_level(
+	    &rig, MESSAGE_FILESYSTEM, "writer 'mute': no 'place'");
+	/* They are not told of the backup either. */
+	writers_rig_remember(&rig, SESSION);
+	writers_rig_commit(&rig);
+	writers_rig_expect(&rig, "in", MESSAGE_WRITER_COMMITTED);
+	assert_false(writer_scripts_noted(&rig.scripts, "out committed"));
+	assert_false(writer_scripts_noted(&rig.scripts, "mute committed"));
+	/* What was said is of that session only. */
+	writer_scripts_writer(&rig.scripts, "in", "");
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	writers_check_data(rig.set, covers, NULL);
+	writers_rig_expect_failed(&rig, "in", "no 'place'");
+}
+
 static void
 test_writers_only_optional_and_failed_prove_nothing(void **state)
 {
@@ -505,6 +555,7 @@ main(void)
 		T(test_writers_freeze_after_others),
 		T(test_writers_refuse_an_order_in_a_circle),
 		T(test_writers_optional_ones_spoil_nothing),
+		T(test_writers_without_their_data_serve_no_backup),
 		T(test_writers_only_optional_and_failed_prove_nothing),
 		T(test_writers_that_lost_their_hold_say_so),
 		T(test_writers_thaw_without_a_freeze_proves_nothing),

@@ -148,6 +148,9 @@ test_writers_that_talk_nonsense_are_ended(void **state)
 		{ "i=0; while [ $i -lt 17 ]; do i=$((i + 1)); "
 		  "echo meta k$i x; done",
 		    "more than 16 meta lines" },
+		{ "echo data srv", "without an absolute path" },
+		{ "echo data", "without an absolute path" },
+		{ "echo data /$(printf '%0255d' 1)", "more than 255 bytes" },
 		{ "exec >&-; sleep 1000", "closed its output" },
 	};
 	size_t i;
@@ -159,6 +162,23 @@ test_writers_that_talk_nonsense_are_ended(void **state)
 }
 
 static void
+test_writers_that_say_too_many_places_are_ended(void **state)
+{
+	(void)state;
+	writer_scripts_writer(&rig.scripts, "w",
+	    "prepare) i=0; while [ $i -lt 17 ]; do i=$((i + 1)); "
+	    "echo data /srv/$i; done; echo ok ;;");
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	writers_rig_expect_failed(&rig, "w", "more than 16 data lines");
+	/* Nobody looks at it any more. */
+	writer_scripts_writer(
+	    &rig.scripts, "w", "freeze) echo data /srv; echo ok ;;");
+	writers_rig_step(&rig, WRITERS_PREPARE);
+	writers_rig_step(&rig, WRITERS_FREEZE);
+	writers_rig_expect_failed(&rig, "w", "and not at 'prepare'");
+}
+
+static void
 test_writers_may_use_all_they_are_given(void **state)
 {
 	const struct message_writer *w;
@@ -166,7 +186,12 @@ test_writers_may_use_all_they_are_given(void **state)
 	(void)state;
 	writer_scripts_writer(&rig.scripts, "w",
 	    "prepare) i=0; while [ $i -lt 16 ]; do i=$((i + 1));\n"
-	    "echo meta $i$(printf '%060d' 1) $(printf '%0255d' 7); done\n"
+	    "echo meta $i$(printf '%060d' 1) $(printf '%0255d' 7);\n"
+	    "echo data /$i; echo data /$(printf '%0252d' 1)$i;\n"
+	    "[ $i = 8 ] || continue; break; done\n"
+	    "while [ $i -lt 16 ]; do i=$((i + 1));\n"
+	    "echo meta $i$(printf '%060d' 1) $(printf '%0255d' 7);\n"
+	    "echo data /1; done\n"
 	    "printf 'note %01019d\\n' 1; printf 'note \\303\\251\\n'; echo ok "
 	    ";;\n"
 	    "freeze) i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); "
@@ -459,6 +484,7 @@ main(void)
 		T(test_writers_that_refuse_give_the_reason),
 		T(test_writers_that_flood_are_ended),
 		T(test_writers_that_talk_nonsense_are_ended),
+		T(test_writers_that_say_too_many_places_are_ended),
 		T(test_writers_may_use_all_they_are_given),
 		T(test_writers_that_speak_unasked_are_ended),
 		T(test_writers_that_end_while_they_hold_fail),
