@@ -76,6 +76,7 @@ config_free(struct config *config)
 		list_fini(&config->jobs[i]->domains);
 		list_fini(&config->jobs[i]->exclude_domains);
 		list_fini(&config->jobs[i]->exclude_disks);
+		free(config->jobs[i]->scratch_dir);
 		free(config->jobs[i]->name);
 		free(config->jobs[i]);
 	}

@@ -17,6 +17,7 @@
 #define CONFIG_PATH "/etc/holdstill/holdstill.conf"
 #define CONFIG_LEASE_DEFAULT_SECONDS 10
 #define CONFIG_LEASE_MAX_SECONDS 60
+#define CONFIG_SPREAD_DEFAULT_MS 1000
 
 struct err;
 
@@ -41,8 +42,12 @@ struct config_job {
 	struct config_list exclude_disks;   /* Targets: "vdb". */
 	bool has_require, has_prefer;
 	enum manifest_consistency require, prefer;
-	bool group;                 /* All domains as one instant. */
+	bool group; /* All domains as one instant. */
+	/* Of a group, from its first picture to its last; fits the lease. */
+	bool has_spread;
+	unsigned int spread_ms;
 	unsigned int lease_seconds; /* 1 to CONFIG_LEASE_MAX_SECONDS. */
+	char *scratch_dir;          /* An absolute path, or NULL. */
 	/* Retention; all zero: the job forgets nothing. */
 	unsigned int keep_last, keep_hourly, keep_daily;
 	unsigned int keep_weekly, keep_monthly, keep_yearly;

@@ -27,6 +27,15 @@ set_text(char **out, const char *value, struct err *err)
 }
 
 static int
+set_path(char **out, const char *value, struct err *err)
+{
+	if (value[0] != '/')
+		return err_set(
+		    err, ERR_ARG, "'%.100s' is no absolute path", value);
+	return set_text(out, value, err);
+}
+
+static int
 list_add(
     struct config_list *list, const char *word, size_t size, struct err *err)
 {
@@ -80,10 +89,7 @@ global_connect(void *section, const char *value, struct err *err)
 static int
 global_state_dir(void *section, const char *value, struct err *err)
 {
-	if (value[0] != '/')
-		return err_set(
-		    err, ERR_ARG, "'%.100s' is no absolute path", value);
-	return set_text(&((struct config *)section)->state_dir, value, err);
+	return set_path(&((struct config *)section)->state_dir, value, err);
 }
 
 static const struct config_key global_keys[] = {
@@ -153,6 +159,23 @@ job_group(void *section, const char *value, struct err *err)
 }
 
 static int
+job_spread(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	job->has_spread = true;
+	return ini_value_number(
+	    &job->spread_ms, value, 0, CONFIG_LEASE_MAX_SECONDS * 1000, err);
+}
+
+static int
+job_scratch_dir(void *section, const char *value, struct err *err)
+{
+	return set_path(
+	    &((struct config_job *)section)->scratch_dir, value, err);
+}
+
+static int
 job_lease(void *section, const char *value, struct err *err)
 {
 	return ini_value_number(&((struct config_job *)section)->lease_seconds,
@@ -206,9 +229,11 @@ static const struct config_key job_keys[] = {
 	{ .name = "exclude-domains", .set = job_exclude_domains, .list = true },
 	{ .name = "exclude-disks", .set = job_exclude_disks, .list = true },
 	{ .name = "group", .set = job_group },
+	{ .name = "spread", .set = job_spread },
 	{ .name = "require", .set = job_require },
 	{ .name = "prefer", .set = job_prefer },
 	{ .name = "lease", .set = job_lease },
+	{ .name = "scratch-dir", .set = job_scratch_dir },
 	{ .name = "keep-last", .set = job_keep_last },
 	{ .name = "keep-hourly", .set = job_keep_hourly },
 	{ .name = "keep-daily", .set = job_keep_daily },

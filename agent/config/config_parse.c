@@ -93,6 +93,7 @@ add_job(struct parser *p, const char *name)
 	config->jobs[config->job_count++] = job;
 	job->line = p->line;
 	job->lease_seconds = CONFIG_LEASE_DEFAULT_SECONDS;
+	job->spread_ms = CONFIG_SPREAD_DEFAULT_MS;
 	p->section = job;
 	job->name = strdup(name);
 	return job->name == NULL ? err_no_memory(p->err) : 0;
@@ -284,6 +285,25 @@ resolve_references(struct parser *p)
 	return 0;
 }
 
+/* As of the options of 'backup'. */
+static int
+check_spread(struct parser *p, const struct config_job *job)
+{
+	if (!job->has_spread)
+		return 0;
+	if (!job->group)
+		err_set(p->err, ERR_ARG,
+		    "[job %s]: 'spread' goes with 'group = yes'", job->name);
+	else if (job->spread_ms > job->lease_seconds * 1000)
+		err_set(p->err, ERR_ARG,
+		    "[job %s]: 'spread' is %u ms, and the lease %u s: the "
+		    "guests would thaw before",
+		    job->name, job->spread_ms, job->lease_seconds);
+	else
+		return 0;
+	return ini_file_fail_at(p->err, p->config->path, job->line);
+}
+
 static int
 check_job(struct parser *p, struct config_job *job)
 {
@@ -303,7 +323,7 @@ check_job(struct parser *p, struct config_job *job)
 		    manifest_consistency_name(job->require));
 		return ini_file_fail_at(p->err, p->config->path, job->line);
 	}
-	return 0;
+	return check_spread(p, job);
 }
 
 static int

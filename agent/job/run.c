@@ -143,7 +143,7 @@ options_of(struct backup_options *out, const struct config_job *job)
 		.has_prefer = job->has_prefer,
 		.prefer = job->prefer,
 		.lease_ms = job->lease_seconds * 1000,
-		.spread_ms = BACKUP_SPREAD_DEFAULT_MS,
+		.spread_ms = job->spread_ms,
 		.exclude_disks = (const char *const *)job->exclude_disks.word,
 		.exclude_count = job->exclude_disks.count,
 		.job = job->name,
@@ -290,10 +290,13 @@ job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
 	};
 	struct names names = { .job = job };
 	struct job_lock *lock = NULL;
+	const char *scratch_dir = ctx->scratch_dir;
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
 	options_of(&w.options, job);
+	if (job->scratch_dir != NULL)
+		ctx->scratch_dir = job->scratch_dir;
 	if (job_open_catalog(ctx, err) == -1 ||
 	    job_lock_take(&lock, ctx->state_dir, "job", job->name, err) == -1 ||
 	    find_domains(&names, ctx, err) == -1)
@@ -306,6 +309,7 @@ job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
 		rc = -1;
 	}
 out:
+	ctx->scratch_dir = scratch_dir;
 	free_names(&names);
 	job_lock_release(lock);
 	return rc;

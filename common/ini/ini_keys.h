@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define INI_KEYS_MAX 16
+#define INI_KEYS_MAX 24
 
 struct err;
 struct ini_file_place;

@@ -27,6 +27,7 @@ verify = 100
 [job named]
 domains = $HS_DOM $two no-such-machine
 repository = local
+scratch-dir = $RIG_DIR/scratch
 E
 unset HOLDSTILL_REPO
 run() {
@@ -70,6 +71,8 @@ rig_guest_helper_wait two
 hs_hold streaming holdstill --config "$conf" -v run named
 assert_exit 4 run named
 assert_contains "$ASSERT_ERR" "job 'named': another run holds it"
+[ "$(find "$RIG_DIR/scratch" -name 'run-*' | wc -l)" = 1 ] ||
+    fail "no scratch folder where the job has them"
 held=$(sed -n 's/^holdstill: \(.*\): streaming$/\1/p' "$HS_STDERR")
 assert_exit 4 holdstill --config "$conf" backup "$held"
 kill -CONT "$HS_PID"

@@ -66,7 +66,8 @@ test_config_reads_every_key(void **state)
 		   "require = crash\nprefer = filesystem\nlease = 20\n"
 		   "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
 		   "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
-		   "verify = 5%\ngroup = yes\n");
+		   "verify = 5%\ngroup = yes\nspread = 1500\n"
+		   "scratch-dir = /fast/scratch\n");
 	const struct config_job *job;
 	struct err err = ERR_INIT;
 
@@ -83,6 +84,8 @@ test_config_reads_every_key(void **state)
 	assert_int_equal(job->require, MANIFEST_CRASH);
 	assert_int_equal(job->prefer, MANIFEST_FILESYSTEM);
 	assert_true(job->group);
+	assert_int_equal(job->spread_ms, 1500);
+	assert_string_equal(job->scratch_dir, "/fast/scratch");
 	assert_int_equal(job->lease_seconds, 20);
 	assert_int_equal(job->keep_last, 1);
 	assert_int_equal(job->keep_hourly, 2);
@@ -107,6 +110,8 @@ test_config_has_defaults(void **state)
 	assert_null(c->state_dir);
 	assert_false(job->has_require || job->has_prefer);
 	assert_false(job->group);
+	assert_int_equal(job->spread_ms, CONFIG_SPREAD_DEFAULT_MS);
+	assert_null(job->scratch_dir);
 	assert_int_equal(job->lease_seconds, CONFIG_LEASE_DEFAULT_SECONDS);
 	assert_int_equal(job->keep_last, 0);
 	assert_int_equal(job->verify_percent, 0);
@@ -172,6 +177,11 @@ test_config_refuses_wrong_values(void **state)
 	refused(J "exclude-disks = ,\n", 5, "empty", "");
 	refused(J "require =\n", 5, "no value", "");
 	refused("[global]\nstate-dir = x\n", 2, "absolute", "");
+	refused(J "scratch-dir = x\n", 5, "absolute", "");
+	refused(J "spread = 60001\n", 5, "from 0 to 60000", "");
+	refused(J "spread = 500\n", 3, "'spread' goes with", "");
+	refused(J "group = yes\nlease = 2\nspread = 2001\n", 3,
+	    "2001 ms, and the lease 2 s", "");
 }
 
 static void
