@@ -81,7 +81,7 @@ struct deadman_target {
 };
 
 struct deadman_setup {
-	/* When all is thawed it removes the record of that id from this
+	/* If all is thawed it removes the record of that id from this
 	 * folder; -1: there is none. */
 	int record_dir;
 	const char *record_id;

@@ -371,7 +371,8 @@ deadman_process_run(int fd, const struct deadman_setup *setup)
 	deadman_workers_signal(self.workers.progress);
 	while (self.phase != ENDED)
 		run_once();
-	/* Everything is thawed: nothing is left for a later helper to do. */
-	record_remove(self.record_dir, self.record_id);
+	/* What could not be thawed is left for a later helper to do. */
+	if (marks_left(&self.workers.marks, self.workers.count) == 0)
+		record_remove(self.record_dir, self.record_id);
 	_exit(0);
 }

@@ -71,11 +71,8 @@ work_freeze(struct deadman_worker *w)
 static void
 work_thaw(struct deadman_worker *w)
 {
-	if (marks_thawed(w->marks, w->place)) {
-		w->thaw_errno = EINVAL;
-		return;
-	}
-	w->thaw_errno = freeze_thaw(w->fd);
+	w->thaw_errno =
+	    marks_thawed(w->marks, w->place) ? EINVAL : freeze_thaw(w->fd);
 	if (w->thaw_errno == 0 || w->thaw_errno == EINVAL)
 		marks_set(w->marks, w->place, MARKS_THAWED);
 }

@@ -70,6 +70,16 @@ marks_thawed(const struct marks *m, size_t place)
 		   value == MARKS_THAWED);
 }
 
+size_t
+marks_left(const struct marks *m, size_t count)
+{
+	size_t left = 0, i;
+
+	for (i = 0; i < count; i++)
+		left += marks_is_ours(marks_get(m, MARKS_FS(i)));
+	return left;
+}
+
 bool
 marks_is_ours(int value)
 {

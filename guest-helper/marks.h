@@ -54,6 +54,9 @@ void marks_set(struct marks *m, size_t place, enum marks_value value);
  * say so. */
 bool marks_thawed(const struct marks *m, size_t place);
 
+/* How many of the first file systems are ours: they may be frozen. */
+size_t marks_left(const struct marks *m, size_t count);
+
 /* Of a record, too, where a damaged mark counts as tried. */
 bool marks_is_ours(int value);
 

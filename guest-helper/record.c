@@ -184,6 +184,13 @@ take_line(char *line, size_t size, const char *text)
 	return text[n] == '\0' ? text + n : text + n + 1;
 }
 
+/* What all records come to. */
+struct sum {
+	size_t thawed;
+	size_t left;    /* May still be frozen. */
+	char text[256]; /* Of these, as many as fit. */
+};
+
 /* What a record says, in its order. */
 struct leftover {
 	struct marks marks;
@@ -197,6 +204,8 @@ take_numbers(struct leftover *l, const char *text)
 {
 	struct mounts_filesystem *fs;
 	char line[MESSAGE_NAME_SIZE];
+	size_t place;
+	int n;
 
 	l->mounts.items = l->items;
 	while (l->mounts.count < MESSAGE_FILESYSTEMS_MAX && *text != '\0') {
@@ -204,27 +213,44 @@ take_numbers(struct leftover *l, const char *text)
 		fs = &l->items[l->mounts.count];
 		memset(fs, 0, sizeof(*fs));
 		fs->fd = -1;
-		if (sscanf(line, "%u:%u", &fs->major, &fs->minor) != 2 ||
-		    !marks_is_ours(
-			marks_get(&l->marks, MARKS_FS(l->mounts.count))))
+		place = MARKS_FS(l->mounts.count++);
+		n = -1;
+		if (sscanf(line, "%9u:%9u%n", &fs->major, &fs->minor, &n) !=
+			2 ||
+		    n != (int)strlen(line))
+			marks_set(&l->marks, place, MARKS_NONE);
+		if (!marks_is_ours(marks_get(&l->marks, place)))
 			fs->state = MESSAGE_FS_SKIPPED;
-		l->mounts.count++;
 	}
 }
 
+static void
+note_left(struct sum *sum, const struct mounts_filesystem *fs)
+{
+	size_t used = strlen(sum->text);
+
+	snprintf(sum->text + used, sizeof(sum->text) - used, "%s%u:%u%s%s%s",
+	    sum->left++ > 0 ? ", " : "", fs->major, fs->minor,
+	    fs->reason[0] != '\0' ? " (" : "", fs->reason,
+	    fs->reason[0] != '\0' ? ")" : "");
+}
+
 /* Through whichever mount of each can be reached, in any namespace. */
-static size_t
-thaw_leftover(struct leftover *l, const struct mounts_paths *paths)
+static void
+thaw_leftover(
+    struct leftover *l, const struct mounts_paths *paths, struct sum *sum)
 {
 	int fds[MESSAGE_FILESYSTEMS_MAX];
-	size_t i, thawed;
+	size_t i;
 
 	mounts_open(&l->mounts, paths);
 	for (i = 0; i < l->mounts.count; i++)
 		fds[i] = l->items[i].fd;
-	thawed = rescue_thaw(&l->marks, fds, l->mounts.count);
+	sum->thawed += rescue_thaw(&l->marks, fds, l->mounts.count);
 	mounts_close(&l->mounts);
-	return thawed;
+	for (i = 0; i < l->mounts.count; i++)
+		if (marks_is_ours(marks_get(&l->marks, MARKS_FS(i))))
+			note_left(sum, &l->items[i]);
 }
 
 /*
@@ -232,21 +258,21 @@ thaw_leftover(struct leftover *l, const struct mounts_paths *paths)
  * Where the others are, what is thawed is marked, for a dead-man that was
  * stopped and comes back: else it thaws what somebody else froze since.
  */
-static size_t
-thaw_recorded(int fd, const char *text, const char *boot_id,
-    const char *expedite_path, const struct mounts_paths *paths)
+static int
+thaw_recorded(struct sum *sum, int fd, const char *text, const char *boot_id,
+    const char *expedite_path, const struct mounts_paths *paths,
+    struct err *err)
 {
 	char line[MESSAGE_NAME_SIZE], marks[MARKS_MAX + 1];
-	struct err ignored = ERR_INIT;
 	static struct leftover l; /* Too large for a stack. */
-	size_t i, marked, thawed;
+	size_t i, marked;
 
 	text = take_line(line, sizeof(line), text);
 	if (strcmp(line, boot_id) != 0)
 		return 0;
 	memset(&l, 0, sizeof(l));
-	if (marks_open(&l.marks, &ignored) == -1)
-		return 0;
+	if (marks_open(&l.marks, err) == -1)
+		return -1;
 	text = take_line(marks, sizeof(marks), text);
 	marked = strlen(marks);
 	if (marked > MARKS_EXPEDITED && marks_is_ours(marks[MARKS_EXPEDITED]))
@@ -259,9 +285,9 @@ thaw_recorded(int fd, const char *text, const char *boot_id,
 		l.marks.at = (off_t)strlen(boot_id) + 1;
 		l.marks.fd = dup(fd);
 	}
-	thawed = thaw_leftover(&l, paths);
+	thaw_leftover(&l, paths, sum);
 	marks_close(&l.marks);
-	return thawed;
+	return 0;
 }
 
 static bool
@@ -272,33 +298,69 @@ is_of(const char *name, const char *kind)
 	return strncmp(name, kind, n) == 0 && name[n] == '.';
 }
 
-/* One that is not frozen yet, or is half written, is only removed. */
-static size_t
-thaw_one(const char *dir, const char *name, const char *expedite_path,
-    const struct mounts_paths *paths)
+static bool
+is_armed(const char *name)
 {
-	char *path, *text = NULL, boot_id[MESSAGE_NAME_SIZE];
-	struct err ignored = ERR_INIT;
-	size_t size = 0, thawed = 0;
-	int fd = -1;
+	return is_of(name, RECORD_FROZEN) &&
+	       hexid_valid(name + sizeof(RECORD_FROZEN));
+}
 
-	if ((path = io_path(dir, name)) == NULL)
-		return 0;
+/* -1: it is still needed, or can not be read. */
+static int
+thaw_file(struct sum *sum, const char *dir, const char *path,
+    const char *expedite_path, const struct mounts_paths *paths,
+    struct err *err)
+{
+	char boot_id[MESSAGE_NAME_SIZE], *text = NULL;
+	size_t size = 0, left = sum->left;
+	int fd = -1, rc;
+
 	record_boot_id(boot_id, sizeof(boot_id));
-	if (is_of(name, RECORD_FROZEN) &&
-	    hexid_valid(name + sizeof(RECORD_FROZEN)) &&
-	    io_read_file(&text, &size, path, RECORD_MAX_BYTES, &ignored) == 0) {
-		/* On a disk the write might wait for what is still frozen. */
-		if (is_in_memory(dir))
-			fd = open(path, O_WRONLY | O_CLOEXEC);
-		thawed = thaw_recorded(fd, text, boot_id, expedite_path, paths);
-	}
+	if (io_read_file(&text, &size, path, RECORD_MAX_BYTES, err) == -1)
+		return -1;
+	/* On a disk the write might wait for what is still frozen. */
+	if (is_in_memory(dir))
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	rc = thaw_recorded(sum, fd, text, boot_id, expedite_path, paths, err);
 	if (fd != -1)
 		close(fd);
-	unlink(path);
 	free(text);
+	return rc == -1 || sum->left > left ? -1 : 0;
+}
+
+/* One that is not frozen yet, or is half written, is only removed. */
+static void
+thaw_one(struct sum *sum, const char *dir, const char *name,
+    const char *expedite_path, const struct mounts_paths *paths,
+    struct err *err)
+{
+	char *path = io_path(dir, name);
+
+	if (path == NULL) {
+		err_no_memory(err);
+		return;
+	}
+	if (!is_armed(name) ||
+	    thaw_file(sum, dir, path, expedite_path, paths, err) == 0)
+		unlink(path);
 	free(path);
-	return thawed;
+}
+
+static void
+log_sum(const struct sum *sum, const char *dir, const struct err *err)
+{
+	if (err->class != ERR_NONE)
+		log_line(
+		    LOG_WARNING, "cannot read all of '%s': %s", dir, err->text);
+	if (sum->thawed > 0)
+		log_line(LOG_WARNING,
+		    "thawed %zu file systems that a predecessor left frozen",
+		    sum->thawed);
+	if (sum->left > 0)
+		log_line(LOG_ERROR,
+		    "%zu file systems that a predecessor froze may still be "
+		    "frozen: %s",
+		    sum->left, sum->text);
 }
 
 /* Its log may end on one of them: nothing is logged before all are thawed. */
@@ -306,9 +368,9 @@ size_t
 record_thaw_leftovers(const char *dir, const char *expedite_path,
     const struct mounts_paths *paths)
 {
-	size_t thawed = 0;
+	struct sum sum = { .thawed = 0 };
+	struct err err = ERR_INIT;
 	struct dirent *entry;
-	int error = 0;
 	DIR *d;
 
 	if ((d = opendir(dir)) == NULL)
@@ -316,16 +378,11 @@ record_thaw_leftovers(const char *dir, const char *expedite_path,
 	while (errno = 0, (entry = readdir(d)) != NULL)
 		if (is_of(entry->d_name, RECORD_FROZEN) ||
 		    is_of(entry->d_name, RECORD_PREPARED))
-			thawed +=
-			    thaw_one(dir, entry->d_name, expedite_path, paths);
-	error = errno;
+			thaw_one(&sum, dir, entry->d_name, expedite_path, paths,
+			    &err);
+	if (errno != 0)
+		err_errno(&err, errno, "cannot list it");
 	closedir(d);
-	if (error != 0)
-		log_line(LOG_WARNING, "cannot read all of '%s': %s", dir,
-		    strerror(error));
-	if (thawed > 0)
-		log_line(LOG_WARNING,
-		    "thawed %zu file systems that a predecessor left frozen",
-		    thawed);
-	return thawed;
+	log_sum(&sum, dir, &err);
+	return sum.thawed;
 }

@@ -48,9 +48,12 @@ void record_remove(int dir_fd, const char *id);
 /* That of the running kernel, which records are of; "" if it has none. */
 void record_boot_id(char *out, size_t size);
 
-/* Thaws what predecessors of the same boot left, undoes what they set in the
- * file expedite_path, and removes their records.  Logs nothing before all is
- * done.  Returns how many file systems were still frozen. */
+/*
+ * Thaws what predecessors of the same boot left, undoes what they set in the
+ * file expedite_path, and removes their records, but for one of a file system
+ * that could not be reached or thawed: it may be so later.  Logs nothing
+ * before all is done.  Returns how many file systems were still frozen.
+ */
 size_t record_thaw_leftovers(const char *dir, const char *expedite_path,
     const struct mounts_paths *paths);
 

@@ -22,7 +22,8 @@ struct rescue {
 	struct marks *marks;
 	const int *fds;
 	size_t count;
-	int told; /* Where each that thawed something says so; -1: nowhere. */
+	bool alone; /* Nobody else freezes, or thaws. */
+	int told;   /* Where each that thawed something says so; -1: nowhere. */
 };
 
 static bool
@@ -32,20 +33,22 @@ is_due(const struct rescue *r, size_t i)
 	       marks_is_ours(marks_get(r->marks, MARKS_FS(i)));
 }
 
-/* One whose freeze is just tried may come to be frozen after this.  True: it
- * was frozen until now. */
+/* Beside a dead-man one whose freeze is just tried may come to be frozen after
+ * this.  True: it was frozen until now. */
 static bool
 thaw_one(const struct rescue *r, size_t i)
 {
 	enum marks_value was = marks_get(r->marks, MARKS_FS(i));
-	bool thawed;
+	int error;
 
 	if (!is_due(r, i))
 		return false;
-	thawed = freeze_thaw(r->fds[i]) == 0;
-	if (thawed || was == MARKS_FROZEN)
+	error = freeze_thaw(r->fds[i]);
+	if (error == 0 || (error == EINVAL && was == MARKS_FROZEN))
 		marks_set(r->marks, MARKS_FS(i), MARKS_THAWED);
-	return thawed;
+	else if (error == EINVAL && r->alone)
+		marks_set(r->marks, MARKS_FS(i), MARKS_REFUSED);
+	return error == 0;
 }
 
 static _Noreturn void
@@ -114,7 +117,7 @@ wait_for_all(int fd)
 size_t
 rescue_thaw(struct marks *marks, const int *fds, size_t count)
 {
-	struct rescue r = { marks, fds, count, -1 };
+	struct rescue r = { marks, fds, count, true, -1 };
 	int rc = -1, ends[2];
 	size_t thawed = 0, i;
 
@@ -135,7 +138,7 @@ rescue_thaw(struct marks *marks, const int *fds, size_t count)
 int
 rescue_thaw_beside(struct marks *marks, const int *fds, size_t count)
 {
-	struct rescue r = { marks, fds, count, -1 };
+	struct rescue r = { marks, fds, count, false, -1 };
 
 	return begin(&r);
 }

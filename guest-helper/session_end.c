@@ -330,6 +330,25 @@ finish(struct session *s)
 	s->thaw.waiting = false;
 }
 
+/* Its record stays, for the next helper. */
+static void
+say_what_is_left(struct session *s)
+{
+	char text[MESSAGE_REASON_SIZE];
+	size_t i;
+
+	for (i = 0; i < s->planned_count; i++) {
+		if (!marks_is_ours(marks_get(&s->marks, MARKS_FS(i))))
+			continue;
+		snprintf(text, sizeof(text), "'%.128s' may still be frozen",
+		    s->mounts.items[s->planned[i]].mount_point);
+		if (is_forgotten(s) || s->failure[0] != '\0')
+			log_line(LOG_ERROR, "%s", text);
+		else
+			session_fail(s, text);
+	}
+}
+
 void
 session_thawed(struct session *s)
 {
@@ -339,6 +358,7 @@ session_thawed(struct session *s)
 	quietlog_release();
 	if (s->report.lease_expired && !is_forgotten(s))
 		say_why(s);
+	say_what_is_left(s);
 	if (writers_have_to_thaw(s))
 		thaw_writers(s);
 	else if (s->step != WRITERS_THAW)
@@ -366,8 +386,8 @@ put_fds(const struct session *s, int *fds)
 }
 
 /*
- * Somebody killed the dead-man.  Its timer is gone, so this process thaws, at
- * the risk of being blocked; the writers before, who may not be.
+ * Somebody killed the dead-man.  Its timer is gone, so this process thaws, and
+ * may wait for it; the writers before, who may not.
  */
 void
 session_lost(struct session *s)
@@ -385,7 +405,8 @@ session_lost(struct session *s)
 	s->expedite.begun =
 	    marks_is_ours(marks_get(&s->marks, MARKS_EXPEDITED));
 	expedite_end(&s->expedite);
-	record_remove(s->run_fd, s->record_id);
+	if (marks_left(&s->marks, s->planned_count) == 0)
+		record_remove(s->run_fd, s->record_id);
 	session_thawed(s);
 }
 

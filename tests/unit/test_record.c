@@ -227,6 +227,35 @@ test_record_undoes_only_what_counts(void **state)
 	}
 }
 
+/* What cannot be reached now may be so later. */
+static void
+test_record_stays_while_something_may_be_frozen(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t left;
+	} cases[] = {
+		{ "-F\n250:1\n", 1 },
+		{ "-tF\n250:1\n250:2\n", 1 },
+		{ "\n250:1\n", 1 },
+		{ "-tx-\n250:1\n250:2\n250:3\n", 0 },
+		{ "-F\n250:x\n", 0 },
+	};
+	char boot[MESSAGE_NAME_SIZE], text[160];
+	size_t i;
+
+	(void)state;
+	record_boot_id(boot, sizeof(boot));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), "%s\n%s", boot, cases[i].text);
+		write_file("frozen.0123456789abcdef0123456789abcdef", text,
+		    strlen(text));
+		assert_int_equal(
+		    record_thaw_leftovers(r.dir, "/dev/null", &nothing), 0);
+		assert_int_equal(files(), cases[i].left);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -238,6 +267,7 @@ main(void)
 		CASE(test_record_on_a_disk_says_that_all_were_tried),
 		CASE(test_record_survives_damage),
 		CASE(test_record_undoes_only_what_counts),
+		CASE(test_record_stays_while_something_may_be_frozen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thaw that fails, or that a dead-man has begun and does not get on with:
+ * the calls that are made for it do not do here what they should.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "guest_talk.h"
+
+/* Shared with the helper and whatever it forks. */
+static struct shared {
+	_Atomic int failures; /* So many thaws fail from now on. */
+} * shared;
+
+int __real_ioctl(int fd, unsigned long request, int zero);
+int __wrap_ioctl(int fd, unsigned long request, int zero);
+
+int
+__wrap_ioctl(int fd, unsigned long request, int zero)
+{
+	if (request == FITHAW && shared != NULL &&
+	    atomic_fetch_sub(&shared->failures, 1) > 0) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_ioctl(fd, request, zero);
+}
+
+static int
+set_up(void **state)
+{
+	if (shared == NULL)
+		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return -1;
+	memset(shared, 0, sizeof(*shared));
+	return talk_set_up(state);
+}
+
+static int
+tear_down(void **state)
+{
+	memset(shared, 0, sizeof(*shared));
+	return talk_tear_down(state);
+}
+
+static bool
+can_write(const char *name)
+{
+	return guest_fixture_ends(
+	    guest_fixture_write(&talk.fixture, name), 5000);
+}
+
+static void
+test_guest_stuck_tries_a_thaw_again(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(20000);
+	atomic_store(&shared->failures, 2);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 1);
+	assert_true(can_write("a"));
+	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
+}
+
+static void
+assert_successor_thaws(void)
+{
+	assert_int_equal(guest_fixture_records(&talk.fixture), 1);
+	guest_fixture_stop(&talk.fixture, SIGTERM);
+	talk_close_client();
+	/* Nor does the next one forget it. */
+	talk_start();
+	guest_fixture_stop(&talk.fixture, SIGTERM);
+	talk_close_client();
+	assert_int_equal(guest_fixture_records(&talk.fixture), 1);
+	atomic_store(&shared->failures, 0);
+	talk_start();
+	assert_true(can_write("a"));
+	assert_int_equal(guest_fixture_records(&talk.fixture), 0);
+}
+
+static void
+test_guest_stuck_keeps_what_the_deadman_could_not_thaw(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(20000);
+	atomic_store(&shared->failures, 1000);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 0);
+	assert_string_equal(client_reply(talk.client)->state, "failed");
+	assert_non_null(
+	    strstr(client_reply(talk.client)->note, "/a' may still be frozen"));
+	assert_successor_thaws();
+}
+
+static void
+test_guest_stuck_keeps_what_the_helper_could_not_thaw(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(20000);
+	atomic_store(&shared->failures, 1000);
+	kill(guest_fixture_deadman(&talk.fixture), SIGKILL);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 0);
+	assert_successor_thaws();
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_guest_stuck_tries_a_thaw_again),
+		CASE(test_guest_stuck_keeps_what_the_deadman_could_not_thaw),
+		CASE(test_guest_stuck_keeps_what_the_helper_could_not_thaw),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
