@@ -6,8 +6,10 @@
 #include <stdio.h>
 
 #include "agent/cli/format.h"
+#include "agent/domain/domain.h"
 #include "agent/job/backup.h"
 #include "common/clock.h"
+#include "common/err.h"
 #include "store/manifest.h"
 
 static void
@@ -21,6 +23,26 @@ print_disk(const struct manifest_disk *disk)
 	    format_bytes(read, disk->read_bytes),
 	    format_bytes(stored, disk->stored_bytes),
 	    disk->reason[0] != '\0' ? "  " : "", disk->reason);
+}
+
+/* Disks that the guest writes to and the point does not have. */
+static void
+print_left_out(const struct manifest *m)
+{
+	struct domain_disk *disks = NULL;
+	struct err ignored = ERR_INIT;
+	size_t i, count = 0;
+
+	if (domain_disks_parse(&disks, &count, m->definition_xml, &ignored) ==
+	    -1)
+		return;
+	for (i = 0; i < count; i++)
+		if (disks[i].is_disk && disks[i].writable &&
+		    manifest_find_disk(m, disks[i].target) == NULL)
+			printf("  %-6s left out: %s\n", disks[i].target,
+			    disks[i].shareable ? "shareable or transient"
+					       : "excluded");
+	domain_disks_free(disks, count);
 }
 
 static void
@@ -52,6 +74,7 @@ report_backup(const struct backup_result *result)
 	print_freeze(m);
 	for (i = 0; i < m->disk_count; i++)
 		print_disk(&m->disks[i]);
+	print_left_out(m);
 }
 
 void
@@ -151,5 +174,6 @@ report_point(const struct manifest *m, const bool *is_there)
 		printf("         from '%s' (%s)\n", m->disks[i].path,
 		    m->disks[i].format);
 	}
+	print_left_out(m);
 	print_group(&m->group, is_there);
 }

@@ -24,6 +24,7 @@ target_link_libraries(hs_nbd_fixture PUBLIC hs_common PkgConfig::CMOCKA)
 hs_unit_test(test_nbd hs_nbd hs_nbd_fixture)
 hs_unit_test(test_source hs_source hs_nbd_fixture)
 hs_unit_test(test_cli hs_cli)
+hs_unit_test(test_report hs_cli)
 hs_unit_test(test_job_lock hs_job)
 target_sources(test_job_lock PRIVATE temp_dir.c)
 # Compiled in: the test answers for libvirt, the catalog and the store.
