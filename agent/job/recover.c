@@ -47,7 +47,11 @@ undo_freeze(
 		return -1;
 	if (state == DOMAIN_OFF)
 		return 0; /* A freeze does not outlive its guest. */
-	return domain_agent_thaw(r->domain, AGENT_TIMEOUT_MS, &count, err);
+	if (domain_agent_thaw(r->domain, AGENT_TIMEOUT_MS, &count, err) == 0)
+		return 0;
+	/* An agent that answers, be it with a refusal, holds nothing any
+	 * more, and a domain without one was started since. */
+	return err->class == ERR_UNSUPPORTED ? 0 : -1;
 }
 
 static bool

@@ -494,10 +494,18 @@ test_recover_thaws_by_the_agent(void **state)
 	assert_int_equal(result.kept, 0);
 	assert_int_equal(result.undone, 1);
 	assert_int_equal(guest.thaws, 2);
+	/* An agent that answers, be it with a refusal, holds nothing any more;
+	 * one that the domain does not have neither. */
+	leave_at(JOURNAL_FREEZE, "qemu-ga", '0', "");
+	guest.thaw_fault = ERR_UNSUPPORTED;
+	result = recover();
+	assert_int_equal(result.undone, 1);
+	assert_int_equal(result.kept, 0);
+	assert_int_equal(guest.thaws, 3);
 	/* Our helper has its lease. */
 	leave_at(JOURNAL_FREEZE, "holdstill", '0', "");
 	assert_int_equal(recover().undone, 1);
-	assert_int_equal(guest.thaws, 2);
+	assert_int_equal(guest.thaws, 3);
 }
 
 static void
