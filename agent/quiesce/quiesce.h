@@ -51,7 +51,8 @@ int quiesce_begin(struct quiesce **out, struct domain *domain,
 /* Who will freeze. */
 enum manifest_quiesce quiesce_source(const struct quiesce *q);
 
-/* The best level that the guest has the means for, were all to go well. */
+/* The best level that the guest has the means for, were all to go well: a
+ * domain with our channel at least MANIFEST_FILESYSTEM, whoever answers. */
 enum manifest_consistency quiesce_offered(const struct quiesce *q);
 
 /* The best level that a freeze can still prove, after what went wrong in the

@@ -56,8 +56,12 @@ open_client(struct quiesce *q, bool heed_cancel, struct err *err)
 	int fd;
 
 	if (domain_channel_connected(
-		q->domain, QUIESCE_CHANNEL, &connected, err) == -1 ||
-	    open_channel(&fd, q, err) == -1)
+		q->domain, QUIESCE_CHANNEL, &connected, err) == -1)
+		return -1;
+	/* Who gave the domain a channel wants a helper to answer on it. */
+	if (q->offered < MANIFEST_FILESYSTEM)
+		q->offered = MANIFEST_FILESYSTEM;
+	if (open_channel(&fd, q, err) == -1)
 		return -1;
 	if (client_new(&q->client, fd, err) == -1)
 		return -1;
@@ -181,8 +185,8 @@ prepare(
 	if (keep_answer(q, err) == -1)
 		return -1;
 	fault = quiesce_find_fault(client_reply(q->client), err);
-	if (!fault || err->class != ERR_UNSUPPORTED)
-		q->offered = offered(q);
+	q->offered = fault && err->class == ERR_UNSUPPORTED ? MANIFEST_CRASH
+							    : offered(q);
 	/* Others see other file systems, or fewer, and would vouch for what
 	 * is known to be wrong. */
 	if (fault || check_forecast(q, err) == -1) {
@@ -206,10 +210,8 @@ quiesce_helper_begin(
 		return 0;
 	/* Its own word, not our impatience: it serves, but not now. */
 	if (err->class == ERR_TIMEOUT &&
-	    client_reply(q->client)->error_class[0] != '\0') {
+	    client_reply(q->client)->error_class[0] != '\0')
 		q->refused = true;
-		q->offered = MANIFEST_FILESYSTEM;
-	}
 	/* Its closing ends what was prepared. */
 	drop_client(q);
 	return -1;

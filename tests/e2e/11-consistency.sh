@@ -13,7 +13,8 @@ rig_start
 hs_init_repo
 rig_guest_create helped --disk vda:64M:ext4 &
 created=$!
-rig_guest_create bare --disk vda:64M:ext4 --no-helper
+rig_guest_create bare --disk vda:64M:ext4 --no-channel
+rig_guest_create dead --disk vda:64M:ext4 --no-helper
 rig_guest_create qga --disk vda:64M:ext4 --no-helper --qga
 wait "$created"
 rig_guest_helper_wait helped
@@ -57,7 +58,7 @@ assert_refused() {
 	assert_ok rig_guest_writes "$name" /mnt/a
 }
 
-for name in helped bare qga; do
+for name in helped bare dead qga; do
 	rig_guest_writer_start "$name"
 done
 
@@ -92,6 +93,13 @@ assert_recovery bare 0
 backup bare 3 '.consistency == "crash"' --prefer filesystem
 assert_contains "$(cat "$RIG_DIR/out.json.err")" "consistency is only 'crash'"
 assert_refused bare filesystem --require filesystem
+
+# A channel, and nobody on it: somebody ought to hear of that.
+backup dead 3 '.consistency == "crash" and .freeze.source == "none" and
+    (.consistency_reason | test("no helper answers"))'
+assert_contains "$(cat "$RIG_DIR/out.json.err")" "no helper answers"
+assert_recovery dead 0
+backup dead 0 '.consistency == "crash"' --prefer crash
 
 # The QEMU guest agent serves where ours is not.
 backup qga 0 '.consistency == "filesystem" and .freeze.source == "qemu-ga"' \

@@ -13,7 +13,7 @@ writes=100
 block=65536
 
 rig_start
-rig_guest_create web --no-helper --disk vda:4G:none
+rig_guest_create web --no-channel --disk vda:4G:none
 hs_init_repo
 
 # $1 bytes that do not compress, into each of the places, one in every 40 MiB

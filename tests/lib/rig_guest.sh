@@ -13,6 +13,7 @@
 #	                      300M at least. Default: vda:256M:ext4 and
 #	                      vdb:320M:xfs
 #	    --no-helper       the guest helper is not started
+#	    --no-channel      nor has it a port to be asked on
 #	    --qga             QEMU guest agent inside, with its port
 #	    --port NAME       one more virtio-serial port; its socket is
 #	                      NAME.sock in the guest's folder
@@ -167,7 +168,7 @@ _rig_disks_make() {
 }
 
 rig_guest_create() {
-	local name dom dir memory=256 words='' start=1 qga='' initrd
+	local name dom dir memory=256 words='' start=1 qga='' initrd channel=1
 	local disks=() ports=() port devices
 	name=$1
 	shift
@@ -180,6 +181,7 @@ rig_guest_create() {
 		--memory) memory=$2; shift ;;
 		--cmdline) words="$words $2"; shift ;;
 		--no-helper) words="$words rig.nohelper" ;;
+		--no-channel) channel='' words="$words rig.nohelper" ;;
 		--qga) qga=1 ;;
 		--xml-only) start= ;;
 		*) rig_say "rig_guest_create: what is $1?"; return 2 ;;
@@ -191,7 +193,7 @@ rig_guest_create() {
 	initrd=$RIG_DIR/initrd
 	mkdir -p "$dir" && chmod 1777 "$dir"
 	devices=$(_rig_disks_make "$dir" "${disks[@]}") || return 1
-	devices+=$(_rig_port_xml org.holdstill.guest.0)
+	[ -z "$channel" ] || devices+=$(_rig_port_xml org.holdstill.guest.0)
 	devices+=$(_rig_port_xml org.holdstill.test.0 "$dir/test.sock")
 	for port in "${ports[@]}"; do
 		devices+=$(_rig_port_xml "$port" "$dir/$port.sock")

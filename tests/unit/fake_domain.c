@@ -31,8 +31,9 @@ domain_channel_connected(
     struct domain *d, const char *name, bool *out, struct err *e)
 {
 	(void)d;
-	(void)name;
-	(void)e;
+	assert_string_equal(name, QUIESCE_CHANNEL);
+	if (fake_domain.open == NULL)
+		return err_set(e, ERR_NOT_FOUND, "no channel");
 	*out = !fake_domain.unknown;
 	return 0;
 }

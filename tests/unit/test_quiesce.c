@@ -370,6 +370,23 @@ test_quiesce_says_why_nobody_freezes(void **state)
 	assert_non_null(strstr(quiesce_reason(q), "agent"));
 	hold();
 	assert_int_equal(level, MANIFEST_CRASH);
+	/* That is all that such a guest has to offer. */
+	assert_int_equal(quiesce_offered(q), MANIFEST_CRASH);
+}
+
+/* Who gave the domain a channel wants more than a crash, and has to hear that
+ * the helper is dead. */
+static void
+test_quiesce_misses_a_helper_that_has_a_channel(void **state)
+{
+	(void)state;
+	fake_domain.open = open_mute;
+	fake_domain.unknown = true;
+	begin(MANIFEST_APPLICATION);
+	assert_int_equal(quiesce_source(q), MANIFEST_QUIESCE_NONE);
+	assert_non_null(strstr(quiesce_reason(q), "no helper answers"));
+	assert_int_equal(quiesce_offered(q), MANIFEST_FILESYSTEM);
+	assert_int_equal(quiesce_reachable(q), MANIFEST_CRASH);
 }
 
 static void
@@ -455,6 +472,7 @@ main(void)
 		CASE(test_quiesce_doubts_the_agent),
 		CASE(test_quiesce_thaws_an_agent_that_did_not_answer),
 		CASE(test_quiesce_says_why_nobody_freezes),
+		CASE(test_quiesce_misses_a_helper_that_has_a_channel),
 		CASE(test_quiesce_freezes_nothing_unless_wanted),
 		CASE(test_quiesce_does_not_wait_for_a_mute_helper),
 		CASE(test_quiesce_says_why_the_agent_freezes),

@@ -116,6 +116,10 @@ test_quiesce_asks_nobody_else_over_a_file_system(void **state)
 	quiesce_rig_expect(
 	    &rig, has_none_to_freeze, 0, MANIFEST_CRASH, "no file system on");
 	assert_int_equal(fake_domain.thaws, 0);
+	/* Nothing is missing where there is nothing to freeze. */
+	quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
+	assert_int_equal(quiesce_offered(rig.q), MANIFEST_CRASH);
+	quiesce_rig_end(&rig);
 	rig.guest.tweak = cannot_freeze_one;
 	quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
 	assert_null(strstr(quiesce_reason(rig.q), "--lease"));

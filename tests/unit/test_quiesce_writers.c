@@ -238,6 +238,27 @@ test_quiesce_checks_the_writers_itself(void **state)
 	    &rig, guest_knows_better, 0, MANIFEST_FILESYSTEM, "'third'");
 }
 
+static void
+hang_up(int fd, uint32_t request_id)
+{
+	(void)fd;
+	(void)request_id;
+}
+
+/* What was to be had is not less because the helper was started anew. */
+static void
+test_quiesce_keeps_the_offer_over_a_new_channel(void **state)
+{
+	(void)state;
+	rig.guest.flood_at = MESSAGE_PING;
+	rig.guest.flood = hang_up;
+	quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
+	quiesce_rig_hold(&rig, 0);
+	assert_true(quiesce_committed(rig.q, POINT, &rig.proof));
+	assert_int_equal(rig.guest.count[MESSAGE_HELLO], 2);
+	assert_int_equal(quiesce_offered(rig.q), MANIFEST_APPLICATION);
+}
+
 /* It serves another session just now; of hooks nothing is expected. */
 static void
 commit_finds_it_busy(struct message *m, uint8_t type)
@@ -350,6 +371,7 @@ main(void)
 		CASE(test_quiesce_owes_a_commit_that_a_writer_failed),
 		CASE(test_quiesce_says_before_the_freeze_what_is_out_of_reach),
 		CASE(test_quiesce_checks_the_writers_itself),
+		CASE(test_quiesce_keeps_the_offer_over_a_new_channel),
 		CASE(test_quiesce_owes_a_commit_that_a_writer_did_not_hear),
 		CASE(test_quiesce_commits_nothing_that_is_not_proved),
 	};
