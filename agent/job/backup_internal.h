@@ -47,6 +47,7 @@ struct backup { /* One member. */
 	struct job_lock *lock;
 	struct domain *domain;
 	enum domain_state state; /* As the backup found it. */
+	bool resumed; /* It was paused, and not through all of the hold. */
 	struct domain_disk *domain_disks;
 	size_t domain_disk_count;
 
@@ -118,6 +119,9 @@ int backup_prepare(struct backup_set *set, struct err *err);
  * it would stay so for hours, if a guest may still be frozen after that.
  */
 int backup_hold(struct backup_set *set, struct err *err);
+
+/* Was the guest paused from before the first picture until after the last? */
+bool backup_was_paused(const struct backup *b);
 
 /* What was reached, and is it what is required?  Fills each manifest's
  * reason. */

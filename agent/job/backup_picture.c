@@ -15,9 +15,22 @@
 
 /* ---- all members at once: no journal here ---- */
 
+/* Somebody may resume a guest at any time. */
+static void
+look_at_pause(struct backup *b)
+{
+	enum domain_state now;
+	struct err err = ERR_INIT;
+
+	if (b->state == DOMAIN_PAUSED &&
+	    (domain_state(b->domain, &now, &err) == -1 || now != DOMAIN_PAUSED))
+		b->resumed = true;
+}
+
 static int
 freeze(struct backup *b, struct err *err)
 {
+	look_at_pause(b);
 	return quiesce_freeze(b->quiesce, err);
 }
 
@@ -41,6 +54,7 @@ thaw(struct backup *b, struct err *err)
 	struct manifest *m = b->manifest;
 
 	(void)err;
+	look_at_pause(b);
 	manifest_freeze_fini(&m->freeze);
 	quiesce_thaw(b->quiesce, &m->freeze, &m->consistency);
 	return 0;
@@ -156,6 +170,12 @@ wants_application(const struct backup_options *options)
 	       (options->has_prefer && options->prefer == MANIFEST_APPLICATION);
 }
 
+bool
+backup_was_paused(const struct backup *b)
+{
+	return b->state == DOMAIN_PAUSED && !b->resumed;
+}
+
 static int
 record_reason(struct backup *b, struct err *err)
 {
@@ -165,9 +185,12 @@ record_reason(struct backup *b, struct err *err)
 	if (reason[0] == '\0' && m->consistency == MANIFEST_FILESYSTEM &&
 	    wants_application(b->options))
 		reason = "no writer in the guest answers for its applications";
-	if (b->state == DOMAIN_PAUSED)
+	if (backup_was_paused(b))
 		reason = "the guest was paused: it held still, but its file "
 			 "systems were not asked to be clean";
+	else if (b->state == DOMAIN_PAUSED)
+		reason = "the guest was paused when the backup began, and "
+			 "resumed meanwhile";
 	free(m->consistency_reason);
 	m->consistency_reason = strdup(reason);
 	return m->consistency_reason == NULL ? err_no_memory(err) : 0;

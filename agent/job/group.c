@@ -86,19 +86,22 @@ spread_ms(const struct backup_set *set)
 
 /*
  * Every freeze was whole before the first picture and unbroken until after
- * the last: only then no member shows an effect of what another does not
+ * the last, or the guest was paused for as long: only then no member shows an effect of what another does not
  * have.  Returns why not, or "".
  */
 static void
 find_fault(char *out, size_t size, const struct backup_set *set, int64_t spread)
 {
+	const struct backup *b;
 	const struct manifest *m;
 	size_t i;
 
 	out[0] = '\0';
 	for (i = 0; i < set->count; i++) {
-		m = set->members[i].manifest;
-		if (m->consistency >= MANIFEST_FILESYSTEM)
+		b = &set->members[i];
+		m = b->manifest;
+		if (m->consistency >= MANIFEST_FILESYSTEM ||
+		    backup_was_paused(b))
 			continue;
 		snprintf(out, size, "'%s' did not hold still: %s", m->domain,
 		    m->consistency_reason);

@@ -35,6 +35,11 @@ struct domain_picture {
 	unsigned int taken;
 };
 
+struct domain {
+	int paused_looks; /* So often it is found paused, then running. */
+};
+
+static struct domain domains[COUNT];
 static struct quiesce guests[COUNT];
 static struct domain_picture pictures[COUNT];
 static struct backup_set set;
@@ -64,6 +69,14 @@ dawdle(void)
 	pthread_mutex_lock(&lock);
 	inside--;
 	pthread_mutex_unlock(&lock);
+}
+
+int
+domain_state(struct domain *d, enum domain_state *out, struct err *err)
+{
+	(void)err;
+	*out = d->paused_looks-- > 0 ? DOMAIN_PAUSED : DOMAIN_RUNNING;
+	return 0;
 }
 
 int
@@ -197,6 +210,7 @@ setup(void **state)
 	size_t i;
 
 	(void)state;
+	memset(domains, 0, sizeof(domains));
 	memset(guests, 0, sizeof(guests));
 	memset(pictures, 0, sizeof(pictures));
 	memset(members, 0, sizeof(members));
@@ -213,6 +227,7 @@ setup(void **state)
 	for (i = 0; i < COUNT; i++) {
 		members[i].name = names[i];
 		members[i].options = &options;
+		members[i].domain = &domains[i];
 		members[i].quiesce = &guests[i];
 		members[i].picture = &pictures[i];
 		members[i].freeze_effect = (int64_t)i + 1;
@@ -321,6 +336,47 @@ test_group_member_without_proof_spoils_it(void **state)
 	    "'app' did not hold still: the freeze was broken");
 	assert_int_equal(members[0].manifest->consistency, MANIFEST_FILESYSTEM);
 	assert_int_equal(members[1].manifest->consistency, MANIFEST_CRASH);
+}
+
+/* Nobody freezes it, and nothing goes out of it. */
+static void
+test_group_counts_a_paused_member_as_still(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	members[1].state = DOMAIN_PAUSED;
+	domains[1].paused_looks = 2;
+	guests[1].unproved = true;
+	assert_int_equal(backup_hold(&set, &err), 0);
+	settle_and_judge();
+	assert_true(verdict()->consistent);
+	assert_string_equal(verdict()->reason, "");
+	assert_int_equal(members[1].manifest->consistency, MANIFEST_CRASH);
+	assert_non_null(strstr(members[1].manifest->consistency_reason,
+	    "was paused: it held still"));
+}
+
+/* Before the pictures, or before they were all taken. */
+static void
+test_group_counts_no_resumed_member_as_still(void **state)
+{
+	struct err err = ERR_INIT;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		members[1].state = DOMAIN_PAUSED;
+		domains[1].paused_looks = i;
+		guests[1].unproved = true;
+		assert_int_equal(backup_hold(&set, &err), 0);
+		settle_and_judge();
+		assert_false(verdict()->consistent);
+		assert_non_null(strstr(verdict()->reason,
+		    "'app' did not hold still: the guest was paused when"));
+		teardown(state);
+		setup(state);
+	}
 }
 
 static void
@@ -505,6 +561,8 @@ main(void)
 		CASE(test_group_freezes_at_once),
 		CASE(test_group_of_one_needs_no_thread_and_may_be_consistent),
 		CASE(test_group_member_without_proof_spoils_it),
+		CASE(test_group_counts_a_paused_member_as_still),
+		CASE(test_group_counts_no_resumed_member_as_still),
 		CASE(test_group_over_its_budget_is_not_consistent),
 		CASE(test_group_spread_is_from_first_begin_to_last_end),
 		CASE(test_group_fails_whole_when_a_picture_fails),
