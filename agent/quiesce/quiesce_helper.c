@@ -159,6 +159,20 @@ check_forecast(struct quiesce *q, struct err *err)
 	    forecast_ms, q->lease_ms);
 }
 
+/* A guest's configuration may allow less than was asked for. */
+static void
+take_lease(struct quiesce *q)
+{
+	uint64_t granted_ms = client_reply(q->client)->lease_ms;
+
+	if (granted_ms == 0 || granted_ms >= q->lease_ms)
+		return;
+	log_line(LOG_INFO,
+	    "the guest grants a lease of %" PRIu64 " ms, not of %u ms",
+	    granted_ms, q->lease_ms);
+	q->lease_ms = (unsigned int)granted_ms;
+}
+
 static enum manifest_consistency
 offered(const struct quiesce *q)
 {
@@ -187,6 +201,7 @@ prepare(
 	fault = quiesce_find_fault(client_reply(q->client), err);
 	q->offered = fault && err->class == ERR_UNSUPPORTED ? MANIFEST_CRASH
 							    : offered(q);
+	take_lease(q);
 	/* Others see other file systems, or fewer, and would vouch for what
 	 * is known to be wrong. */
 	if (fault || check_forecast(q, err) == -1) {

@@ -17,7 +17,7 @@ struct quiesce {
 	enum manifest_quiesce source;
 	enum manifest_consistency prefer, offered, reachable;
 	char session[HEXID_SIZE];
-	unsigned int lease_ms;
+	unsigned int lease_ms; /* As granted, once that is known. */
 	char reason[512];
 	/* Why our helper does not serve, where QEMU's agent does in its
 	 * place; a part of every reason then. */

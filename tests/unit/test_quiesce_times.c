@@ -114,6 +114,30 @@ test_quiesce_believes_only_what_can_be(void **state)
 	    &rig, NULL, 600, MANIFEST_CRASH, "outlived its lease of 50 ms");
 }
 
+static uint64_t granted_ms;
+
+static void
+grants_another_lease(struct message *m, uint8_t type)
+{
+	if (type == MESSAGE_PREPARE)
+		m->lease_ms = granted_ms;
+}
+
+/* The guest is bound by its own configuration, too. */
+static void
+test_quiesce_goes_by_the_lease_that_is_granted(void **state)
+{
+	(void)state;
+	granted_ms = 50;
+	quiesce_rig_expect(&rig, grants_another_lease, 600, MANIFEST_CRASH,
+	    "outlived its lease of 50 ms");
+	/* No guest makes it longer than was asked for. */
+	rig.lease_ms = 60;
+	granted_ms = UINT64_MAX;
+	quiesce_rig_expect(&rig, grants_another_lease, 600, MANIFEST_CRASH,
+	    "outlived its lease of 60 ms");
+}
+
 static void
 test_quiesce_believes_no_fast_clock(void **state)
 {
@@ -180,6 +204,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_quiesce_believes_only_what_can_be),
+		CASE(test_quiesce_goes_by_the_lease_that_is_granted),
 		CASE(test_quiesce_believes_no_fast_clock),
 		CASE(test_quiesce_takes_no_picture_after_the_lease),
 		CASE(test_quiesce_freezes_nothing_that_outlives_its_lease),
