@@ -9,14 +9,17 @@
 #include "agent/domain/domain.h"
 #include "agent/quiesce/client.h"
 #include "agent/quiesce/quiesce_internal.h"
+#include "common/cancel.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 
 /* Over the lease, for the way there and back. */
 #define FREEZE_GRACE_MS 2000
-#define CHANNEL_BUSY_MS 2000
+/* A question for the status may hold it as long as it may take. */
+#define CHANNEL_BUSY_MS (CLIENT_SHORT_MS + 2000)
 #define CHANNEL_RETRY_MS 20
+#define CHANNEL_RETRY_MOST_MS 200
 
 /* A new request of this session. */
 static struct message *
@@ -29,15 +32,22 @@ request_begin(struct quiesce *q)
 
 /* libvirt lets go of a stream some time after we did. */
 static int
-open_channel(int *out_fd, struct quiesce *q, struct err *err)
+open_channel(int *out_fd, struct quiesce *q, bool heed_cancel, struct err *err)
 {
+	struct pollfd watch = { .fd = heed_cancel ? cancel_fd() : -1,
+		.events = POLLIN };
 	int64_t end_ms = clock_monotonic_ms() + CHANNEL_BUSY_MS;
+	int retry_ms = CHANNEL_RETRY_MS;
 
 	while (domain_channel_open(out_fd, q->domain, QUIESCE_CHANNEL, err) ==
 	       -1) {
-		if (err->class != ERR_BUSY || clock_monotonic_ms() > end_ms)
+		if (err->class != ERR_BUSY || clock_monotonic_ms() > end_ms ||
+		    (heed_cancel && cancel_check(err) == -1))
 			return -1;
-		poll(NULL, 0, CHANNEL_RETRY_MS);
+		poll(&watch, 1, retry_ms);
+		retry_ms = retry_ms * 2 < CHANNEL_RETRY_MOST_MS
+			       ? retry_ms * 2
+			       : CHANNEL_RETRY_MOST_MS;
 	}
 	return 0;
 }
@@ -61,7 +71,7 @@ open_client(struct quiesce *q, bool heed_cancel, struct err *err)
 	/* Who gave the domain a channel wants a helper to answer on it. */
 	if (q->offered < MANIFEST_FILESYSTEM)
 		q->offered = MANIFEST_FILESYSTEM;
-	if (open_channel(&fd, q, err) == -1)
+	if (open_channel(&fd, q, heed_cancel, err) == -1)
 		return -1;
 	if (client_new(&q->client, fd, err) == -1)
 		return -1;

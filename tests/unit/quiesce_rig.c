@@ -10,15 +10,15 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
+
 static int
 open_channel(void *arg, int *out_fd, struct err *err)
 {
 	struct quiesce_rig *r = arg;
 
-	if (r->busy > 0) {
-		r->busy--;
+	if (clock_monotonic_ms() < r->busy_until_ms)
 		return err_set(err, ERR_BUSY, "in use");
-	}
 	/* The one before has been closed. */
 	fake_guest_stop(&r->guest);
 	*out_fd = fake_guest_start(&r->guest);

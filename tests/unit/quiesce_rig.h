@@ -26,7 +26,7 @@ struct quiesce_rig {
 	enum manifest_consistency level;
 	struct err err;
 	unsigned int lease_ms; /* 10000 unless the test wants another. */
-	unsigned int busy;     /* Opens that find the channel still in use. */
+	int64_t busy_until_ms; /* Until then the channel is still in use. */
 };
 
 /* A test with its rig set up and torn down. */

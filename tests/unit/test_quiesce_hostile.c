@@ -30,12 +30,13 @@ static void
 test_quiesce_waits_for_a_channel_that_is_still_in_use(void **state)
 {
 	(void)state;
-	rig.busy = 3;
+	/* A question for the status of a guest that is slow to answer. */
+	rig.busy_until_ms = clock_monotonic_ms() + CLIENT_SHORT_MS;
 	quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
 	assert_int_equal(quiesce_source(rig.q), MANIFEST_QUIESCE_HOLDSTILL);
 	quiesce_rig_end(&rig);
 	/* But not for ever. */
-	rig.busy = 100000;
+	rig.busy_until_ms = INT64_MAX;
 	quiesce_rig_begin(&rig, MANIFEST_APPLICATION);
 	assert_int_equal(quiesce_source(rig.q), MANIFEST_QUIESCE_QEMU_GA);
 }
@@ -434,6 +435,26 @@ test_quiesce_refuses_more_than_fits(void **state)
 	assert_int_equal(rig.err.class, ERR_CORRUPT);
 }
 
+/* Last: a wish to stop stays. */
+static void
+test_quiesce_does_not_wait_for_a_channel_when_cancelled(void **state)
+{
+	const struct quiesce_options options = {
+		.session = SESSION,
+		.lease_ms = 10000,
+		.prefer = MANIFEST_APPLICATION,
+	};
+	int64_t start = clock_monotonic_ms();
+
+	(void)state;
+	rig.busy_until_ms = INT64_MAX;
+	cancel_request(SIGINT);
+	assert_int_equal(quiesce_begin(&rig.q, NULL, &options, &rig.err), -1);
+	rig.q = NULL;
+	assert_int_equal(rig.err.class, ERR_CANCELLED);
+	assert_true(clock_monotonic_ms() - start < 1500);
+}
+
 #define CASE(name) QUIESCE_RIG_CASE(name, &rig)
 
 int
@@ -449,6 +470,7 @@ main(void)
 		CASE(test_quiesce_call_ends_whatever_the_guest_sends),
 		CASE(test_quiesce_hears_what_came_while_it_was_stopped),
 		CASE(test_quiesce_refuses_more_than_fits),
+		CASE(test_quiesce_does_not_wait_for_a_channel_when_cancelled),
 	};
 
 	if (cancel_init(&rig.err) == -1)
