@@ -14,7 +14,8 @@ rig_guest_writer_start web
 hs_make 0 ""
 first=$HS_POINT
 
-# Stopped at STEP, told to end by SIGNAL, let go: gone within two seconds.
+# Stopped at STEP, told to end by SIGNAL, let go: it leaves nothing. took is
+# how many milliseconds it needed.
 interrupt() {
 	local step=$1 signal=$2 start status=0
 
@@ -24,8 +25,7 @@ interrupt() {
 	kill "-$signal" "$HS_PID"
 	kill -CONT "$HS_PID"
 	hs_wait || status=$?
-	assert_num $((($(date +%s%N) - start) / 1000000)) -lt 2000 \
-	    "ms from SIG$signal at '$step' to the end"
+	took=$((($(date +%s%N) - start) / 1000000))
 	assert_eq 1 "$status" "exit status after SIG$signal at '$step'"
 	assert_eq "" "$(cat "$HS_STDOUT")" "standard output"
 	assert_contains "$(cat "$HS_STDERR")" "stopped by signal"
@@ -34,9 +34,21 @@ interrupt() {
 	hs_assert_clean "$first"
 }
 
+# Gone within two seconds; a busy machine may need longer, but not each time.
+interrupt_quickly() {
+	local try
+
+	for ((try = 0; try < 4; try++)); do
+		interrupt "$@"
+		[ "$took" -ge 2000 ] || return 0
+		rig_say "$took ms from SIG$2 at '$1' to the end"
+	done
+	fail "never within two seconds of SIG$2 at '$1'"
+}
+
 for step in "hold still" streaming; do
-	interrupt "$step" INT
-	interrupt "$step" TERM
+	interrupt_quickly "$step" INT
+	interrupt_quickly "$step" TERM
 done
 assert_eq 1 "$(hs_count web)" points
 hs_make 0 ""

@@ -23,6 +23,9 @@
 #include "guest_fixture.h"
 #include "store/manifest.h"
 
+/* More than a thaw takes on a busy machine, less than the lease. */
+#define THAW_MS 5000
+
 /* Of a channel that opens, and nobody answers; -1: there is none. */
 static int mute_end;
 
@@ -136,7 +139,7 @@ test_quiesce_proves_with_the_helper(void **state)
 	writer = guest_fixture_write(&fixture, "a");
 	assert_false(guest_fixture_ends(writer, 150));
 	thaw();
-	assert_true(guest_fixture_ends(writer, 1000));
+	assert_true(guest_fixture_ends(writer, THAW_MS));
 	assert_true(proof.proved);
 	assert_true(proof.held_ms >= 150);
 	assert_int_equal(proof.source, MANIFEST_QUIESCE_HOLDSTILL);
@@ -228,7 +231,7 @@ test_quiesce_thaws_a_freeze_that_is_not_whole(void **state)
 	assert_int_equal(guest_fixture_ioctl(&fixture, "b", FIFREEZE), 0);
 	assert_int_equal(quiesce_freeze(q, &err), 0);
 	assert_true(
-	    guest_fixture_ends(guest_fixture_write(&fixture, "a"), 1000));
+	    guest_fixture_ends(guest_fixture_write(&fixture, "a"), THAW_MS));
 	assert_non_null(strstr(quiesce_reason(q), "somebody else"));
 	assert_int_equal(guest_fixture_ioctl(&fixture, "b", FITHAW), 0);
 	thaw();
@@ -450,7 +453,7 @@ test_quiesce_thaws_when_cancelled(void **state)
 	assert_int_equal(quiesce_freeze(q, &err), -1);
 	assert_int_equal(err.class, ERR_CANCELLED);
 	assert_true(
-	    guest_fixture_ends(guest_fixture_write(&fixture, "a"), 1000));
+	    guest_fixture_ends(guest_fixture_write(&fixture, "a"), THAW_MS));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
