@@ -151,6 +151,9 @@ for ((round = 0; round < rounds; round++)); do
 done
 
 assert_num "$free_writes" -gt 0 "writes while the others were frozen"
-assert_num "$proved" -ge "$rounds" "proofs, of $((2 * rounds)) freezes"
+# A slow machine may miss one in ten, or one of a few.
+assert_num "$unproved" -le $(((2 * rounds + 9) / 10)) \
+    "unproved, of $((2 * rounds)) freezes"
+assert_num $((proved + unproved)) -eq $((2 * rounds)) freezes
 echo "count: freezes $((2 * rounds)), proved and true $proved," \
     "not proved $unproved"
