@@ -129,7 +129,10 @@ quiesce_qga_end(struct quiesce *q)
 	struct err err = ERR_INIT;
 	int thawed;
 
-	if (!q->agent_owes_thaw || thaw(q, THAW_TIMEOUT_MS, &thawed, &err) == 0)
+	if (q->agent_owes_thaw)
+		thaw(q, THAW_TIMEOUT_MS, &thawed, &err);
+	/* A refusal is an answer. */
+	if (!q->agent_owes_thaw)
 		return true;
 	log_line(LOG_ERROR,
 	    "the guest may still be frozen: %s; try 'virsh domfsthaw'",

@@ -66,6 +66,8 @@ domain_agent_thaw(
 	(void)d;
 	assert_true(timeout_ms > 0);
 	fake_domain.thaws++;
+	if (fake_domain.refuses_thaw)
+		return err_set(e, ERR_UNSUPPORTED, "nothing is frozen");
 	if (fake_domain.thawed == -1 ||
 	    fake_domain.thaws <= fake_domain.mute_thaws)
 		return err_set(e, ERR_TIMEOUT, "agent hangs");

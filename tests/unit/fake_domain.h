@@ -16,6 +16,7 @@ struct fake_domain {
 	bool windows;
 	int frozen, thawed; /* Counts the agent tells; -1: it fails. */
 	int mute_thaws;     /* So many thaws are not answered, first. */
+	bool refuses_thaw;  /* With a word. */
 	int thaws;          /* Times it was asked. */
 };
 

@@ -271,7 +271,8 @@ test_quiesce_owes_a_thaw_until_it_is_answered(void **state)
 	begin(MANIFEST_FILESYSTEM);
 	assert_int_equal(quiesce_freeze(q, &err), 0);
 	assert_true(quiesce_owes_thaw(q));
-	fake_domain.thawed = 3;
+	/* A refusal is an answer: that agent holds nothing. */
+	fake_domain.refuses_thaw = true;
 	assert_true(quiesce_end(q));
 	q = NULL;
 }
