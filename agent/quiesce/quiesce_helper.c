@@ -21,9 +21,8 @@
 #define CHANNEL_RETRY_MS 20
 #define CHANNEL_RETRY_MOST_MS 200
 
-/* A new request of this session. */
-static struct message *
-request_begin(struct quiesce *q)
+struct message *
+quiesce_helper_request(struct quiesce *q)
 {
 	message_clear(q->request);
 	strcpy(q->request->session, q->session);
@@ -52,15 +51,15 @@ open_channel(int *out_fd, struct quiesce *q, bool heed_cancel, struct err *err)
 	return 0;
 }
 
-static void
-drop_client(struct quiesce *q)
+void
+quiesce_helper_drop(struct quiesce *q)
 {
 	client_free(q->client);
 	q->client = NULL;
 }
 
-static int
-open_client(struct quiesce *q, bool heed_cancel, struct err *err)
+int
+quiesce_helper_open(struct quiesce *q, bool heed_cancel, struct err *err)
 {
 	bool connected;
 	int fd;
@@ -81,7 +80,7 @@ open_client(struct quiesce *q, bool heed_cancel, struct err *err)
 		return 0;
 	if (!connected && err->class == ERR_TIMEOUT)
 		err_set(err, ERR_NOT_FOUND, "no helper answers in the guest");
-	drop_client(q);
+	quiesce_helper_drop(q);
 	return -1;
 }
 
@@ -195,7 +194,7 @@ static int
 prepare(
     struct quiesce *q, const struct quiesce_options *options, struct err *err)
 {
-	struct message *m = request_begin(q);
+	struct message *m = quiesce_helper_request(q);
 	bool fault;
 
 	m->lease_ms = q->lease_ms;
@@ -229,7 +228,7 @@ quiesce_helper_begin(
 	q->request = calloc(1, sizeof(*q->request));
 	if (q->request == NULL)
 		return err_no_memory(err);
-	if (open_client(q, true, err) == -1)
+	if (quiesce_helper_open(q, true, err) == -1)
 		return -1;
 	if (prepare(q, options, err) == 0)
 		return 0;
@@ -238,7 +237,7 @@ quiesce_helper_begin(
 	    client_reply(q->client)->error_class[0] != '\0')
 		q->refused = true;
 	/* Its closing ends what was prepared. */
-	drop_client(q);
+	quiesce_helper_drop(q);
 	return -1;
 }
 
@@ -268,7 +267,7 @@ quiesce_helper_freeze(struct quiesce *q, struct err *err)
 
 	q->frozen = true;
 	q->freeze_asked_ms = clock_monotonic_ms();
-	if (client_call(q->client, MESSAGE_FREEZE, request_begin(q),
+	if (client_call(q->client, MESSAGE_FREEZE, quiesce_helper_request(q),
 		(int)q->lease_ms + FREEZE_GRACE_MS, true, err) == 0) {
 		q->freeze_answered_ms = clock_monotonic_ms();
 		if (check_frozen(q, err) == 0)
@@ -276,10 +275,10 @@ quiesce_helper_freeze(struct quiesce *q, struct err *err)
 	}
 	/* A guest that does not even answer this thaws when the channel
 	 * closes or the lease ends. */
-	client_call(q->client, MESSAGE_ABORT, request_begin(q), CLIENT_SHORT_MS,
-	    false, &ignored);
+	client_call(q->client, MESSAGE_ABORT, quiesce_helper_request(q),
+	    CLIENT_SHORT_MS, false, &ignored);
 	q->frozen = false;
-	drop_client(q);
+	quiesce_helper_drop(q);
 	return -1;
 }
 
@@ -325,10 +324,10 @@ quiesce_helper_thaw(struct quiesce *q, struct manifest_freeze *freeze)
 	q->frozen = false;
 	q->thaw_asked_ms = clock_monotonic_ms();
 	/* Never heeds a cancellation: the thaw is what it needs. */
-	if (client_call(q->client, MESSAGE_THAW, request_begin(q),
+	if (client_call(q->client, MESSAGE_THAW, quiesce_helper_request(q),
 		CLIENT_THAW_MS, false, &err) == -1) {
 		quiesce_set_reason(q, "no proof of the freeze: %s", err.text);
-		drop_client(q);
+		quiesce_helper_drop(q);
 		return MANIFEST_CRASH;
 	}
 	q->thaw_answered_ms = clock_monotonic_ms();
@@ -342,175 +341,15 @@ quiesce_helper_thaw(struct quiesce *q, struct manifest_freeze *freeze)
 	return judge_thaw(q, m);
 }
 
-static void
-put_text(char *out, size_t size, const char *text)
-{
-	snprintf(out, size, "%s", text == NULL ? "" : text);
-}
-
-bool
-quiesce_writer_held(
-    const struct manifest_freeze *freeze, const struct manifest_writer *w)
-{
-	return freeze->proved && freeze->source == MANIFEST_QUIESCE_HOLDSTILL &&
-	       strcmp(w->state,
-		   message_writer_state_name(MESSAGE_WRITER_THAWED)) == 0;
-}
-
-/* Writers that let go too early are told that there is no point: what they
- * have in their logs may be missing in the picture. */
-static bool
-is_for_nobody(const struct manifest_freeze *freeze)
-{
-	size_t i;
-
-	for (i = 0; i < freeze->writer_count; i++)
-		if (quiesce_writer_held(freeze, &freeze->writers[i]))
-			return false;
-	return freeze->writer_count > 0;
-}
-
-/* What each writer said at the freeze is said back to it. */
-static void
-put_writers(struct message *m, const struct manifest_freeze *freeze)
-{
-	const struct manifest_writer *from;
-	struct message_writer *to;
-	struct message_meta *meta;
-	size_t i, j;
-
-	for (i = 0; i < freeze->writer_count; i++) {
-		from = &freeze->writers[i];
-		if ((to = message_add_writer(m)) == NULL)
-			return;
-		put_text(to->name, sizeof(to->name), from->name);
-		/* One that did not hold is not asked for anything. */
-		to->state = quiesce_writer_held(freeze, from)
-				? MESSAGE_WRITER_THAWED
-				: MESSAGE_WRITER_FAILED;
-		for (j = 0; j < from->meta_count; j++) {
-			if ((meta = message_add_meta(to)) == NULL)
-				break;
-			put_text(
-			    meta->key, sizeof(meta->key), from->meta[j].key);
-			put_text(meta->value, sizeof(meta->value),
-			    from->meta[j].value);
-		}
-	}
-}
-
-/* Why the writer of that name has not done its part. */
-static void
-say_unheard(const struct message *m, const char *name, struct err *err)
-{
-	const struct message_writer *w = NULL;
-	size_t i;
-
-	for (i = 0; i < m->writer_count; i++)
-		if (strcmp(m->writers[i].name, name) == 0)
-			w = &m->writers[i];
-	if (w != NULL && w->state == MESSAGE_WRITER_FAILED)
-		err_set(err, ERR_IO, "writer '%s' failed: %s", name, w->reason);
-	else if (w != NULL)
-		err_set(err, ERR_BUSY, "writer '%s' was not told: it is %s",
-		    name, message_writer_state_name(w->state));
-	else
-		err_set(err, ERR_BUSY, "writer '%s' was not told", name);
-	client_clean(err->text);
-}
-
-/* Did all do their part who held still?  *err if not. */
-static int
-check_heard(const struct message *m, const struct manifest_freeze *freeze,
-    struct err *err)
-{
-	const struct manifest_writer *told;
-	size_t i;
-
-	/* Its answer the first time was that they did. */
-	if (m->repeated != 0)
-		return 0;
-	for (i = 0; i < freeze->writer_count; i++) {
-		told = &freeze->writers[i];
-		if (!quiesce_writer_held(freeze, told) ||
-		    message_writer_heard(m, told->name))
-			continue;
-		say_unheard(m, told->name, err);
-		return 1;
-	}
-	return 0;
-}
-
-/* 0: told; 1: told, and a writer did not do its part; -1: not told. */
-static int
-send_committed(struct quiesce *q, const char *point_id,
-    const struct manifest_freeze *freeze, struct err *err)
-{
-	struct message *m = request_begin(q);
-
-	snprintf(m->point, sizeof(m->point), "%s", point_id);
-	put_writers(m, freeze);
-	if (client_call(q->client, MESSAGE_COMMITTED, m, CLIENT_COMMITTED_MS,
-		false, err) == -1)
-		return -1;
-	return check_heard(client_reply(q->client), freeze, err);
-}
-
-bool
-quiesce_helper_committed(struct quiesce *q, const char *point_id,
-    const struct manifest_freeze *freeze)
-{
-	struct err err = ERR_INIT;
-	int rc = -1;
-
-	if (is_for_nobody(freeze)) {
-		q->committed = false;
-		return true;
-	}
-	/* The stream took long: the helper may be gone or another, and a
-	 * commit is waited for as long as writers may take. */
-	if (q->client != NULL &&
-	    client_call(q->client, MESSAGE_PING, request_begin(q),
-		CLIENT_SHORT_MS, false, &err) == 0)
-		rc = send_committed(q, point_id, freeze, &err);
-	if (rc == -1) {
-		drop_client(q);
-		if (open_client(q, false, &err) == 0)
-			rc = send_committed(q, point_id, freeze, &err);
-	}
-	/* Without writers it is of no consequence. */
-	if (rc != 0)
-		log_line(freeze->writer_count > 0 ? LOG_NOTICE : LOG_INFO,
-		    "%s: %s",
-		    rc == 1 ? "the guest did not settle the commit"
-			    : "the guest was not told of the commit",
-		    err.text);
-	return rc == 0;
-}
-
-int
-quiesce_helper_deliver(struct quiesce *q, const char *point_id,
-    const struct manifest_freeze *freeze, struct err *err)
-{
-	if (is_for_nobody(freeze))
-		return 0;
-	q->request = calloc(1, sizeof(*q->request));
-	if (q->request == NULL)
-		return err_no_memory(err);
-	if (open_client(q, false, err) == -1)
-		return -1;
-	return send_committed(q, point_id, freeze, err);
-}
-
 void
 quiesce_helper_end(struct quiesce *q)
 {
 	struct err ignored = ERR_INIT;
 
 	if (q->client != NULL && !q->committed)
-		client_call(q->client, MESSAGE_ABORT, request_begin(q),
+		client_call(q->client, MESSAGE_ABORT, quiesce_helper_request(q),
 		    CLIENT_SHORT_MS, false, &ignored);
-	drop_client(q);
+	quiesce_helper_drop(q);
 	free(q->request);
 	q->request = NULL;
 }

@@ -48,6 +48,15 @@ struct quiesce {
 void quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* ---- quiesce_helper.c, and quiesce_committed.c for what follows ---- */
+
+/* Makes q->client, and says hello. */
+int quiesce_helper_open(struct quiesce *q, bool heed_cancel, struct err *err);
+/* Closes it, if there is one. */
+void quiesce_helper_drop(struct quiesce *q);
+/* A new request of this session; q's, until the next. */
+struct message *quiesce_helper_request(struct quiesce *q);
+
 /* 0: it is ready to freeze.  -1 with *err: it cannot serve, or cancelled. */
 int quiesce_helper_begin(
     struct quiesce *q, const struct quiesce_options *options, struct err *err);
