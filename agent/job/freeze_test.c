@@ -9,12 +9,27 @@
 #include "agent/domain/domain.h"
 #include "agent/job/context.h"
 #include "agent/job/lock.h"
+#include "agent/job/recover.h"
 #include "agent/quiesce/quiesce.h"
 #include "catalog/journal.h"
 #include "common/cancel.h"
 #include "common/err.h"
 #include "common/hexid.h"
 #include "common/log.h"
+
+/* A dead run may have left the guest frozen: its agent would refuse. */
+static int
+tidy(struct job_context *ctx, struct domain *domain, struct err *err)
+{
+	struct err no_store = ERR_INIT;
+
+	/* A freeze needs no repository; what does is left, and said. */
+	if (job_open_store(ctx, &no_store) == -1)
+		log_line(LOG_INFO, "%s", no_store.text);
+	if (job_recover_domain(ctx, domain, err) == -1)
+		return err_prefix(err, "cannot clean up after a dead run");
+	return 0;
+}
 
 static int
 add_effect(struct journal_effect *effect, struct job_context *ctx,
@@ -77,7 +92,7 @@ job_freeze_test(struct job_context *ctx, struct domain *domain,
 	if (job_open_journal(ctx, err) == -1 ||
 	    job_lock_take(&lock, ctx->state_dir, "domain", domain_uuid(domain),
 		err) == -1 ||
-	    hexid_new(effect.run, err) == -1 ||
+	    tidy(ctx, domain, err) == -1 || hexid_new(effect.run, err) == -1 ||
 	    quiesce_begin(&q, domain, &quiesce, err) == -1 ||
 	    add_effect(&effect, ctx, domain, q, err) == -1)
 		goto out;

@@ -23,9 +23,9 @@ struct freeze_test_result {
 };
 
 /*
- * Freezes, waits hold_ms or until a stop is asked for, thaws.  ERR_BUSY: a
- * backup of the domain runs.  After success the caller gives *out to
- * freeze_test_result_fini.
+ * Undoes what a dead run left of the domain, freezes, waits hold_ms or until
+ * a stop is asked for, thaws.  ERR_BUSY: a backup of the domain runs.  After
+ * success the caller gives *out to freeze_test_result_fini.
  */
 int job_freeze_test(struct job_context *ctx, struct domain *domain,
     const struct freeze_test_options *options, struct freeze_test_result *out,

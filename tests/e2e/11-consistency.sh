@@ -11,7 +11,7 @@ set -eu
 
 rig_start
 hs_init_repo
-rig_guest_create helped --disk vda:64M:ext4 &
+rig_guest_create helped --disk vda:64M:ext4 --qga &
 created=$!
 rig_guest_create bare --disk vda:64M:ext4 --no-channel
 rig_guest_create dead --disk vda:64M:ext4 --no-helper
@@ -105,3 +105,55 @@ backup dead 0 '.consistency == "crash"' --prefer crash
 backup qga 0 '.consistency == "filesystem" and .freeze.source == "qemu-ga"' \
     --require filesystem
 assert_recovery qga 1
+
+# Beside a helper that does not answer as well, and says so.
+rig_guest_exec helped 'killall -STOP holdstill-guest'
+backup helped 0 '.consistency == "filesystem" and .freeze.source == "qemu-ga" and
+    (.consistency_reason | test("does not serve"))' --require filesystem
+assert_recovery helped 1
+rig_guest_exec helped 'killall -CONT holdstill-guest'
+rig_guest_helper_wait helped
+backup helped 0 '.consistency == "filesystem" and .freeze.source == "holdstill" and
+    .consistency_reason == ""'
+
+# It has no lease: a host that dies leaves the guest frozen, and the next
+# command thaws it.
+stalled() {
+	[ "$(rig_guest_write_gap qga /mnt/a)" -ge "$1" ]
+}
+
+killed_frozen() {
+	local pid
+
+	holdstill guest freeze-test --hold 30000 "$(rig_domain qga)" \
+	    >/dev/null 2>&1 &
+	pid=$!
+	rig_wait_for 20 "freeze by the agent" stalled 500
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null || true
+	rig_wait_for 10 "guest that stays frozen" stalled 2000
+	"$@"
+	assert_ok rig_guest_writes qga /mnt/a 2
+}
+
+recovers() {
+	assert_ok holdstill --json recover
+	assert_json "$ASSERT_OUT" '.recover.undone == 1 and .recover.kept == 0'
+}
+
+tests() {
+	assert_ok holdstill --json guest freeze-test "$(rig_domain qga)"
+	assert_json "$ASSERT_OUT" '.freeze_test |
+	    .proved and .source == "qemu-ga"'
+}
+
+backs_up() {
+	assert_exit 0 hs_backup qga "$RIG_DIR/out.json" --require filesystem
+	assert_recovery qga 1
+}
+
+killed_frozen recovers
+killed_frozen tests
+killed_frozen backs_up
+recovers_nothing=$(holdstill --json recover)
+assert_json "$recovers_nothing" '.recover.undone == 0 and .recover.kept == 0'
