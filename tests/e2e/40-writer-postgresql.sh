@@ -60,9 +60,18 @@ prepared() {
 	w_ok 'prepare 0123456789abcdef'
 }
 
-# Both clusters; what is said is what they say.
+# Both clusters; what is said is what they say, and where their files lie: a
+# tablespace and the WAL may be elsewhere.
+w_as postgres mkdir "$W_DIR/space" "$W_DIR/wal"
+sql hs-main "CREATE TABLESPACE s LOCATION '$W_DIR/space'"
+pg_ctlcluster "$version" hs-second stop
+w_as postgres mv "$W_DIR/hs-second/data/pg_wal" "$W_DIR/wal/"
+w_as postgres ln -s "$W_DIR/wal/pg_wal" "$W_DIR/hs-second/data/"
+pg_ctlcluster "$version" hs-second start
 before=$(sql hs-main 'SELECT pg_current_wal_lsn()')
 prepared
+assert_eq "$W_DIR/hs-main/data;$W_DIR/hs-second/data;$W_DIR/hs-second/data/pg_wal;\
+$W_DIR/space;" "$(tr ';' '\n' <<<"${W_DATA%;}" | sort | tr '\n' ';')" places
 redo=$(sql hs-main 'SELECT redo_lsn FROM pg_control_checkpoint()')
 assert_eq t "$(sql hs-main "SELECT '$redo'::pg_lsn >= '$before'")" checkpoint
 sql hs-main 'SET synchronous_commit = off; INSERT INTO t VALUES (1)'
@@ -82,6 +91,7 @@ assert_eq 1 "$(sql hs-main 'SELECT n FROM t')" 'what was committed'
 w_fail thaw
 assert_contains "$W_REASON" "$main"
 w_end
+sql hs-main 'DROP TABLESPACE s'
 
 # Held and let go; the server works on meanwhile.
 prepared

@@ -55,6 +55,7 @@ for round in alone "beside another"; do
 	[ "$round" = alone ] || redis bgsave >/dev/null
 	saves=$(info rdb_saves)
 	prepared
+	assert_eq "$W_DIR/data;" "$W_DATA" place
 	assert_num "$(info rdb_saves)" -gt "$saves" "saves, $round"
 	assert_eq 0 "$(info rdb_changes_since_last_save)" "changes, $round"
 	redis set after 1 >/dev/null

@@ -33,6 +33,7 @@ both_writable() {
 # Held: both files refuse writes and can be read, until the thaw.
 w_start sqlite
 w_ok 'prepare 0123456789abcdef'
+assert_eq "$W_DIR;" "$W_DATA" places
 assert_ok insert "$data"
 w_ok freeze
 assert_match "${W_META[database.1]}" "^$W_DIR.*: [0-9]+ pages, delete$"

@@ -98,6 +98,7 @@ run_is_empty() {
 frozen() {
 	w_start systemd
 	w_ok 'prepare 0123456789abcdef'
+	assert_eq '' "$W_DATA"
 	assert_ok both_run
 	w_ok freeze
 	assert_ok none_runs
@@ -179,6 +180,19 @@ for mode in stop freeze signal; do
 	systemctl start two
 	[ "$mode" != signal ] || systemctl kill -s SIGCONT two
 done
+
+# Where the data lies is what is configured, and a path.
+w_conf systemd 'unit = one' 'unit = two' 'data = /srv/a b' 'data = /srv' \
+    'data = /srv'
+w_start systemd
+w_ok 'prepare 0123456789abcdef'
+assert_eq '/srv/a b;/srv;' "$W_DATA"
+w_end
+w_conf systemd 'unit = one' 'unit = two' 'data = srv'
+w_start systemd
+w_fail 'prepare 0123456789abcdef'
+assert_contains "$W_REASON" "where its data lies"
+w_end
 
 # One that takes too long fails in time.
 w_conf systemd 'unit = one' 'unit = two' 'freeze-timeout = 1'

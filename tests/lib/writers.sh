@@ -11,7 +11,8 @@
 #	w_start NAME         starts the writer; W_PID
 #	w_say LINE           sends a line that takes no answer
 #	w_ok LINE [SECONDS]  sends it; the answer is ok. W_META[KEY] is what it
-#	                     said, W_NOTES too
+#	                     said, W_NOTES too, and W_DATA, the places it
+#	                     named, with ";" behind each
 #	w_fail LINE [SECONDS]  the answer is fail; W_REASON
 #	w_metas              sends all of W_META back, as before `committed`
 #	w_end                ends its input; it exits by itself
@@ -124,7 +125,7 @@ _w_ask() {
 	local line kind rest status begin
 
 	begin=$(date +%s%N)
-	W_ANSWER='' W_REASON='' W_NOTES=''
+	W_ANSWER='' W_REASON='' W_NOTES='' W_DATA=''
 	w_say "$1"
 	while [ -z "$W_ANSWER" ]; do
 		status=0
@@ -137,6 +138,10 @@ _w_ask() {
 		ok) assert_eq ok "$line" "an answer"; W_ANSWER=ok ;;
 		fail) W_ANSWER=fail W_REASON=$rest ;;
 		note) W_NOTES="$W_NOTES$rest; " ;;
+		data)
+			assert_match "$rest" '^/.{0,254}$' place
+			W_DATA="$W_DATA$rest;"
+			;;
 		meta)
 			assert_match "${rest%% *}" '^[a-z0-9_.-]{1,63}$' key
 			W_META[${rest%% *}]=${rest#* }

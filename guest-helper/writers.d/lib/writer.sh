@@ -23,6 +23,10 @@
 #	                        words that are allowed, as in yes|no
 #	writer_fail REASON      remembers why, returns 1
 #	writer_meta KEY VALUE   goes into the backup's manifest
+#	writer_data PATH        where data lies, which has to be in the backup;
+#	                        in step_prepare only. What the key `data` has
+#	                        (a list) is said without it: a writer with that
+#	                        key asks its server only if $conf_data is empty
 #	writer_note TEXT        goes into the helper's log
 #	writer_said KEY         prints what was said at the freeze; for
 #	                        step_committed
@@ -47,6 +51,8 @@ _writer_broken=
 _writer_ready=no
 _writer_held=no
 _writer_said=
+_writer_places=
+_writer_place_count=0
 writer_newline='
 '
 
@@ -74,6 +80,35 @@ _writer_line() {
 
 writer_meta() {
 	_writer_line "meta $1 " "$2"
+}
+
+writer_data() {
+	case $1 in
+	*[[:cntrl:]]*) set -- ;;
+	/*) [ ${#1} -le 255 ] || set -- ;;
+	*) set -- ;;
+	esac
+	[ $# -gt 0 ] ||
+	    writer_fail 'where its data lies is no path of 255 bytes' || return
+	case $_writer_places in
+	*"$writer_newline$1$writer_newline"*) return 0 ;;
+	esac
+	_writer_places=$_writer_places$writer_newline$1$writer_newline
+	_writer_place_count=$((_writer_place_count + 1))
+	[ $_writer_place_count -le 16 ] ||
+	    writer_fail 'its data lies in more than 16 folders' || return
+	printf 'data %s\n' "$1"
+}
+
+# Those of the configuration.
+_writer_data() {
+	_writer_places=
+	_writer_place_count=0
+	_writer_rest=${conf_data:-}
+	while [ -n "$_writer_rest" ]; do
+		writer_data "${_writer_rest%%"$writer_newline"*}" || return
+		_writer_rest=${_writer_rest#*"$writer_newline"}
+	done
 }
 
 writer_note() {
@@ -234,7 +269,7 @@ _writer_give_up() {
 _writer_prepare() {
 	_writer_said=
 	_writer_abort
-	if step_prepare "$1"; then
+	if _writer_data && step_prepare "$1"; then
 		_writer_ready=yes
 		return 0
 	fi
