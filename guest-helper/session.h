@@ -96,6 +96,7 @@ struct session {
 	bool fs_over;        /* Its file systems are all thawed. */
 	bool have_proof;     /* Everything is thawed: report is the last. */
 	bool rescued;        /* Others thaw in the dead-man's place. */
+	bool settled;        /* Nothing was left to thaw, a while ago. */
 	bool mounted_late;   /* What was not frozen came up. */
 	bool table_changed;  /* While the file systems were frozen. */
 	bool timed_out;      /* A deadline or the lease ended the freeze. */
@@ -110,8 +111,10 @@ struct session {
 	/* Of prepare, of the wait for a freeze, of the freeze, or of the
 	 * writers' wait for a thaw; 0: none. */
 	int64_t deadline_ms;
-	/* When the dead-man must have begun its thaw; 0: it has, or need not. */
+	/* When the dead-man must have begun its thaw, or ended it; 0: it has,
+	 * or need not. */
 	int64_t overdue_ms;
+	unsigned int rescues; /* How often others were sent since it began. */
 	int64_t hold_begin_ms; /* When the lease was armed. */
 	struct timing_entry measure;
 	struct message_disk disks[MESSAGE_DISKS_MAX]; /* As prepared. */

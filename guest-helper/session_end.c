@@ -16,6 +16,9 @@
 #include "guest-helper/session_internal.h"
 #include "guest-helper/writers/spawner.h"
 
+/* The wait between them is doubled so often: to 25 minutes. */
+#define RESCUES_MAX 10
+
 /* ---- pieces ---- */
 
 bool
@@ -271,13 +274,31 @@ session_thaw_late(struct session *s)
 		thaw_writers(s);
 }
 
+/* So that all is thawed half a second after the end of the lease, but not
+ * sooner than a dead-man alone would do it. */
+static int64_t
+thawed_by_ms(const struct session *s)
+{
+	int64_t now_ms = clock_monotonic_ms(), by_ms, lease_by_ms;
+
+	by_ms = now_ms + SESSION_OVERDUE_MS;
+	lease_by_ms = s->hold_begin_ms + s->lease_ms + SESSION_OVERDUE_MS;
+	if (!s->held)
+		return 0;
+	if (!s->report.asked || lease_by_ms < by_ms)
+		return by_ms;
+	by_ms = now_ms + SESSION_FILESYSTEMS_MS;
+	return by_ms < lease_by_ms ? by_ms : lease_by_ms;
+}
+
 void
 session_thawing(struct session *s)
 {
 	if (!is_forgotten(s))
 		say_why(s);
 	s->ending = true;
-	s->deadline_ms = s->overdue_ms = 0;
+	s->deadline_ms = 0;
+	s->overdue_ms = thawed_by_ms(s);
 	if (s->held)
 		s->state = SESSION_THAWING;
 	session_pending_error(
@@ -353,7 +374,7 @@ void
 session_thawed(struct session *s)
 {
 	s->fs_over = true;
-	s->deadline_ms = 0;
+	s->deadline_ms = s->overdue_ms = 0;
 	session_late_end(s);
 	quietlog_release();
 	if (s->report.lease_expired && !is_forgotten(s))
@@ -418,6 +439,49 @@ kill_deadman(struct session *s)
 	spawner_kill_sibling(s->o.spawner, s->deadman.pid);
 }
 
+static void
+say_overdue(struct session *s)
+{
+	if (!is_forgotten(s) && s->failure[0] == '\0')
+		session_fail(s, "the dead-man process did not thaw in time");
+}
+
+static int
+thaw_beside(struct session *s)
+{
+	int fds[MESSAGE_FILESYSTEMS_MAX];
+
+	put_fds(s, fds);
+	return rescue_thaw_beside(&s->marks, fds, s->planned_count);
+}
+
+/*
+ * The dead-man began its thaw, and has not ended it: a thaw hangs, or it was
+ * stopped.  Others try, again and again, but more and more seldom, since each
+ * may hang as well.  It is not killed for a thaw that hangs: only when all is
+ * thawed, and it does not say so.
+ */
+static void
+watch_thaw(struct session *s)
+{
+	int64_t wait_ms = SESSION_LOST_MS;
+
+	if (marks_left(&s->marks, s->planned_count) > 0) {
+		s->settled = false;
+		thaw_beside(s);
+		wait_ms <<=
+		    s->rescues < RESCUES_MAX ? s->rescues++ : s->rescues;
+	} else if (!s->settled) {
+		s->settled = true;
+		wait_ms = SESSION_OVERDUE_MS;
+	} else {
+		say_overdue(s);
+		kill_deadman(s);
+		return;
+	}
+	s->overdue_ms = clock_monotonic_ms() + wait_ms;
+}
+
 /*
  * The dead-man said nothing: it is stopped, or was killed with a thread in a
  * freeze that hangs, which keeps their socket open.  What it froze is thawed
@@ -428,8 +492,11 @@ void
 session_overdue(struct session *s)
 {
 	int64_t lease_end_ms = s->hold_begin_ms + s->lease_ms;
-	int fds[MESSAGE_FILESYSTEMS_MAX];
 
+	if (s->report.kind == DEADMAN_THAWING) {
+		watch_thaw(s);
+		return;
+	}
 	if (s->rescued) {
 		kill_deadman(s);
 		return;
@@ -437,13 +504,11 @@ session_overdue(struct session *s)
 	s->report.asked = s->report.told_writers = false;
 	s->report.lease_expired =
 	    s->held && clock_monotonic_ms() >= lease_end_ms;
-	if (!is_forgotten(s) && s->failure[0] == '\0')
-		session_fail(s, "the dead-man process did not thaw in time");
+	say_overdue(s);
 	/* Should it only have slept: what it freezes from now on is thawed. */
 	session_give_up(s);
 	session_thawing(s);
-	put_fds(s, fds);
-	s->rescued = rescue_thaw_beside(&s->marks, fds, s->planned_count) == 0;
+	s->rescued = thaw_beside(s) == 0;
 	s->overdue_ms = clock_monotonic_ms() +
 			(s->rescued ? SESSION_LOST_MS : SESSION_OVERDUE_MS);
 }

@@ -112,7 +112,8 @@ begin_session(struct session *s)
 	s->planned_count = 0;
 	s->have_proof = s->mounted_late = s->writers_thawed = false;
 	s->timed_out = s->measured = s->fs_over = s->ending = s->rescued =
-	    false;
+	    s->settled = false;
+	s->rescues = 0;
 	memset(&s->measure, 0, sizeof(s->measure));
 	memset(&s->report, 0, sizeof(s->report));
 	s->state = SESSION_PREPARING;

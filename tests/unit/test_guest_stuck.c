@@ -15,14 +15,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include <cmocka.h>
 
+#include "guest-helper/deadman_workers.h"
 #include "guest_talk.h"
 
 /* Shared with the helper and whatever it forks. */
 static struct shared {
 	_Atomic int failures; /* So many thaws fail from now on. */
+	_Atomic bool stopped; /* A dead-man does not get to its thaws. */
 } * shared;
 
 int __real_ioctl(int fd, unsigned long request, int zero);
@@ -37,6 +40,24 @@ __wrap_ioctl(int fd, unsigned long request, int zero)
 		return -1;
 	}
 	return __real_ioctl(fd, request, zero);
+}
+
+void __real_deadman_workers_want_all(
+    struct deadman_workers *workers, enum deadman_want bit);
+void __wrap_deadman_workers_want_all(
+    struct deadman_workers *workers, enum deadman_want bit);
+
+/* As if it were stopped just after it has said that it thaws; that of a failed
+ * test shall end with its helper. */
+void
+__wrap_deadman_workers_want_all(
+    struct deadman_workers *workers, enum deadman_want bit)
+{
+	if (bit == DEADMAN_WANT_THAW && shared != NULL &&
+	    atomic_load(&shared->stopped))
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	else
+		__real_deadman_workers_want_all(workers, bit);
 }
 
 static int
@@ -123,6 +144,47 @@ test_guest_stuck_keeps_what_the_helper_could_not_thaw(void **state)
 	assert_successor_thaws();
 }
 
+static void
+assert_next_is_proved(void)
+{
+	atomic_store(&shared->stopped, false);
+	talk_freeze(20000);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 1);
+}
+
+static void
+test_guest_stuck_thaws_what_was_to_be_thawed(void **state)
+{
+	pid_t deadman;
+
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(700);
+	deadman = guest_fixture_deadman(&talk.fixture);
+	atomic_store(&shared->stopped, true);
+	/* The lease, half a second, and what a busy machine takes. */
+	assert_true(
+	    guest_fixture_ends(guest_fixture_write(&talk.fixture, "a"), 2500));
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 0);
+	assert_int_equal(kill(deadman, 0), -1);
+	assert_next_is_proved();
+}
+
+static void
+test_guest_stuck_thaws_what_was_asked_for(void **state)
+{
+	(void)state;
+	talk_start_with_ext4();
+	talk_freeze(20000);
+	atomic_store(&shared->stopped, true);
+	assert_int_equal(talk_call(MESSAGE_THAW), 0);
+	assert_int_equal(client_reply(talk.client)->unbroken, 0);
+	assert_true(can_write("a"));
+	assert_next_is_proved();
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -132,6 +194,8 @@ main(void)
 		CASE(test_guest_stuck_tries_a_thaw_again),
 		CASE(test_guest_stuck_keeps_what_the_deadman_could_not_thaw),
 		CASE(test_guest_stuck_keeps_what_the_helper_could_not_thaw),
+		CASE(test_guest_stuck_thaws_what_was_to_be_thawed),
+		CASE(test_guest_stuck_thaws_what_was_asked_for),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
