@@ -332,7 +332,8 @@ take_place(struct mounts *out, const struct scan *scan,
 	return add_place(out, scan, place, err);
 }
 
-/* ext4 and others show each file system in use, whoever sees it mounted. */
+/* ext4 and others show each file system in use, whoever sees it mounted; of a
+ * btrfs name is one of its disks. */
 static int
 take_unseen(struct mounts *out, const struct scan *scan, const char *type,
     const char *name, struct err *err)
@@ -340,7 +341,7 @@ take_unseen(struct mounts *out, const struct scan *scan, const char *type,
 	char none[] = "";
 	struct mountinfo_entry entry = { .type = (char *)(uintptr_t)type,
 		.mount_point = none,
-		.source = none };
+		.source = (char *)(uintptr_t)name };
 	struct mounts_place place = { scan->spaces.items, &entry };
 	struct mounts_filesystem *fs;
 
@@ -358,6 +359,9 @@ take_unseen(struct mounts *out, const struct scan *scan, const char *type,
 	fs->major = entry.major;
 	fs->minor = entry.minor;
 	snprintf(fs->type, sizeof(fs->type), "%s", type);
+	/* As tables have it: then all its disks are looked for. */
+	if (strcmp(type, "btrfs") == 0)
+		entry.major = 0;
 	judge(fs, scan, &place);
 	if (fs->state == MESSAGE_FS_PLANNED)
 		explain(fs, MESSAGE_FS_FAILED,
@@ -383,6 +387,69 @@ add_unread(
 	return 0;
 }
 
+static bool
+is_in_a_table(const struct scan *scan, const char *type, const char *name)
+{
+	struct mounts_place place;
+	size_t i, k;
+
+	for (i = 0; i < scan->spaces.count; i++) {
+		place.space = &scan->spaces.items[i];
+		for (k = 0; k < place.space->table.count; k++) {
+			place.entry = &place.space->table.entries[k];
+			if (strcmp(place.entry->type, type) == 0 &&
+			    mounts_names_device(
+				scan->paths, &scan->spaces, &place, name))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Listed with all its disks, of which tables name any. */
+static int
+take_btrfs(struct mounts *out, const struct scan *scan, const char *id,
+    struct err *err)
+{
+	char path[PATH_MAX], name[BLOCKDEV_NAME_SIZE] = "";
+	struct dirent *entry;
+	bool seen = false;
+	int error;
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/fs/btrfs/%s/devices",
+		scan->paths->sysfs, id) >= (int)sizeof(path))
+		return 0;
+	/* It may be gone, or be the folder of what btrfs can do. */
+	if ((dir = opendir(path)) == NULL)
+		return errno == ENOENT ? 0
+				       : add_unread(out, "(another btrfs)",
+					     strerror(errno), err);
+	while (errno = 0, !seen && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1,
+		    entry->d_name);
+		seen = is_in_a_table(scan, "btrfs", name);
+	}
+	error = errno;
+	closedir(dir);
+	if (!seen && error != 0)
+		return add_unread(out, "(another btrfs)", strerror(error), err);
+	return seen || name[0] == '\0'
+		   ? 0
+		   : take_unseen(out, scan, "btrfs", name, err);
+}
+
+static int
+take(struct mounts *out, const struct scan *scan, const char *type,
+    const char *name, struct err *err)
+{
+	return strcmp(type, "btrfs") == 0
+		   ? take_btrfs(out, scan, name, err)
+		   : take_unseen(out, scan, type, name, err);
+}
+
 /* Of one type, for which the kernel lists what it has in use. */
 static int
 find_unseen_of(struct mounts *out, const struct scan *scan, const char *type,
@@ -401,8 +468,7 @@ find_unseen_of(struct mounts *out, const struct scan *scan, const char *type,
 	if (dir != NULL) {
 		while (errno = 0, rc == 0 && (entry = readdir(dir)) != NULL)
 			if (entry->d_name[0] != '.')
-				rc = take_unseen(
-				    out, scan, type, entry->d_name, err);
+				rc = take(out, scan, type, entry->d_name, err);
 		error = errno;
 		closedir(dir);
 	}
@@ -416,7 +482,7 @@ static int
 find_unseen(struct mounts *out, const struct scan *scan, struct err *err)
 {
 	/* The kernel lists no others. */
-	static const char *const types[] = { "ext4", "xfs", "f2fs" };
+	static const char *const types[] = { "ext4", "xfs", "f2fs", "btrfs" };
 	size_t i;
 
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)

@@ -95,6 +95,24 @@ walk_sources(struct blockdev *out, const struct namespaces *spaces,
 	free(sources);
 }
 
+bool
+mounts_names_device(const struct mounts_paths *paths,
+    const struct namespaces *spaces, const struct mounts_place *place,
+    const char *name)
+{
+	char *sources = strdup(place->entry->source), *rest = sources, *source;
+	char found[BLOCKDEV_NAME_SIZE];
+	bool is_named = false;
+
+	while (
+	    rest != NULL && !is_named && (source = strsep(&rest, ":")) != NULL)
+		is_named =
+		    device_name(found, spaces, place, paths->sysfs, source) &&
+		    strcmp(found, name) == 0;
+	free(sources);
+	return is_named;
+}
+
 static bool
 walk_place(struct blockdev *out, const struct mounts_paths *paths,
     const struct namespaces *spaces, const struct mounts_place *place)

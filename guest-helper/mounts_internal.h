@@ -33,6 +33,11 @@ void mounts_disks_of(struct mounts_disks *out, const struct mounts_paths *paths,
 bool mounts_on_device(const struct mounts_paths *paths,
     const struct namespaces *spaces, const struct mounts_place *place);
 
+/* Is that device, by its kernel name, one that the table names for it? */
+bool mounts_names_device(const struct mounts_paths *paths,
+    const struct namespaces *spaces, const struct mounts_place *place,
+    const char *name);
+
 /* The mount that an open descriptor is on; -1 if the kernel does not tell. */
 int mounts_id_of(int fd);
 

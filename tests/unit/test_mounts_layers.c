@@ -211,6 +211,33 @@ test_mounts_layers_says_what_nobody_shows(void **state)
 	fake_sys_expect(1, "/dev/vdb", "vdb", MESSAGE_FS_SKIPPED);
 }
 
+static void
+test_mounts_layers_says_which_btrfs_nobody_shows(void **state)
+{
+	static const struct message_disk disks[] = { { .target = "vda",
+	    .serial = "SERIAL-A" } };
+	static const char table[] = "20 1 0:33 /@ / rw - btrfs /x/vda1 rw\n";
+
+	(void)state;
+	fake_sys_process("self", "mnt:[1]", "self\n", "");
+	fake_sys_dir("fs/btrfs/features");
+	fake_sys_dir("fs/btrfs/12/devices");
+	fake_sys_device("vdc", "254:32");
+	fake_sys_link("fs/btrfs/12/devices/vda1", "class/block/vda1");
+	fake_sys_link("fs/btrfs/12/devices/vdc", "class/block/vdc");
+	fake_sys_scan(table, NULL, 0);
+	assert_int_equal(fake_sys.mounts.count, 1);
+	fake_sys_dir("fs/btrfs/34/devices");
+	fake_sys_link("fs/btrfs/34/devices/vdb", "class/block/vdb");
+	fake_sys_scan(table, NULL, 0);
+	assert_int_equal(fake_sys.mounts.count, 2);
+	fake_sys_expect(0, "/", "vda", MESSAGE_FS_PLANNED);
+	fake_sys_expect(1, "/dev/vdb", "vdb", MESSAGE_FS_FAILED);
+	assert_string_equal(fake_sys.mounts.items[1].type, "btrfs");
+	fake_sys_scan(table, disks, 1);
+	fake_sys_expect(1, "/dev/vdb", "vdb", MESSAGE_FS_SKIPPED);
+}
+
 /* Nobody can say what is mounted where nobody looked. */
 static void
 test_mounts_layers_names_what_it_did_not_read(void **state)
@@ -339,6 +366,7 @@ main(void)
 		CASE(test_mounts_layers_finds_those_of_containers),
 		CASE(test_mounts_layers_finds_loop_files_of_containers),
 		CASE(test_mounts_layers_says_what_nobody_shows),
+		CASE(test_mounts_layers_says_which_btrfs_nobody_shows),
 		CASE(test_mounts_layers_names_what_it_did_not_read),
 		CASE(test_mounts_layers_opens_those_of_a_real_namespace),
 	};
