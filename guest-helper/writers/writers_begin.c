@@ -233,6 +233,17 @@ ask_committed(struct writers *s, struct writer *w, const char *session,
 	writer_say(w, "committed %s", s->point);
 }
 
+/* It may be no name at all: what is logged is clean. */
+static void
+log_not_told(const char *name)
+{
+	char text[MESSAGE_NAME_SIZE];
+
+	snprintf(text, sizeof(text), "%s", name);
+	writer_line_clean(text);
+	log_line(LOG_WARNING, "writer '%s': was not told of the backup", text);
+}
+
 /* One of those that the host names. */
 static void
 commit_one(
@@ -254,10 +265,7 @@ commit_one(
 		w = NULL;
 	if (w == NULL || (w->pid != 0 && !ours) ||
 	    (w->pid != 0 && w->state != MESSAGE_WRITER_THAWED)) {
-		log_line(LOG_WARNING,
-		    "writer '%.63s': was not told of the "
-		    "backup",
-		    said->name);
+		log_not_told(said->name);
 		return;
 	}
 	if (!w->seen)

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "common/log.h"
 #include "tests/unit/writers_rig.h"
 
 static struct writers_rig rig;
@@ -315,6 +316,16 @@ test_writers_a_session_that_was_never_ended_is(void **state)
 
 /* ---- committed ---- */
 
+static char logged[256];
+
+static void
+keep_line(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	snprintf(logged, sizeof(logged), "%s", line);
+}
+
 static struct message_writer *
 add_said(const char *name, enum message_writer_state state)
 {
@@ -333,6 +344,23 @@ add_meta(struct message_writer *w, const char *key, const char *value)
 
 	strcpy(m->key, key);
 	strcpy(m->value, value);
+}
+
+/* A log is read on a terminal. */
+static void
+test_writers_committed_logs_no_bytes_of_the_host(void **state)
+{
+	struct message_writer *said;
+
+	(void)state;
+	said = message_add_writer(&rig.metas);
+	strcpy(said->name, "a\033[2Jb\nc\xff");
+	said->state = MESSAGE_WRITER_THAWED;
+	strcpy(rig.metas.session, OTHER);
+	log_set_sink(keep_line, NULL);
+	writers_rig_commit(&rig);
+	log_set_sink(NULL, NULL);
+	assert_non_null(strstr(logged, "'a?[2Jb?c?'"));
 }
 
 static void
@@ -562,6 +590,7 @@ main(void)
 		T(test_writers_are_asked_to_thaw_once),
 		T(test_writers_abort_thaws_and_ends_them),
 		T(test_writers_a_session_that_was_never_ended_is),
+		T(test_writers_committed_logs_no_bytes_of_the_host),
 		T(test_writers_committed_starts_those_that_are_gone),
 		T(test_writers_committed_leaves_another_session_alone),
 		T(test_writers_that_ended_after_the_thaw_are_started_again),
