@@ -151,6 +151,12 @@ mountinfo_read(struct mountinfo *out, const char *path, struct err *err)
 			goto out;
 		}
 	}
+	/* A part of a table would pass for the whole. */
+	if (!feof(file)) {
+		err_errno(err, errno, "cannot read '%s'", path);
+		mountinfo_fini(out);
+		goto out;
+	}
 	rc = 0;
 out:
 	free(line);

@@ -83,12 +83,20 @@ add_item(struct namespaces *n, size_t *room)
 	return memset(&n->items[n->count], 0, sizeof(*n->items));
 }
 
-/* A process whose table cannot be read leaves the namespace to the next. */
+/* One that ends has no table, and then no namespace. */
+static bool
+is_gone(const struct namespaces *n, const char *pid, uint64_t id,
+    const struct err *err)
+{
+	return err->class == ERR_NOT_FOUND || namespace_id(n->proc, pid) != id;
+}
+
+/* A process that is gone leaves the namespace to the next. */
 static int
 take_process(
     struct namespaces *n, size_t *room, const char *pid, struct err *err)
 {
-	struct err ignored = ERR_INIT;
+	struct err why = ERR_INIT;
 	struct namespaces_item *item;
 	char path[PATH_MAX];
 	uint64_t id = namespace_id(n->proc, pid);
@@ -102,8 +110,10 @@ take_process(
 	if ((item = add_item(n, room)) == NULL)
 		return err_no_memory(err);
 	snprintf(path, sizeof(path), "%s/%s/mountinfo", n->proc, pid);
-	if (mountinfo_read(&item->table, path, &ignored) == -1)
+	if (mountinfo_read(&item->table, path, &why) == -1) {
+		n->incomplete |= !is_gone(n, pid, id, &why);
 		return 0;
+	}
 	if (item->table.count == 0 || item->table.count > TABLE_MAX ||
 	    item->table.count > ENTRIES_MAX - n->others) {
 		n->incomplete |= item->table.count != 0;

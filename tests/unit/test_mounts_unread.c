@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -62,6 +63,26 @@ test_mounts_unread_namespaces_are_told(void **state)
 	fake_sys_scan(FAKE_SYS_ROOT, NULL, 0);
 	assert_int_equal(fake_sys.mounts.count, 3);
 	fake_sys_expect(2, "(other mount namespaces)", "", MESSAGE_FS_FAILED);
+}
+
+static void
+test_mounts_unread_tables_are_told(void **state)
+{
+	char path[160];
+
+	(void)state;
+	fake_sys_process("self", "mnt:[1]", "self\n", "");
+	fake_sys_process("7", "mnt:[2]", "c\n", FAKE_SYS_DATA);
+	/* A process that is gone is nobody's place. */
+	snprintf(path, sizeof(path), "%s/7/mountinfo", fake_sys.proc);
+	assert_int_equal(unlink(path), 0);
+	fake_sys_scan(FAKE_SYS_ROOT, NULL, 0);
+	assert_int_equal(fake_sys.mounts.count, 1);
+	/* This one lives, and its table breaks off. */
+	assert_int_equal(mkdir(path, 0700), 0);
+	fake_sys_scan(FAKE_SYS_ROOT, NULL, 0);
+	assert_int_equal(fake_sys.mounts.count, 2);
+	fake_sys_expect(1, "(other mount namespaces)", "", MESSAGE_FS_FAILED);
 }
 
 static void
@@ -138,6 +159,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_mounts_unread_namespaces_are_told),
+		CASE(test_mounts_unread_tables_are_told),
 		CASE(test_mounts_unread_types_are_told),
 		CASE(test_mounts_unread_members_are_frozen),
 		CASE(test_mounts_unread_btrfs_is_frozen),
