@@ -187,6 +187,13 @@ w_say "meta binlog.file ${all##* }"
 w_say "meta binlog.position 4"
 w_fail 'committed 0123456789abcdef'
 w_end
+# Of what no transaction is known, nothing is purged.
+w_start mariadb
+eval "${w_keep/-A/-gA}"
+unset 'W_META[gtid]'
+w_metas
+w_fail 'committed 0123456789abcdef'
+w_end
 sql 'RESET MASTER; INSERT INTO inno VALUES (4)'
 for file in $all; do
 	sql 'FLUSH BINARY LOGS'
