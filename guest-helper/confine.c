@@ -4,6 +4,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "common/log.h"
@@ -100,8 +102,6 @@ static const char *const allowed[] = {
 	"close",
 	"dup",
 	"dup2",
-	"fcntl",
-	"fcntl64",
 	"fstat",
 	"fstat64",
 	"fsync",
@@ -253,8 +253,50 @@ static const struct rule {
 	{ "prctl", 0, ALL_32, PR_SET_NAME },
 	{ "prctl", 0, ALL_32, PR_SET_PDEATHSIG },
 	{ "prlimit64", 0, ALL_32, 0 }, /* Of ourselves. */
-	{ "tgkill", 2, ALL_32, SIGABRT },
+	/* Others could have any signal sent to anybody by a file. */
+	{ "fcntl", 1, ALL_32, F_GETFD },
+	{ "fcntl", 1, ALL_32, F_SETFD },
+	{ "fcntl", 1, ALL_32, F_GETFL },
+	{ "fcntl", 1, ALL_32, F_SETFL },
+	{ "fcntl", 1, ALL_32, F_DUPFD_CLOEXEC },
+	{ "fcntl64", 1, ALL_32, F_GETFD },
+	{ "fcntl64", 1, ALL_32, F_SETFD },
+	{ "fcntl64", 1, ALL_32, F_GETFL },
+	{ "fcntl64", 1, ALL_32, F_SETFL },
+	{ "fcntl64", 1, ALL_32, F_DUPFD_CLOEXEC },
 };
+
+/* And if the other argument is this process. */
+static const struct own_rule {
+	struct rule rule;
+	unsigned int pid_arg;
+} own_rules[] = {
+	{ { "fcntl", 1, ALL_32, F_SETOWN }, 2 },
+	{ { "fcntl64", 1, ALL_32, F_SETOWN }, 2 },
+	{ { "tgkill", 2, ALL_32, SIGABRT }, 0 },
+};
+
+static int
+add_own_rule(
+    scmp_filter_ctx filter, const struct own_rule *own, struct err *err)
+{
+	int number = seccomp_syscall_resolve_name(own->rule.name), rc;
+	struct scmp_arg_cmp cmp[] = {
+		{ own->rule.arg, SCMP_CMP_MASKED_EQ, own->rule.mask,
+		    own->rule.value },
+		{ own->pid_arg, SCMP_CMP_MASKED_EQ, ALL_32,
+		    (uint64_t)getpid() },
+	};
+
+	if (number < 0)
+		return 0;
+	rc = seccomp_rule_add_exact_array(
+	    filter, SCMP_ACT_ALLOW, number, COUNT(cmp), cmp);
+	if (rc != 0)
+		return err_errno(
+		    err, -rc, "cannot filter '%s'", own->rule.name);
+	return 0;
+}
 
 static int
 add_rule(scmp_filter_ctx filter, uint32_t action, const char *name,
@@ -290,6 +332,9 @@ fill(scmp_filter_ctx filter, struct err *err)
 	for (i = 0; i < COUNT(rules); i++)
 		if (add_rule(filter, SCMP_ACT_ALLOW, rules[i].name, &rules[i],
 			err) == -1)
+			return -1;
+	for (i = 0; i < COUNT(own_rules); i++)
+		if (add_own_rule(filter, &own_rules[i], err) == -1)
 			return -1;
 	/* Its flags are in memory, out of sight; libc then takes clone. */
 	return add_rule(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL, err);

@@ -146,6 +146,26 @@ try_programs_and_processes(void *arg)
 	CHECK(syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS);
 }
 
+/* A file that has something to say tells whom it is told to. */
+static void
+try_signals_by_files(void *arg)
+{
+	struct f_owner_ex owner = { F_OWNER_PID, getppid() };
+	int pair[2];
+
+	(void)arg;
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	CHECK(fcntl(pair[0], F_SETOWN, getpid()) == 0);
+	CHECK(fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
+	CHECK(fcntl(pair[0], F_SETFD, FD_CLOEXEC) == 0);
+	REFUSED(fcntl(pair[0], F_SETOWN, getppid()));
+	REFUSED(fcntl(pair[0], F_SETOWN, -getppid()));
+	REFUSED(fcntl(pair[0], F_SETOWN_EX, &owner));
+	REFUSED(fcntl(pair[0], F_SETSIG, SIGKILL));
+	REFUSED(fcntl(pair[0], F_NOTIFY, 0));
+	REFUSED(syscall(SYS_tgkill, getppid(), getppid(), SIGABRT));
+}
+
 static void
 try_kernel(void *arg)
 {
@@ -211,6 +231,13 @@ test_confine_refuses_programs_and_other_processes(void **state)
 {
 	(void)state;
 	check_refusals(try_programs_and_processes);
+}
+
+static void
+test_confine_refuses_signals_to_others(void **state)
+{
+	(void)state;
+	check_refusals(try_signals_by_files);
 }
 
 static void
@@ -451,6 +478,7 @@ main(void)
 		cmocka_unit_test(test_confine_keeps_few_capabilities),
 		cmocka_unit_test(
 		    test_confine_refuses_programs_and_other_processes),
+		cmocka_unit_test(test_confine_refuses_signals_to_others),
 		cmocka_unit_test(test_confine_refuses_the_kernel_as_a_whole),
 		cmocka_unit_test(test_confine_refuses_sockets_and_owners),
 		cmocka_unit_test(
