@@ -114,7 +114,7 @@ struct session {
 	/* When the dead-man must have begun its thaw, or ended it; 0: it has,
 	 * or need not. */
 	int64_t overdue_ms;
-	unsigned int rescues; /* How often others were sent since it began. */
+	unsigned int rescues;  /* How often others were sent since it began. */
 	int64_t hold_begin_ms; /* When the lease was armed. */
 	struct timing_entry measure;
 	struct message_disk disks[MESSAGE_DISKS_MAX]; /* As prepared. */
