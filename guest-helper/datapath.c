@@ -152,6 +152,7 @@ datapath_find(const struct mountinfo_entry **out_entry, char *out,
 	char name[PATH_MAX];
 	int error;
 
+	*out_entry = NULL;
 	if (path[0] != '/')
 		return EINVAL;
 	if (snprintf(w.rest, sizeof(w.rest), "%s", path) >= (int)sizeof(w.rest))
@@ -163,7 +164,8 @@ datapath_find(const struct mountinfo_entry **out_entry, char *out,
 	if (error == 0 && snprintf(out, out_size, "%s",
 			      w.at[0] == '\0' ? "/" : w.at) >= (int)out_size)
 		error = ENAMETOOLONG;
-	*out_entry = error == 0 ? w.entry : NULL;
+	if (error == 0)
+		*out_entry = w.entry;
 	if (w.fd != -1)
 		close(w.fd);
 	return error;

@@ -144,7 +144,7 @@ test_guest_lapses_wait_a_second_for_an_abort(void **state)
 	assert_int_equal(talk_call(MESSAGE_STATUS), 0);
 	assert_int_equal(talk_find_writer("w")->state, MESSAGE_WRITER_FAILED);
 	assert_non_null(strstr(
-	    talk_find_writer("w")->reason, "did not answer 'abort' within 1."));
+	    talk_find_writer("w")->reason, "did not answer 'abort' within "));
 }
 
 static bool
