@@ -10,7 +10,7 @@ set -eu
 # shellcheck source=tests/lib/holdstill.sh
 . "$(dirname "$0")/../lib/holdstill.sh"
 
-rounds=${HOLDSTILL_ROUNDS:-2}
+rounds=${HOLDSTILL_ROUNDS:-1}
 lease=3
 worst=0
 worst_all=0
