@@ -30,7 +30,7 @@ journal_committed(struct backup *b, struct err *err)
 
 	job_step(b->ctx, b->manifest->domain, "committing");
 	b->manifest->duration_ms = clock_monotonic_ms() - b->started_ms;
-	if (b->manifest->freeze.writer_count == 0)
+	if (!quiesce_any_held(&b->manifest->freeze))
 		return 0;
 	owed_format_subject(subject, store_id(b->ctx->store), b->run);
 	return backup_effect(

@@ -90,8 +90,9 @@ choose(struct manifest_freeze *out, const struct owed *owed,
 		return err_no_memory(err);
 	for (i = 0; i < freeze->writer_count; i++) {
 		w = &freeze->writers[i];
-		/* One that failed at the freeze is asked for nothing. */
-		if (strcmp(w->state, "failed") == 0)
+		/* One that did not hold has nothing to settle by this point,
+		 * and an older one may still be its due. */
+		if (!quiesce_writer_held(freeze, w))
 			continue;
 		asked = find(owed, w->name);
 		if (asked != NULL && !asked->heard)

@@ -80,6 +80,8 @@ void quiesce_thaw(struct quiesce *q, struct manifest_freeze *freeze,
  * of the commit; the others are told that there is no point. */
 bool quiesce_writer_held(
     const struct manifest_freeze *freeze, const struct manifest_writer *w);
+/* Did at least one? */
+bool quiesce_any_held(const struct manifest_freeze *freeze);
 
 /*
  * The point is durable; writers may truncate their logs.  freeze is the

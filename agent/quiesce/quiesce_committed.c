@@ -15,26 +15,12 @@ put_text(char *out, size_t size, const char *text)
 	snprintf(out, size, "%s", text == NULL ? "" : text);
 }
 
-bool
-quiesce_writer_held(
-    const struct manifest_freeze *freeze, const struct manifest_writer *w)
-{
-	return freeze->proved && freeze->source == MANIFEST_QUIESCE_HOLDSTILL &&
-	       strcmp(w->state,
-		   message_writer_state_name(MESSAGE_WRITER_THAWED)) == 0;
-}
-
 /* Writers that let go too early are told that there is no point: what they
  * have in their logs may be missing in the picture. */
 static bool
 is_for_nobody(const struct manifest_freeze *freeze)
 {
-	size_t i;
-
-	for (i = 0; i < freeze->writer_count; i++)
-		if (quiesce_writer_held(freeze, &freeze->writers[i]))
-			return false;
-	return freeze->writer_count > 0;
+	return freeze->writer_count > 0 && !quiesce_any_held(freeze);
 }
 
 /* What each writer said at the freeze is said back to it. */

@@ -42,8 +42,9 @@ target_sources(test_group PRIVATE
   ${CMAKE_SOURCE_DIR}/agent/job/backup_set.c
   ${CMAKE_SOURCE_DIR}/agent/job/group.c)
 # What a dead run left: a real journal, and fakes of all that is undone.
-hs_unit_test(test_recover hs_catalog)
+hs_unit_test(test_recover hs_catalog hs_proto)
 target_sources(test_recover PRIVATE temp_dir.c
   ${CMAKE_SOURCE_DIR}/agent/job/owed.c
-  ${CMAKE_SOURCE_DIR}/agent/job/recover.c)
+  ${CMAKE_SOURCE_DIR}/agent/job/recover.c
+  ${CMAKE_SOURCE_DIR}/agent/quiesce/quiesce_held.c)
 target_link_options(test_recover PRIVATE -Wl,--wrap=clock_monotonic_ms)

@@ -246,6 +246,8 @@ store_manifest_read(
 	assert_non_null(m = manifest_new());
 	m->freeze.writers = calloc(3, sizeof(*m->freeze.writers));
 	assert_non_null(m->freeze.writers);
+	m->freeze.source = MANIFEST_QUIESCE_HOLDSTILL;
+	m->freeze.proved = id[0] != 'U';
 	if (id[0] != 'R')
 		add_writer(m, "pg", "thawed");
 	add_writer(m, "broken", "failed");
@@ -309,7 +311,7 @@ setup(void **state)
 	now_ms = 1000;
 	removed_dirs = 0;
 	dir_fault = ERR_NONE;
-	strcpy(points, "abcABR");
+	strcpy(points, "abcABRU");
 	if (temp_dir_setup(state) == -1)
 		return -1;
 	ctx.state_dir = *state;
@@ -357,6 +359,16 @@ test_recover_tells_a_writer_that_newer_points_lack(void **state)
 	owe("ABc");
 	assert_int_equal(recover().owed, 0);
 	assert_string_equal(ears.told, "c:pg B:redis ");
+}
+
+/* The guest let go before its picture: that speaks for nobody. */
+static void
+test_recover_takes_no_newer_point_that_is_not_proved(void **state)
+{
+	(void)state;
+	owe("aU");
+	assert_int_equal(recover().owed, 0);
+	assert_string_equal(ears.told, "a:pg ");
 }
 
 static void
@@ -564,6 +576,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_recover_tells_the_newest_for_all),
 		CASE(test_recover_tells_a_writer_that_newer_points_lack),
+		CASE(test_recover_takes_no_newer_point_that_is_not_proved),
 		CASE(test_recover_asks_no_writer_twice),
 		CASE(test_recover_forgets_a_removed_writer_with_its_point),
 		CASE(test_recover_leaves_the_deaf_alone),
