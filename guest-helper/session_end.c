@@ -189,7 +189,9 @@ session_on_thaw(struct session *s, uint32_t id, struct err *err)
 	}
 	if (s->thaw.waiting)
 		return err_set(err, ERR_BUSY, "a thaw is under way");
-	if (s->deadman.fd == -1 && s->step != WRITERS_THAW)
+	/* The writers may be an earlier session's, whose end this one waits
+	 * for. */
+	if (s->deadman.fd == -1 && (!s->ending || s->step != WRITERS_THAW))
 		return err_set(err, ERR_ARG, "nothing was prepared");
 	if (!s->ending && deadman_thaw(&s->deadman, true, err) == -1)
 		return -1;
@@ -469,8 +471,9 @@ watch_thaw(struct session *s)
 	if (marks_left(&s->marks, s->planned_count) > 0) {
 		s->settled = false;
 		thaw_beside(s);
-		wait_ms <<=
-		    s->rescues < RESCUES_MAX ? s->rescues++ : s->rescues;
+		wait_ms <<= s->rescues;
+		if (s->rescues < RESCUES_MAX)
+			s->rescues++;
 	} else if (!s->settled) {
 		s->settled = true;
 		wait_ms = SESSION_OVERDUE_MS;

@@ -12,9 +12,6 @@
 #include "guest-helper/record.h"
 #include "guest-helper/session_internal.h"
 
-/* What the writers may take of it. */
-#define WRITERS_SHARE(ms) ((ms) / 3 * 2)
-
 static void
 keep_record(struct session *s)
 {
@@ -65,7 +62,7 @@ session_armed(struct session *s)
 {
 	struct writers_request request = {
 		.step = WRITERS_FREEZE,
-		.limit_ms = WRITERS_SHARE(s->freeze_ms),
+		.limit_ms = SESSION_WRITERS_SHARE(s->freeze_ms),
 	};
 
 	if (s->state != SESSION_FREEZING || s->ending)

@@ -9,6 +9,10 @@
 #include "common/err.h"
 #include "guest-helper/session.h"
 
+/* What writers may take of the time of a step: the sync, or the freeze of the
+ * file systems, needs some, too. */
+#define SESSION_WRITERS_SHARE(ms) ((ms) / 3 * 2)
+
 /* ---- requests: 0, or -1 with the error that is the answer ---- */
 
 int session_on_prepare(struct session *s, uint32_t id, struct err *err);

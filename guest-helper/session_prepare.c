@@ -13,10 +13,6 @@
 #include "guest-helper/record.h"
 #include "guest-helper/session_internal.h"
 
-/* What is left of the time when the writers have had theirs: the sync needs
- * some, too. */
-#define WRITERS_SHARE(ms) ((ms) / 3 * 2)
-
 static uint32_t
 at_most(uint64_t value, uint32_t most)
 {
@@ -221,7 +217,7 @@ session_prepare_next(struct session *s)
 	struct writers_request request = {
 		.step = WRITERS_PREPARE,
 		.id = s->id,
-		.limit_ms = WRITERS_SHARE(s->prepare_ms),
+		.limit_ms = SESSION_WRITERS_SHARE(s->prepare_ms),
 	};
 
 	if (s->writers_wanted)
