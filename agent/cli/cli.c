@@ -12,6 +12,7 @@
 #include "agent/cli/options.h"
 #include "agent/cli/progress.h"
 #include "agent/config/config.h"
+#include "agent/quiesce/quiesce.h"
 #include "common/cancel.h"
 #include "common/err.h"
 #include "common/io.h"
@@ -120,6 +121,18 @@ cli_number(unsigned int *out, const char *option, const char *value,
 		    "'--%s' takes a number from %u to %u, not '%s'", option,
 		    min, max, value);
 	*out = (unsigned int)number;
+	return 0;
+}
+
+int
+cli_lease(unsigned int *out_ms, const char *value, struct err *err)
+{
+	unsigned int seconds;
+
+	if (cli_number(&seconds, "lease", value, 1, QUIESCE_LEASE_MAX_MS / 1000,
+		err) == -1)
+		return -1;
+	*out_ms = seconds * 1000;
 	return 0;
 }
 

@@ -93,6 +93,9 @@ int cli_usage(struct cli *cli, struct err *err, const char *fmt, ...)
 int cli_number(unsigned int *out, const char *option, const char *value,
     unsigned int min, unsigned int max, struct err *err);
 
+/* Reads the seconds of '--lease'. */
+int cli_lease(unsigned int *out_ms, const char *value, struct err *err);
+
 /* "holdstill: TEXT" and, on a line of its own, the hint. */
 void cli_print_error(const struct err *err);
 

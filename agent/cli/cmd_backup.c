@@ -78,7 +78,6 @@ set(void *state, int key, const char *value, struct err *err)
 {
 	struct request *request = state;
 	struct backup_options *backup = &request->backup;
-	unsigned int seconds;
 
 	switch (key) {
 	case KEY_ALL:
@@ -103,11 +102,7 @@ set(void *state, int key, const char *value, struct err *err)
 		backup->has_prefer = true;
 		return set_level(&backup->prefer, "prefer", value, err);
 	case KEY_LEASE:
-		if (cli_number(&seconds, "lease", value, 1,
-			QUIESCE_LEASE_MAX_MS / 1000, err) == -1)
-			return -1;
-		backup->lease_ms = seconds * 1000;
-		return 0;
+		return cli_lease(&backup->lease_ms, value, err);
 	case KEY_EXCLUDE_DISK:
 		if (backup->exclude_count == EXCLUDES_MAX)
 			return err_set(err, ERR_ARG,

@@ -30,16 +30,11 @@ static int
 set(void *state, int key, const char *value, struct err *err)
 {
 	struct freeze_test_options *test = state;
-	unsigned int seconds;
 
 	if (key == KEY_HOLD)
 		return cli_number(&test->hold_ms, "hold", value, 0,
 		    QUIESCE_LEASE_MAX_MS / 2, err);
-	if (cli_number(&seconds, "lease", value, 1, QUIESCE_LEASE_MAX_MS / 1000,
-		err) == -1)
-		return -1;
-	test->lease_ms = seconds * 1000;
-	return 0;
+	return cli_lease(&test->lease_ms, value, err);
 }
 
 /* ---- file systems and writers, in words ---- */
