@@ -54,7 +54,8 @@ int journal_strike(struct journal *j, int64_t id, struct err *err);
 
 /*
  * Effects of dead processes, of one domain (uuid) or of all (NULL): by kind,
- * guests are thawed first; of a kind the newest first.  A visit may strike.  Non-zero ends the visit.
+ * guests are thawed first; of a kind the newest first.  A visit may strike.
+ * Non-zero ends the visit.
  */
 typedef int journal_fn(void *arg, const struct journal_effect *effect);
 int journal_leftovers(struct journal *j, const char *domain_uuid,

@@ -13,9 +13,10 @@ struct marks;
 
 /*
  * Thaws those of which the marks say that they are ours, and marks them; the
- * descriptors are in the order of freezing, and -1 is none.  Waits for each of them, but not
- * for ever: one that hangs then stays marked as it is until its thaw comes
- * back, and one whose thaw fails for good.  For where there is no dead-man.  If no processes can be made it thaws by itself, the last frozen
+ * descriptors are in the order of freezing, and -1 is none.  Waits for each of
+ * them, but not for ever: one that hangs then stays marked as it is until its
+ * thaw comes back, and one whose thaw fails for good.  For where there is no
+ * dead-man.  If no processes can be made it thaws by itself, the last frozen
  * first, and waits for whatever hangs.  Returns how many were frozen until
  * then.
  */

@@ -182,7 +182,8 @@ int domain_channel_connected(
 /*
  * Opens the guest's virtio-serial channel.  *out_fd is one end of a stream
  * socket (caller closes it); a thread of this module moves the bytes.  End
- * of file: the guest or libvirt closed.  ERR_NOT_FOUND: no such channel.  ERR_BUSY: another process holds it.
+ * of file: the guest or libvirt closed.  ERR_NOT_FOUND: no such channel.
+ * ERR_BUSY: another process holds it.
  */
 int domain_channel_open(
     int *out_fd, struct domain *d, const char *name, struct err *err);

@@ -86,8 +86,8 @@ spread_ms(const struct backup_set *set)
 
 /*
  * Every freeze was whole before the first picture and unbroken until after
- * the last, or the guest was paused for as long: only then no member shows an effect of what another does not
- * have.  Returns why not, or "".
+ * the last, or the guest was paused for as long: only then no member shows an
+ * effect of what another does not have.  Returns why not, or "".
  */
 static void
 find_fault(char *out, size_t size, const struct backup_set *set, int64_t spread)

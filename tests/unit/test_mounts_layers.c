@@ -271,7 +271,8 @@ test_mounts_layers_names_what_it_did_not_read(void **state)
 /* ---- a real one ---- */
 
 /* In a namespace of its own: a file system on a file, one on a file on
- * that, and one that another mount covers.  Says so on the pipe, and waits to be killed. */
+ * that, and one that another mount covers.  Says so on the pipe, and waits to
+ * be killed. */
 static _Noreturn void
 live_elsewhere(int ready)
 {
