@@ -17,7 +17,11 @@
 
 #define BUSY_RETRY_MS 50
 #define PREPARE_GRACE_MS 2000
+/* So late, this process has been stopped. */
 #define STOPPED_MS 200
+/* An answer's way leads through QEMU, libvirtd and a thread of ours, all of
+ * which may be slow on a busy machine. */
+#define ON_ITS_WAY_MS 1000
 
 struct client {
 	int fd;
@@ -169,7 +173,7 @@ wait_some(struct client *c, struct call *call, struct err *err)
 	if (now >= call->end_ms && !call->was_late) {
 		call->was_late = true;
 		if (now >= call->end_ms + STOPPED_MS)
-			call->end_ms = until = now + STOPPED_MS;
+			call->end_ms = until = now + ON_ITS_WAY_MS;
 	} else if (now >= call->end_ms)
 		return err_set(err, ERR_TIMEOUT,
 		    "the guest did not answer '%s' in time",
