@@ -106,9 +106,14 @@ bool closed; /* All others have crashed. */
 	:: !(P3(0) && P3(1) && P3(2)) -> assert(P3_holds) \
 	:: else \
 	fi
-hidden byte P1_holds, P2_holds, P3_holds, P4_holds; /* Never: for messages. */
+byte P1_holds, P2_holds, P3_holds, P4_holds; /* Never: for messages. */
 
 /* ---- A backup ---- */
+#ifdef NO_ANEW /* A smaller scope, to find a mutant's error soon. */
+#define ANEW false
+#else
+#define ANEW true
+#endif
 #ifdef WITHOUT_LOOKING
 #define FOUND(i) true
 #else
@@ -144,6 +149,12 @@ hidden byte P1_holds, P2_holds, P3_holds, P4_holds; /* Never: for messages. */
     (KNOWN(0, b) || KNOWN(1, b) || KNOWN(2, b) || KNOWN(3, b))
 /* A listing may miss the index.  The pack's table is read: it is there. */
 #define ORPHAN(i) ((content[i] & todo) && HAS(there, i) && TAKEABLE(i))
+
+#ifdef WITHOUT_EXCLUSIVE_POINTS
+#define FREE(i) true
+#else
+#define FREE(i) (point[i] == NONE)
+#endif
 
 /* Fewer states: of the list, what has blobs of s and is there. */
 #define RELEVANT(s) (there & \
@@ -193,7 +204,7 @@ find:
 	:: atomic { GO && ORPHAN(2) -> p = 2; goto take }
 	:: atomic { GO && ORPHAN(3) -> p = 3; goto take }
 	:: atomic {
-		GO && todo != 0 ->
+		GO && todo != 0 && ANEW ->
 		content[s + 1] = todo;
 		there = there | BIT(s + 1);
 		ever = ever | BIT(s + 1);
@@ -229,13 +240,13 @@ last:
 		GO;
 		bad = 0; n = 0;
 		if
-		:: point[s] == NONE ->
+		:: FREE(s) ->
 			point[s] = MANIFEST; done[s] = true; CHECK; goto end
 #ifdef UNCLEAR
 		:: point[s] == NONE -> point[s] = MANIFEST; CHECK
 		:: true /* It had no effect, or there is something. */
 #else
-		:: point[s] != NONE -> goto end /* Given up: failed. */
+		:: !FREE(s) -> goto end /* Given up: failed. */
 #endif
 		fi
 	}
@@ -272,10 +283,12 @@ end:
 		forgotten[0]++;
 		CHECK
 	    }
+#ifndef KEEP1
 	:: atomic {
 		GO && point[1] == MANIFEST && forgotten[1] == 0 ->
 		forgotten[1] = 1
 	    }
+#endif
 	od
 }
 
@@ -298,7 +311,7 @@ prune prunes[2];
 #define SURE (there & indexed) /* Though on the list. */
 #else
 #ifdef WITHOUT_VERIFYING
-#define SURE (OFFLIST & ever)
+#define SURE (OFFLIST & ever & indexed)
 #else
 #ifdef WITHOUT_INDEX_FIRST
 #define SURE (OFFLIST & there)
@@ -425,7 +438,7 @@ inline any_of(set)
 }
 
 #ifdef MIXED /* One index names packs 0 and 1. */
-#define USELESS (indexed & ~there & ((there & 3) -> ~3 : ~0))
+#define USELESS (indexed & ~there & ((there & 3) -> 252 : 255))
 #define WITH(i) ((i) < 2 -> 3 : BIT(i))
 #else
 #define USELESS (indexed & ~there)
@@ -436,6 +449,11 @@ inline any_of(set)
 #define TO_SWEEP USELESS
 #else
 #define TO_SWEEP false
+#endif
+#ifdef SWEEP_FIRST /* No listing hides an index; all are removed in time. */
+#define SWEPT ((my.rm & indexed) == 0)
+#else
+#define SWEPT true
 #endif
 #ifdef WITHOUT_REMOVING_FIRST
 #define REMOVED true
@@ -527,7 +545,7 @@ sweep:
 	    }
 #endif
 	:: atomic {
-		GO && REMOVED ->
+		GO && REMOVED && SWEPT ->
 		my.rm = 0;
 		if
 		:: STALE || newest == MAXE -> forget_all(); goto end_begin
@@ -755,6 +773,10 @@ init {
 		done[0] = true;
 #ifdef REPACK
 		content[0] = 3;
+		there = 1;
+		indexed = 1;
+#elif defined(NO_GARBAGE)
+		content[0] = 1;
 		there = 1;
 		indexed = 1;
 #else
