@@ -7,7 +7,7 @@
  * One atomic{} is one call of the object store, with the local work that
  * follows it.  Where a block holds two calls a comment says why nothing that
  * matters can come between them.  Whoever never moves again has crashed; the
- * verifier looks at all such runs.  A prune that crashed is followed by another.
+ * verifier looks at all such runs.  After a prune that crashed comes another.
  *
  * Blobs are bits: 1 and 2.  Packs: 0 is there from the beginning; 1 as well, a
  * dead session's with or without an index, or, with REPACK, it is what a prune
@@ -156,10 +156,15 @@ byte P1_holds, P2_holds, P3_holds, P4_holds; /* Never: for messages. */
 #define FREE(i) (point[i] == NONE)
 #endif
 
+#if defined(WITHOUT_LOOKING) || defined(CACHE)
+#define RELEVANT(s) (BIT(NPK) - 1)
+#else
 /* Fewer states: of the list, what has blobs of s and is there. */
 #define RELEVANT(s) (there & \
     (((content[0] & NEED(s)) != 0) | (((content[1] & NEED(s)) != 0) << 1) | \
-    (((content[2] & NEED(s)) != 0) << 2) | (((content[3] & NEED(s)) != 0) << 3)))
+    (((content[2] & NEED(s)) != 0) << 2) | \
+    (((content[3] & NEED(s)) != 0) << 3)))
+#endif
 
 proctype Backup(byte s)
 {

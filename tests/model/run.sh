@@ -29,7 +29,6 @@ verify() {
 	    nice -n 10 timeout 900 ./pan $run -m300000 -w25 >>out 2>&1
 }
 
-number() { sed -nE "s/.*[^0-9.]([0-9.e+]+) $1.*/\1/p" <<<" $(cat out)" | head -1; }
 
 # The scope has no error and was searched to its end.
 holds() { # NAME PROPERTIES FLAGS
@@ -38,7 +37,7 @@ holds() { # NAME PROPERTIES FLAGS
 	if grep -q 'errors: 0$' out && ! grep -qE 'not completed|too small' out
 	then
 		printf 'ok   %s: %s (%s states, %s s)\n' "$2" "$1" \
-			"$(number 'states, stored')" \
+			"$(sed -nE 's/^ *([^ ]+) states, stored.*/\1/p' out)" \
 			"$(sed -nE 's/.*elapsed time ([0-9.]+) .*/\1/p' out)"
 	else
 		printf 'FAIL %s: %s\n' "$2" "$1"
