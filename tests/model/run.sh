@@ -99,6 +99,8 @@ if $full; then
 		'-DFORGETS=1 -DONE_PRUNE -DMAXE=3'
 	holds 'repack, 2 backups, 2 prunes, 4 epochs' 'P1 P2 P3 P5' \
 		"$repack -DMAXE=3 -DFORGETS=0"
+	holds 'repack of two blobs, 2 backups, 1 prune, 4 epochs' 'P1 P2 P3' \
+		'-DREPACK -DFORGETS=0 -DONE_PRUNE -DMAXE=3'
 	holds 'repack of two blobs, 2 backups, 2 prunes, 3 epochs' \
 		'P1 P2 P3 P5' '-DREPACK -DFORGETS=0 -DKEEP1 -DMAXE=2'
 	holds 'repack and forget, all garbage goes, 1 prune, 3 epochs' \
