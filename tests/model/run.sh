@@ -29,7 +29,6 @@ verify() {
 	    nice -n 10 timeout 900 ./pan $run -m300000 -w25 >>out 2>&1
 }
 
-
 # The scope has no error and was searched to its end.
 holds() { # NAME PROPERTIES FLAGS
 	[[ "$1 $2" == *"$only"* ]] || return
