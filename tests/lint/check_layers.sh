@@ -39,6 +39,7 @@ zstd.h store
 zstd_errors.h store
 zdict.h store
 openssl/ store
+argon2.h store/seal
 sqlite3.h catalog
 ini.h common/ini
 cap-ng.h guest-helper
