@@ -26,6 +26,7 @@ enum object_type {
 	OBJECT_MANIFEST = 3,
 	OBJECT_LOCK = 4,
 	OBJECT_PACK = 5,
+	OBJECT_KEY_SLOT = 6,
 };
 
 struct object_head {

@@ -6,19 +6,20 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/io.h"
-#include "common/json/json.h"
+#include "store/config.h"
+#include "store/seal/secret.h"
+#include "store/seal/slot.h"
 #include "store/store_internal.h"
 
-#define CONFIG_BODY_MAX 65536u
-#define FORMAT_NAME "holdstill repository"
-
+/* A key slot without settings is what an interrupted init has left. */
 static int
 note_any(void *arg, const char *key, uint64_t size_bytes)
 {
-	(void)key;
+	const char *slots = object_prefix(OBJECT_KEY_SLOT);
+
 	(void)size_bytes;
-	*(bool *)arg = true;
-	return 1;
+	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0;
+	return *(bool *)arg;
 }
 
 static int
@@ -42,84 +43,63 @@ check_empty(struct backend *b, struct err *err)
 	return err_hint(err, "choose an empty one");
 }
 
-int
-store_init(struct backend *b, struct err *err)
+/* The first key slot is durable before there is a repository that needs it. */
+static int
+init_sealed(struct backend *b, struct config *c,
+    const struct store_init_options *options, struct err *err)
 {
-	char created[CLOCK_RFC3339_SIZE], hex[HEXID_SIZE], *text = NULL;
-	uint8_t id[OBJECT_ID_BYTES];
-	json_t *json = NULL;
+	uint8_t *master = secret_alloc(SEAL_KEY_BYTES);
+	struct slot slot;
 	int rc = -1;
 
-	if (check_empty(b, err) == -1 ||
-	    hexid_random(id, sizeof(id), err) == -1)
-		return -1;
-	hex_encode(hex, id, sizeof(id));
-	json = json_pack("{s:s, s:i, s:s, s:s, s:i}", "format", FORMAT_NAME,
-	    "version", 1, "id", hex, "created",
-	    clock_format_rfc3339(created, clock_wall_ms()), "block_bytes",
-	    (int)STORE_BLOCK_BYTES);
-	if (json == NULL || (text = json_text(json, false)) == NULL)
-		err_no_memory(err);
-	else
-		rc = envelope_put(b, "config", OBJECT_CONFIG, id, text,
-		    strlen(text), false, err);
-	free(text);
-	json_decref(json);
+	if (master == NULL)
+		return err_no_memory(err);
+	c->seal.mode = options->mode;
+	if (options->cipher != NULL)
+		c->seal.cipher = *options->cipher;
+	else if (aead_fastest(&c->seal.cipher, err) == -1)
+		goto out;
+	if (hexid_random(master, SEAL_KEY_BYTES, err) == -1 ||
+	    seal_settings_sign(&c->seal, master, err) == -1 ||
+	    slot_make(&slot, c->seal.repository, master, options->secret,
+		options->label, options->cost, err) == -1 ||
+	    slot_put(b, &slot, err) == -1)
+		goto out;
+	rc = config_put(b, c, err);
+out:
+	secret_free(master, SEAL_KEY_BYTES);
 	return rc;
 }
 
-static int
-check_config(const json_t *json, const char *hex, struct err *err)
+int
+store_init(struct backend *b, const struct store_init_options *options,
+    struct err *err)
 {
-	char *format = NULL, *id = NULL;
-	uint64_t version, block_bytes;
-	int rc = -1;
+	struct config c = { .seal.mode = SEAL_NONE,
+		.seal.block_bytes = STORE_BLOCK_BYTES };
 
-	if (json_get_string(&format, json, "format", 64, err) == -1 ||
-	    json_get_string(&id, json, "id", HEXID_LENGTH, err) == -1 ||
-	    json_get_u64(&version, json, "version", err) == -1 ||
-	    json_get_u64(&block_bytes, json, "block_bytes", err) == -1)
-		goto out;
-	if (strcmp(format, FORMAT_NAME) != 0 || strcmp(id, hex) != 0) {
-		err_set(err, ERR_CORRUPT, "it contradicts itself");
-	} else if (version != 1 || block_bytes != STORE_BLOCK_BYTES) {
-		err_set(err, ERR_UNSUPPORTED,
-		    "format version %llu with blocks "
-		    "of %llu bytes is not known here",
-		    (unsigned long long)version,
-		    (unsigned long long)block_bytes);
-		err_hint(err, "use a newer holdstill");
-	} else {
-		rc = 0;
-	}
-out:
-	free(format);
-	free(id);
-	return rc;
+	if (check_empty(b, err) == -1 ||
+	    hexid_random(c.seal.repository, OBJECT_ID_BYTES, err) == -1)
+		return -1;
+	clock_format_rfc3339(c.created, clock_wall_ms());
+	if (options == NULL || options->mode == SEAL_NONE)
+		return config_put(b, &c, err);
+	return init_sealed(b, &c, options, err);
 }
 
 static int
 read_config(struct store *s, struct err *err)
 {
-	uint8_t id[OBJECT_ID_BYTES];
-	json_t *json = NULL;
-	char *text;
-	size_t size;
-	int rc = -1;
+	struct config c;
 
-	if (envelope_get(s->backend, "config", OBJECT_CONFIG, NULL, id,
-		CONFIG_BODY_MAX, &text, &size, err) == -1) {
-		if (err->class != ERR_NOT_FOUND)
-			return -1;
-		return err_set(
-		    err, ERR_NOT_FOUND, "this is no holdstill repository");
-	}
-	hex_encode(s->id, id, sizeof(id));
-	if (json_parse(&json, text, size, err) == 0)
-		rc = check_config(json, s->id, err);
-	json_decref(json);
-	free(text);
-	return rc == -1 ? err_prefix(err, "object 'config'") : 0;
+	if (config_get(&c, s->backend, err) == -1)
+		return -1;
+	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
+	if (c.seal.mode == SEAL_NONE)
+		return 0;
+	return err_set(err, ERR_AUTH,
+	    "the repository is encrypted (%s, %s), and no key is given",
+	    seal_mode_name(c.seal.mode), aead_cipher_name(c.seal.cipher));
 }
 
 int

@@ -18,9 +18,12 @@
 
 #include "common/hexid.h"
 #include "store/manifest.h"
+#include "store/seal/seal.h"
 
 struct backend;
 struct err;
+struct slot_cost;
+struct slot_secret;
 struct store;
 
 /* The grain of QEMU's dirty bitmaps, and of everything here. */
@@ -35,15 +38,29 @@ struct store;
 
 /* ---- the repository ---- */
 
-/* Writes the settings object of a new repository.  One that exists already
- * is ERR_EXISTS; a place that holds other files is ERR_EXISTS as well. */
-int store_init(struct backend *b, struct err *err);
+struct store_init_options {
+	enum seal_mode mode; /* SEAL_NONE: the others are not read. */
+	const enum aead_cipher *cipher;   /* NULL: this machine's faster one. */
+	const struct slot_secret *secret; /* Of the first key slot. */
+	const char *label;                /* The slot's. */
+	const struct slot_cost *cost;     /* The slot's; NULL: the default. */
+};
+
+/*
+ * Writes the settings object of a new repository, and before it the first key
+ * slot, if it is to be encrypted.  options NULL: it is not.  One that exists
+ * already is ERR_EXISTS; a place that holds other files is ERR_EXISTS as
+ * well.
+ */
+int store_init(struct backend *b, const struct store_init_options *options,
+    struct err *err);
 
 /*
  * Opens a repository.  cache_dir is where local indexes live (a folder is
  * made in it, named by the repository's id); it may be deleted at any time.
  * On success the store owns b; on failure the caller still does.
- * ERR_NOT_FOUND: no repository here (hint says how to make one).
+ * ERR_NOT_FOUND: no repository here (hint says how to make one).  ERR_AUTH:
+ * it is encrypted.
  */
 int store_open(struct store **out, struct backend *b, const char *cache_dir,
     struct err *err);

@@ -17,7 +17,7 @@ make_repository(struct cli *cli, struct err *err)
 
 	if (backend_open(
 		&backend, cli->ctx.repository_url, BACKEND_CREATE, err) == 0)
-		rc = store_init(backend, err);
+		rc = store_init(backend, NULL, err);
 	backend_close(backend);
 	if (rc == -1)
 		err_prefix(err, "repository '%s'", cli->ctx.repository_url);
