@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One slot: the master key wrapped and unwrapped. */
-#include "store/seal/slot.h"
-
 #include <string.h>
 
 #include "common/err.h"
 #include "common/hexid.h"
 #include "store/seal/kdf.h"
 #include "store/seal/secret.h"
+#include "store/seal/slot_internal.h"
 
 /* docs/seal.md says why these. */
 const struct slot_cost slot_cost_default = { 131072, 4, 4 };
@@ -185,9 +184,9 @@ slot_make(struct slot *out, const uint8_t repository[SEAL_ID_BYTES],
 
 	if (cost == NULL)
 		cost = &slot_cost_default;
-	if (strlen(label) > SLOT_LABEL_MAX)
+	if (!slot_label_valid(label))
 		return err_set(err, ERR_ARG,
-		    "the label is longer than %d bytes", SLOT_LABEL_MAX);
+		    "a label is text of at most %d bytes", SLOT_LABEL_MAX);
 	if (check_secret(secret, err) == -1 ||
 	    (secret->kind == SLOT_PASSPHRASE &&
 		check_cost(cost, ERR_ARG, err) == -1) ||

@@ -6,6 +6,9 @@
 #include "common/json/json.h"
 #include "store/seal/slot.h"
 
+/* UTF-8 of at most SLOT_LABEL_MAX bytes, without control characters? */
+bool slot_label_valid(const char *label);
+
 /* NULL without memory. */
 json_t *slot_to_json(const struct slot *slot);
 /* All but the id.  Bounds of the cost are slot_unwrap()'s matter, so that a

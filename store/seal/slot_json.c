@@ -20,6 +20,26 @@ slot_kind_name(enum slot_kind kind)
 	return (size_t)kind < KINDS ? kinds[kind] : "unknown";
 }
 
+/* Bytes that a terminal would act upon. */
+static bool
+is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+bool
+slot_label_valid(const char *label)
+{
+	json_t *json = json_string(label);
+	bool valid = json != NULL && strlen(label) <= SLOT_LABEL_MAX;
+	const char *p;
+
+	for (p = label; *p != '\0'; p++)
+		valid = valid && !is_control(*p);
+	json_decref(json);
+	return valid;
+}
+
 static json_t *
 hex_of(const uint8_t *bytes, size_t size)
 {
@@ -74,12 +94,17 @@ static int
 get_text(char *out, size_t size, const json_t *json, const char *key,
     struct err *err)
 {
-	char *text;
+	char *text, *p;
 
 	if (json_get_string(&text, json, key, size - 1, err) == -1)
 		return -1;
 	memcpy(out, text, strlen(text) + 1);
 	free(text);
+	/* It is shown to people, and others may have written it. */
+	for (p = out; *p != '\0'; p++) {
+		if (is_control(*p))
+			*p = '?';
+	}
 	return 0;
 }
 

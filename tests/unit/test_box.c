@@ -290,7 +290,8 @@ static void
 test_box_joins_and_is_reused(void **state)
 {
 	struct seal *s = rig_seal(SEAL_PUBLIC);
-	uint8_t salt[SEAL_SALT_BYTES], one[21], two[21], out[5];
+	uint8_t salt[SEAL_SALT_BYTES], made[SEAL_SALT_BYTES];
+	uint8_t one[21], two[21], out[5];
 	struct err err = ERR_INIT;
 	struct box *a, *b;
 
@@ -300,7 +301,7 @@ test_box_joins_and_is_reused(void **state)
 	assert_int_equal(box_join(b, a, &err), -1); /* There is nothing. */
 	assert_int_equal(box_put(a, one, 80, "h", 1, "frame", 5, &err), -1);
 	assert_int_equal(err.class, ERR_BUG);
-	assert_int_equal(box_make(a, key, 5, rig_object, salt, &err), 0);
+	assert_int_equal(box_make(a, key, 5, rig_object, made, &err), 0);
 	assert_int_equal(box_join(b, a, &err), 0);
 	assert_int_equal(box_put(a, one, 80, "h", 1, "frame", 5, &err), 0);
 	assert_int_equal(box_put(b, two, 101, "h", 1, "frame", 5, &err), 0);
@@ -312,6 +313,15 @@ test_box_joins_and_is_reused(void **state)
 	assert_int_equal(box_get(b, out, 80, "h", 1, one, 21, &err), 0);
 	assert_int_equal(box_get(b, out, 101, "h", 1, two, 21, &err), 0);
 	assert_int_equal(box_get(b, out, 80, "h", 1, two, 21, &err), -1);
+	/* What it has is taken for an object of the same name only. */
+	box_join(b, a, &err);
+	assert_int_equal(
+	    box_open(b, "packs/b0/x", 5, rig_object, made, &err), 0);
+	assert_int_equal(box_get(b, out, 80, "h", 1, one, 21, &err), -1);
+	assert_int_equal(box_open(b, key, 2, rig_object, made, &err), 0);
+	assert_int_equal(box_get(b, out, 80, "h", 1, one, 21, &err), -1);
+	assert_int_equal(box_open(b, key, 5, rig_object, made, &err), 0);
+	assert_int_equal(box_get(b, out, 80, "h", 1, one, 21, &err), 0);
 	box_free(a);
 	box_free(b);
 	seal_free(s);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -63,7 +64,8 @@ test_keyfile_comes_back(void **state)
 	free(path);
 }
 
-#define HEX64 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define HEX62 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e"
+#define HEX64 HEX62 "1f"
 
 static void
 test_keyfile_only_one_line_serves(void **state)
@@ -71,8 +73,7 @@ test_keyfile_only_one_line_serves(void **state)
 	static const char *const bad[] = { "", "\n", "holdstill-key-1 ",
 		"holdstill-key-2 " HEX64 "\n", "holdstill-key-1 " HEX64 "0\n",
 		"holdstill-key-1 " HEX64 "\nmore\n", HEX64 "\n",
-		"holdstill-key-1 g00102030405060708090a0b0c0d0e0f10111213141516"
-		"1718191a1b1c1d1e1f\n" };
+		"holdstill-key-1 " HEX62 "zz\n" };
 	char *path = in_dir(state, "key");
 	struct err err = ERR_INIT;
 	uint8_t got[32];
@@ -452,6 +453,55 @@ test_chain_damaged_state_is_refused(void **state)
 	chain_rig_close(&rig);
 }
 
+#define RACERS 4
+#define MARKS 10
+
+static void
+race(struct chain *c, int fd)
+{
+	uint8_t mark[CHAIN_MARK_BYTES];
+	struct err err = ERR_INIT;
+	int i;
+
+	for (i = 0; i < MARKS; i++) {
+		if (chain_mark(c, mark, "x", 1, &err) == -1 ||
+		    io_write_full(fd, mark + SEAL_ID_BYTES + 7, 1) == -1)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* No two processes are given the same link. */
+static void
+test_chain_processes_take_turns(void **state)
+{
+	bool seen[RACERS * MARKS] = { false };
+	struct chain_rig rig;
+	int ends[2], i, status;
+	uint8_t n;
+	pid_t pid;
+
+	chain_rig_open(&rig, state);
+	assert_int_equal(pipe(ends), 0);
+	for (i = 0; i < RACERS; i++) {
+		assert_true((pid = fork()) != -1);
+		if (pid == 0)
+			race(rig.chain, ends[1]);
+	}
+	for (i = 0; i < RACERS; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	for (i = 0; i < RACERS * MARKS; i++) {
+		assert_int_equal(io_read_full(ends[0], &n, 1), 1);
+		assert_true(n < RACERS * MARKS && !seen[n]);
+		seen[n] = true;
+	}
+	close(ends[0]);
+	close(ends[1]);
+	chain_rig_close(&rig);
+}
+
 /* No state behind the mark, no mark: the link would be used twice. */
 static void
 test_chain_marks_only_what_is_durable(void **state)
@@ -490,6 +540,7 @@ main(void)
 		cmocka_unit_test(test_chain_forgets_its_keys),
 		cmocka_unit_test(test_chain_goes_on_where_it_was),
 		cmocka_unit_test(test_chain_damaged_state_is_refused),
+		cmocka_unit_test(test_chain_processes_take_turns),
 		cmocka_unit_test(test_chain_marks_only_what_is_durable),
 	};
 

@@ -277,6 +277,28 @@ test_slot_tampered_alone_is_named(void **state)
 	rig_expect_part(err.text, "keys/");
 }
 
+/* Whether it is tried before or after one of another secret. */
+static void
+test_slot_tampering_outweighs_wrong(void **state)
+{
+	static const uint8_t other_bytes[32] = { 1 };
+	const struct slot_secret other = { SLOT_FILE, other_bytes, 32 };
+	struct backend *b = *state;
+	struct slot slot = make(&other);
+	struct err err = ERR_INIT;
+
+	tamper(b, "wrapped",
+	    "000000000000000000000000000000000000000000000000000000000000000000"
+	    "000000000000000000000000000000");
+	memset(slot.id, 0, sizeof(slot.id));
+	assert_int_equal(slot_put(b, &slot, &err), 0);
+	assert_int_equal(try_open(b, &file, &err), ERR_CORRUPT);
+	memset(slot.id, 0xff, sizeof(slot.id));
+	assert_int_equal(slot_put(b, &slot, &err), 0);
+	assert_int_equal(try_open(b, &file, &err), ERR_CORRUPT);
+	rig_expect_part(err.text, "tampered");
+}
+
 static void
 test_slot_cost_has_bounds(void **state)
 {
@@ -348,6 +370,33 @@ test_slot_hostile_json_is_corrupt(void **state)
 	json_decref(json);
 }
 
+/* Labels go to terminals. */
+static void
+test_slot_labels_are_plain_text(void **state)
+{
+	static const char *const bad[] = { "a\nb", "\x1b[2J", "\xff",
+		"0123456789012345678901234567890123456789012345678901234567890"
+		"12345" };
+	struct slot slot = make(&file), got;
+	struct err err = ERR_INIT;
+	json_t *json;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		err_clear(&err);
+		assert_int_equal(slot_make(&slot, rig_repository, rig_master,
+				     &file, bad[i], NULL, &err),
+		    -1);
+		assert_int_equal(err.class, ERR_ARG);
+	}
+	json = slot_to_json(&slot);
+	json_object_set_new(json, "label", json_string("\x1b[2Jgone"));
+	assert_int_equal(slot_from_json(&got, json, &err), 0);
+	assert_string_equal(got.label, "?[2Jgone");
+	json_decref(json);
+}
+
 static void
 test_slot_of_another_repository_is_no_slot(void **state)
 {
@@ -389,6 +438,80 @@ test_slot_the_last_is_not_removed(void **state)
 	assert_int_equal(slot_remove(b, rig_repository, bad.id, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 	assert_int_equal(try_open(b, &file, &err), ERR_NONE);
+}
+
+/* A backend on which somebody removes another slot at the same moment. */
+struct racing {
+	struct backend b;
+	struct backend_ops ops;
+	struct backend *inner;
+	unsigned int removes;
+	char other[OBJECT_KEY_SIZE];
+};
+
+static int
+racing_put(struct backend *b, const char *key, const void *buf, size_t size,
+    struct err *err)
+{
+	return backend_put(((struct racing *)b)->inner, key, buf, size, err);
+}
+
+static int
+racing_get(struct backend *b, const char *key, uint64_t offset, void *buf,
+    size_t size, struct err *err)
+{
+	return backend_get(
+	    ((struct racing *)b)->inner, key, offset, buf, size, err);
+}
+
+static int
+racing_stat(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err)
+{
+	return backend_stat(((struct racing *)b)->inner, key, out_size, err);
+}
+
+static int
+racing_remove(struct backend *b, const char *key, struct err *err)
+{
+	struct racing *r = (struct racing *)b;
+
+	r->removes++;
+	return backend_remove(r->inner, r->other, err) == -1
+		   ? -1
+		   : backend_remove(r->inner, key, err);
+}
+
+static int
+racing_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
+    void *arg, struct err *err)
+{
+	return backend_list(((struct racing *)b)->inner, prefix, fn, arg, err);
+}
+
+static void
+test_slot_two_that_remove_leave_one(void **state)
+{
+	struct racing r = { .inner = *state,
+		.ops = { .put = racing_put,
+		    .get = racing_get,
+		    .stat = racing_stat,
+		    .remove = racing_remove,
+		    .list = racing_list } };
+	struct slot one = add(r.inner, &good), two = add(r.inner, &file);
+	struct err err = ERR_INIT;
+
+	r.b.ops = &r.ops;
+	object_key(r.other, OBJECT_KEY_SLOT, two.id);
+	assert_int_equal(slot_remove(&r.b, rig_repository, one.id, &err), -1);
+	assert_int_equal(err.class, ERR_BUSY);
+	rig_expect_part(err.text, "last key slot");
+	assert_int_equal(r.removes, 1);
+	assert_int_equal(try_open(r.inner, &good, &err), ERR_NONE);
+	/* Known to be the last, it is never gone, not for a moment. */
+	assert_int_equal(slot_remove(&r.b, rig_repository, one.id, &err), -1);
+	assert_int_equal(err.class, ERR_BUSY);
+	assert_int_equal(r.removes, 1);
 }
 
 static void
@@ -512,10 +635,13 @@ main(void)
 		CASE(test_slot_damage_is_told_from_wrong),
 		CASE(test_slot_tampering_is_found),
 		CASE(test_slot_tampered_alone_is_named),
+		CASE(test_slot_tampering_outweighs_wrong),
 		CASE(test_slot_cost_has_bounds),
 		CASE(test_slot_hostile_json_is_corrupt),
+		CASE(test_slot_labels_are_plain_text),
 		CASE(test_slot_of_another_repository_is_no_slot),
 		CASE(test_slot_the_last_is_not_removed),
+		CASE(test_slot_two_that_remove_leave_one),
 		CASE(test_slot_there_are_only_so_many),
 		CASE(test_slot_init_makes_what_the_secret_opens),
 		CASE(test_slot_init_plain_is_as_it_was),
