@@ -327,6 +327,28 @@ test_box_joins_and_is_reused(void **state)
 	seal_free(s);
 }
 
+/* A key that was left from before must seal nothing: its nonces are used. */
+static void
+test_box_that_failed_has_no_object(void **state)
+{
+	struct seal *host = rig_host_seal();
+	uint8_t salt[SEAL_SALT_BYTES], out[21] = { 0 };
+	struct err err = ERR_INIT;
+	struct box *b;
+
+	(void)state;
+	assert_int_equal(box_new(&b, host, &err), 0);
+	assert_int_equal(box_make(b, key, 5, rig_object, salt, &err), 0);
+	assert_int_equal(box_put(b, out, 80, "h", 1, "frame", 5, &err), 0);
+	assert_int_equal(
+	    box_open(b, "packs/b0/x", 5, rig_object, rig_salt, &err), -1);
+	assert_int_equal(err.class, ERR_AUTH);
+	assert_int_equal(box_put(b, out, 80, "h", 1, "other", 5, &err), -1);
+	assert_int_equal(err.class, ERR_BUG);
+	box_free(b);
+	seal_free(host);
+}
+
 int
 main(void)
 {
@@ -340,6 +362,7 @@ main(void)
 		cmocka_unit_test(test_box_is_bound_to_its_object),
 		cmocka_unit_test(test_box_of_another_repository_stays_shut),
 		cmocka_unit_test(test_box_joins_and_is_reused),
+		cmocka_unit_test(test_box_that_failed_has_no_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
