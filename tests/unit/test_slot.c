@@ -374,15 +374,15 @@ test_slot_hostile_json_is_corrupt(void **state)
 static void
 test_slot_labels_are_plain_text(void **state)
 {
-	static const char *const bad[] = { "a\nb", "\x1b[2J", "\xff",
-		"0123456789012345678901234567890123456789012345678901234567890"
-		"12345" };
+	char too_long[SLOT_LABEL_MAX + 2] = "";
+	const char *const bad[] = { "a\nb", "\x1b[2J", "\xff", too_long };
 	struct slot slot = make(&file), got;
 	struct err err = ERR_INIT;
 	json_t *json;
 	size_t i;
 
 	(void)state;
+	memset(too_long, 'x', sizeof(too_long) - 1);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		err_clear(&err);
 		assert_int_equal(slot_make(&slot, rig_repository, rig_master,
