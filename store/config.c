@@ -51,7 +51,7 @@ config_put(struct backend *b, const struct config *c, struct err *err)
 	if (json == NULL || (text = json_text(json, false)) == NULL)
 		err_no_memory(err);
 	else
-		rc = envelope_put(b, "config", OBJECT_CONFIG,
+		rc = envelope_put(b, NULL, "config", OBJECT_CONFIG,
 		    c->seal.repository, text, strlen(text), false, err);
 	free(text);
 	json_decref(json);
@@ -145,8 +145,9 @@ config_get(struct config *out, struct backend *b, struct err *err)
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
-	if (envelope_get(b, "config", OBJECT_CONFIG, NULL, out->seal.repository,
-		CONFIG_BODY_MAX, &text, &size, err) == -1) {
+	if (envelope_get(b, NULL, "config", OBJECT_CONFIG, NULL,
+		out->seal.repository, CONFIG_BODY_MAX, &text, &size,
+		err) == -1) {
 		if (err->class != ERR_NOT_FOUND)
 			return -1;
 		return err_set(

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 through OpenSSL's EVP: the algorithm is fetched once. */
+/*
+ * SHA-256 through OpenSSL's EVP: the algorithm is fetched once.  Names of
+ * sealed repositories are a MAC of it.
+ */
 #include "store/digest.h"
 
 #include <openssl/evp.h>
@@ -8,9 +11,12 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/seal/mac.h"
+#include "store/seal/seal.h"
 
 struct digest {
 	EVP_MD_CTX *ctx;
+	struct mac *namer; /* NULL: the hash is the name. */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -23,7 +29,7 @@ fetch(void)
 }
 
 int
-digest_new(struct digest **out, struct err *err)
+digest_new(struct digest **out, const struct seal *seal, struct err *err)
 {
 	struct digest *d;
 
@@ -32,11 +38,15 @@ digest_new(struct digest **out, struct err *err)
 		return err_set(err, ERR_UNSUPPORTED,
 		    "the crypto library has "
 		    "no SHA-256");
-	if ((d = malloc(sizeof(*d))) == NULL)
+	if ((d = calloc(1, sizeof(*d))) == NULL)
 		return err_no_memory(err);
 	if ((d->ctx = EVP_MD_CTX_new()) == NULL) {
 		free(d);
 		return err_no_memory(err);
+	}
+	if (seal != NULL && seal_namer(&d->namer, seal, err) == -1) {
+		digest_free(d);
+		return -1;
 	}
 	*out = d;
 	return 0;
@@ -47,6 +57,7 @@ digest_free(struct digest *d)
 {
 	if (d == NULL)
 		return;
+	mac_free(d->namer);
 	EVP_MD_CTX_free(d->ctx);
 	free(d);
 }
@@ -55,10 +66,15 @@ int
 digest_of(struct digest *d, uint8_t out[DIGEST_BYTES], const void *buf,
     size_t size, struct err *err)
 {
+	uint8_t hash[DIGEST_BYTES];
+
 	if (EVP_DigestInit_ex2(d->ctx, sha256, NULL) != 1 ||
 	    EVP_DigestUpdate(d->ctx, buf, size) != 1 ||
-	    EVP_DigestFinal_ex(d->ctx, out, NULL) != 1)
+	    EVP_DigestFinal_ex(d->ctx, hash, NULL) != 1)
 		return err_set(err, ERR_BUG, "SHA-256 failed");
+	if (d->namer != NULL)
+		return mac_of(d->namer, out, hash, sizeof(hash), err);
+	memcpy(out, hash, sizeof(hash));
 	return 0;
 }
 
@@ -69,7 +85,7 @@ digest_once(
 	struct digest *d;
 	int rc;
 
-	if (digest_new(&d, err) == -1)
+	if (digest_new(&d, NULL, err) == -1)
 		return -1;
 	rc = digest_of(d, out, buf, size, err);
 	digest_free(d);

@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "store/digest.h"
 #include "store/frame.h"
+#include "store/seal/box.h"
 
 static const char magic[8] = { 'H', 'O', 'L', 'D', 'S', 'T', 'I', 'L' };
 
@@ -64,6 +65,30 @@ object_key_parse(
 	return strcmp(object_key(again, type, id), key) == 0 ? 0 : -1;
 }
 
+unsigned int
+object_flags(enum object_type type, const struct seal *seal)
+{
+	if (type == OBJECT_CONFIG || type == OBJECT_KEY_SLOT ||
+	    type == OBJECT_LOCK)
+		return 0;
+	switch (seal_mode(seal)) {
+	case SEAL_SECRET:
+		return ENVELOPE_SEALED;
+	case SEAL_PUBLIC:
+		return ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC;
+	case SEAL_NONE:
+		break;
+	}
+	return 0;
+}
+
+size_t
+object_body_offset(unsigned int flags)
+{
+	return ENVELOPE_HEAD_BYTES +
+	       ((flags & ENVELOPE_SEALED) != 0 ? SEAL_SALT_BYTES : 0);
+}
+
 void
 envelope_head_put(
     uint8_t out[ENVELOPE_HEAD_BYTES], const struct object_head *head)
@@ -72,17 +97,33 @@ envelope_head_put(
 	memcpy(out, magic, sizeof(magic));
 	out[8] = (uint8_t)head->type;
 	out[9] = ENVELOPE_VERSION;
+	be16_put(out + 10, (uint16_t)head->flags);
 	out[12] = (uint8_t)head->coding;
 	memcpy(out + 16, head->id, OBJECT_ID_BYTES);
 	be64_put(out + 32, head->stored_size);
 	be64_put(out + 40, head->raw_size);
 }
 
+static int
+check_flags(
+    const struct object_head *head, const struct seal *seal, struct err *err)
+{
+	if (head->flags == object_flags(head->type, seal))
+		return 0;
+	if (head->flags == 0)
+		return err_set(err, ERR_CORRUPT,
+		    "it is not sealed, though the repository is encrypted: "
+		    "somebody without its key has put it there");
+	return err_set(err, ERR_CORRUPT,
+	    "it is sealed in another way than the repository's settings say");
+}
+
 int
 envelope_head_get(struct object_head *out,
-    const uint8_t in[ENVELOPE_HEAD_BYTES], enum object_type type,
-    const uint8_t *id, struct err *err)
+    const uint8_t in[ENVELOPE_HEAD_BYTES], const struct seal *seal,
+    enum object_type type, const uint8_t *id, struct err *err)
 {
+	*out = (struct object_head){ .type = type };
 	if (memcmp(in, magic, sizeof(magic)) != 0)
 		return err_set(err, ERR_CORRUPT,
 		    "it does not begin like a "
@@ -92,23 +133,46 @@ envelope_head_get(struct object_head *out,
 		    "it is of type %u instead of "
 		    "%u",
 		    in[8], (unsigned int)type);
-	if (in[9] != ENVELOPE_VERSION || be16_get(in + 10) != 0) {
+	out->flags = be16_get(in + 10);
+	if (in[9] != ENVELOPE_VERSION ||
+	    (out->flags & ~(ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC)) != 0) {
 		err_set(err, ERR_UNSUPPORTED,
 		    "format version %u with flags "
 		    "%#x is not known here",
-		    in[9], be16_get(in + 10));
+		    in[9], out->flags);
 		return err_hint(err, "use a newer holdstill");
 	}
-	if (id != NULL && memcmp(in + 16, id, OBJECT_ID_BYTES) != 0)
+	memcpy(out->id, in + 16, OBJECT_ID_BYTES);
+	if (id != NULL && memcmp(out->id, id, OBJECT_ID_BYTES) != 0)
 		return err_set(err, ERR_CORRUPT,
 		    "it bears another object's "
 		    "name");
-	out->type = type;
 	out->coding = in[12];
-	memcpy(out->id, in + 16, OBJECT_ID_BYTES);
 	out->stored_size = be64_get(in + 32);
 	out->raw_size = be64_get(in + 40);
-	return 0;
+	return check_flags(out, seal, err);
+}
+
+int
+envelope_misnamed(struct backend *b, const struct object_head *head,
+    const uint8_t *id, struct err *err)
+{
+	static const uint8_t none[OBJECT_ID_BYTES];
+	struct err ignored = ERR_INIT;
+	char key[OBJECT_KEY_SIZE];
+	uint64_t size;
+
+	if (id == NULL || memcmp(head->id, id, sizeof(none)) == 0 ||
+	    memcmp(head->id, none, sizeof(none)) == 0)
+		return -1;
+	object_key(key, head->type, head->id);
+	if (backend_stat(b, key, &size, &ignored) == 0)
+		return err_set(err, ERR_CORRUPT,
+		    "it bears another object's name: it is a copy of '%s', "
+		    "replayed under a new name",
+		    key);
+	return err_set(err, ERR_CORRUPT,
+	    "it bears another object's name: it is '%s', renamed", key);
 }
 
 /* Fills the space behind the head; returns the stored size. */
@@ -130,25 +194,48 @@ fill_body(uint8_t *out, const void *body, size_t size, bool compress,
 	return stored;
 }
 
-int
-envelope_put(struct backend *b, const char *key, enum object_type type,
-    const uint8_t id[OBJECT_ID_BYTES], const void *body, size_t size,
-    bool compress, struct err *err)
+/* Seals the body of an object whose head is there already. */
+static int
+seal_body(uint8_t *object, size_t plain_size, const struct seal *seal,
+    const char *key, const struct object_head *head, struct err *err)
 {
-	struct object_head head = { .type = type, .raw_size = size };
-	uint8_t *object;
-	size_t used;
+	const size_t at = object_body_offset(head->flags);
+	struct box *box;
 	int rc = -1;
 
-	object = malloc(ENVELOPE_HEAD_BYTES + size + DIGEST_BYTES);
+	if (box_new(&box, seal, err) == -1)
+		return -1;
+	if (box_make(box, key, head->type, head->id,
+		object + ENVELOPE_HEAD_BYTES, err) == 0)
+		rc = box_put(box, object + at, at, object, ENVELOPE_HEAD_BYTES,
+		    object + at, plain_size, err);
+	box_free(box);
+	return rc;
+}
+
+int
+envelope_put(struct backend *b, const struct seal *seal, const char *key,
+    enum object_type type, const uint8_t id[OBJECT_ID_BYTES], const void *body,
+    size_t size, bool compress, struct err *err)
+{
+	struct object_head head = { .type = type, .raw_size = size };
+	size_t at, used, stored;
+	uint8_t *object;
+	int rc = -1;
+
+	head.flags = object_flags(type, seal);
+	at = object_body_offset(head.flags);
+	object = malloc(at + size + AEAD_TAG_BYTES + DIGEST_BYTES);
 	if (object == NULL)
 		return err_no_memory(err);
 	memcpy(head.id, id, OBJECT_ID_BYTES);
-	head.stored_size = fill_body(
-	    object + ENVELOPE_HEAD_BYTES, body, size, compress, &head.coding);
+	stored = fill_body(object + at, body, size, compress, &head.coding);
+	head.stored_size = stored + (head.flags != 0 ? AEAD_TAG_BYTES : 0);
 	envelope_head_put(object, &head);
-	used = ENVELOPE_HEAD_BYTES + (size_t)head.stored_size;
-	if (digest_once(object + used, object, used, err) == 0)
+	used = at + (size_t)head.stored_size;
+	if ((head.flags == 0 ||
+		seal_body(object, stored, seal, key, &head, err) == 0) &&
+	    digest_once(object + used, object, used, err) == 0)
 		rc = backend_put(b, key, object, used + DIGEST_BYTES, err);
 	free(object);
 	return rc;
@@ -157,10 +244,11 @@ envelope_put(struct backend *b, const char *key, enum object_type type,
 /* Checksum first: only of whole objects is anything believed. */
 static int
 check_whole(struct object_head *head, const uint8_t *object, size_t size,
-    enum object_type type, const uint8_t *id, struct err *err)
+    const struct seal *seal, enum object_type type, const uint8_t *id,
+    struct err *err)
 {
 	uint8_t hash[DIGEST_BYTES];
-	size_t used;
+	size_t used, at;
 
 	if (size < ENVELOPE_HEAD_BYTES + DIGEST_BYTES)
 		return err_set(err, ERR_CORRUPT, "it is too short");
@@ -169,11 +257,42 @@ check_whole(struct object_head *head, const uint8_t *object, size_t size,
 		return -1;
 	if (memcmp(hash, object + used, DIGEST_BYTES) != 0)
 		return err_set(err, ERR_CORRUPT, "its checksum is wrong");
-	if (envelope_head_get(head, object, type, id, err) == -1)
+	if (envelope_head_get(head, object, seal, type, id, err) == -1)
 		return -1;
-	if (head->stored_size != used - ENVELOPE_HEAD_BYTES)
+	at = object_body_offset(head->flags);
+	if (used < at || head->stored_size != used - at)
 		return err_set(err, ERR_CORRUPT, "its length is wrong");
 	return 0;
+}
+
+int
+envelope_tampered(struct err *err)
+{
+	if (err->class != ERR_CORRUPT)
+		return -1;
+	return err_set(err, ERR_CORRUPT,
+	    "it was tampered with: its checksum fits, its seal does not");
+}
+
+/* Opens the body where it lies; head->stored_size is without the tag then. */
+static int
+unseal_body(uint8_t *object, struct object_head *head, const struct seal *seal,
+    const char *key, struct err *err)
+{
+	const size_t at = object_body_offset(head->flags);
+	struct box *box;
+	int rc = -1;
+
+	if (box_new(&box, seal, err) == -1)
+		return -1;
+	if (box_open(box, key, head->type, head->id,
+		object + ENVELOPE_HEAD_BYTES, err) == 0 &&
+	    (rc = box_get(box, object + at, at, object, ENVELOPE_HEAD_BYTES,
+		 object + at, (size_t)head->stored_size, err)) == -1)
+		envelope_tampered(err);
+	box_free(box);
+	head->stored_size -= rc == 0 ? AEAD_TAG_BYTES : 0;
+	return rc;
 }
 
 static int
@@ -205,21 +324,25 @@ open_body(char **out, size_t *out_size, const struct object_head *head,
 }
 
 int
-envelope_get(struct backend *b, const char *key, enum object_type type,
-    const uint8_t *id, uint8_t *id_out, size_t body_max, char **out,
-    size_t *out_size, struct err *err)
+envelope_get(struct backend *b, const struct seal *seal, const char *key,
+    enum object_type type, const uint8_t *id, uint8_t *id_out, size_t body_max,
+    char **out, size_t *out_size, struct err *err)
 {
-	struct object_head head;
-	void *object;
+	struct object_head head = { .type = type };
+	uint8_t *object;
+	void *bytes;
 	size_t size;
 	int rc = -1;
 
-	if (backend_get_all(b, key, body_max + 4096, &object, &size, err) == -1)
+	if (backend_get_all(b, key, body_max + 4096, &bytes, &size, err) == -1)
 		return -1;
-	if (check_whole(&head, object, size, type, id, err) == 0 &&
-	    open_body(out, out_size, &head,
-		(uint8_t *)object + ENVELOPE_HEAD_BYTES, body_max, err) == 0)
-		rc = 0;
+	object = bytes;
+	if (check_whole(&head, object, size, seal, type, id, err) == -1)
+		envelope_misnamed(b, &head, id, err);
+	else if (head.flags == 0 ||
+		 unseal_body(object, &head, seal, key, err) == 0)
+		rc = open_body(out, out_size, &head,
+		    object + object_body_offset(head.flags), body_max, err);
 	free(object);
 	if (rc == -1)
 		return err_prefix(err, "object '%s'", key);

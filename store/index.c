@@ -63,8 +63,8 @@ encoded_size(const struct index_set *set)
 }
 
 int
-index_put(struct backend *b, const struct index_set *set,
-    uint8_t id[OBJECT_ID_BYTES], struct err *err)
+index_put(struct backend *b, const struct seal *seal,
+    const struct index_set *set, uint8_t id[OBJECT_ID_BYTES], struct err *err)
 {
 	size_t size = encoded_size(set), table_size;
 	uint8_t *body = malloc(size), *at = body;
@@ -85,14 +85,15 @@ index_put(struct backend *b, const struct index_set *set,
 		at += PACK_ENTRY_BYTES + table_size;
 	}
 	if (hexid_random(id, OBJECT_ID_BYTES, err) == 0)
-		rc = envelope_put(b, object_key(key, OBJECT_INDEX, id),
+		rc = envelope_put(b, seal, object_key(key, OBJECT_INDEX, id),
 		    OBJECT_INDEX, id, body, size, true, err);
 	free(body);
 	return rc;
 }
 
 static int
-decode(struct index_set *set, const uint8_t *in, size_t size, struct err *err)
+decode(struct index_set *set, const uint8_t *in, size_t size, bool sealed,
+    struct err *err)
 {
 	struct pack_table table;
 	uint32_t count, i, table_size;
@@ -110,7 +111,7 @@ decode(struct index_set *set, const uint8_t *in, size_t size, struct err *err)
 			return err_set(err, ERR_CORRUPT, "it is cut short");
 		table_size = be32_get(in + 24);
 		if (pack_table_decode(&table, in + PACK_ENTRY_BYTES, table_size,
-			be64_get(in + 16), err) == -1)
+			be64_get(in + 16), sealed, err) == -1)
 			return -1;
 		index_set_add(set, in, be64_get(in + 16), &table);
 		in += PACK_ENTRY_BYTES + table_size;
@@ -122,7 +123,7 @@ decode(struct index_set *set, const uint8_t *in, size_t size, struct err *err)
 }
 
 int
-index_get(struct index_set **out, struct backend *b,
+index_get(struct index_set **out, struct backend *b, const struct seal *seal,
     const uint8_t id[OBJECT_ID_BYTES], struct err *err)
 {
 	char key[OBJECT_KEY_SIZE], *body;
@@ -131,14 +132,14 @@ index_get(struct index_set **out, struct backend *b,
 	int rc;
 
 	object_key(key, OBJECT_INDEX, id);
-	if (envelope_get(b, key, OBJECT_INDEX, id, NULL, INDEX_BODY_MAX, &body,
-		&size, err) == -1)
+	if (envelope_get(b, seal, key, OBJECT_INDEX, id, NULL, INDEX_BODY_MAX,
+		&body, &size, err) == -1)
 		return -1;
 	if ((set = calloc(1, sizeof(*set))) == NULL) {
 		free(body);
 		return err_no_memory(err);
 	}
-	rc = decode(set, (const uint8_t *)body, size, err);
+	rc = decode(set, (const uint8_t *)body, size, seal != NULL, err);
 	free(body);
 	if (rc == -1) {
 		index_set_free(set);

@@ -31,11 +31,12 @@ void index_set_add(struct index_set *set, const uint8_t id[OBJECT_ID_BYTES],
     uint64_t size, struct pack_table *table);
 
 /* Puts the set under a new id, written to id. */
-int index_put(struct backend *b, const struct index_set *set,
-    uint8_t id[OBJECT_ID_BYTES], struct err *err);
+int index_put(struct backend *b, const struct seal *seal,
+    const struct index_set *set, uint8_t id[OBJECT_ID_BYTES], struct err *err);
 /* The caller finis and frees *out. */
 int index_get(struct index_set **out, struct backend *b,
-    const uint8_t id[OBJECT_ID_BYTES], struct err *err);
+    const struct seal *seal, const uint8_t id[OBJECT_ID_BYTES],
+    struct err *err);
 void index_set_free(struct index_set *set); /* NULL is allowed. */
 
 #endif

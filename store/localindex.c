@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -66,11 +67,11 @@ open_tables(struct localindex *li)
 		0) {
 		rc = mdb_get(txn, li->meta, &key, &value);
 		if (rc == MDB_NOTFOUND) {
-			value.mv_size = strlen(FORMAT);
-			value.mv_data = (void *)(uintptr_t)FORMAT;
+			value.mv_size = strlen(li->format);
+			value.mv_data = li->format;
 			rc = mdb_put(txn, li->meta, &key, &value, 0);
-		} else if (rc == 0 && (value.mv_size != strlen(FORMAT) ||
-					  memcmp(value.mv_data, FORMAT,
+		} else if (rc == 0 && (value.mv_size != strlen(li->format) ||
+					  memcmp(value.mv_data, li->format,
 					      value.mv_size) != 0)) {
 			rc = MDB_VERSION_MISMATCH;
 		}
@@ -171,7 +172,8 @@ open_guarded(struct localindex *li, struct err *err)
 }
 
 static int
-open_new(struct localindex **out, const char *dir, struct err *err)
+open_new(struct localindex **out, const char *dir, const char *marker,
+    struct err *err)
 {
 	struct localindex *li;
 
@@ -181,6 +183,7 @@ open_new(struct localindex **out, const char *dir, struct err *err)
 		return err_no_memory(err);
 	pthread_rwlock_init(&li->resize, NULL);
 	li->users = 1;
+	snprintf(li->format, sizeof(li->format), FORMAT " %s", marker);
 	if ((li->dir = realpath(dir, NULL)) == NULL) {
 		err_errno(err, errno, "cannot open '%s'", dir);
 		destroy(li);
@@ -197,7 +200,8 @@ open_new(struct localindex **out, const char *dir, struct err *err)
 }
 
 int
-localindex_open(struct localindex **out, const char *dir, struct err *err)
+localindex_open(struct localindex **out, const char *dir, const char *marker,
+    struct err *err)
 {
 	char *real = realpath(dir, NULL);
 	struct localindex *li;
@@ -208,11 +212,15 @@ localindex_open(struct localindex **out, const char *dir, struct err *err)
 		if (real != NULL && strcmp(li->dir, real) == 0)
 			break;
 	}
-	if (li != NULL) {
+	if (li != NULL &&
+	    strcmp(li->format + strlen(FORMAT " "), marker) != 0) {
+		rc = err_set(err, ERR_BUG,
+		    "local index '%s' is open with another key", dir);
+	} else if (li != NULL) {
 		li->users++;
 		*out = li;
 	} else {
-		rc = open_new(out, dir, err);
+		rc = open_new(out, dir, marker, err);
 	}
 	pthread_mutex_unlock(&open_lock);
 	free(real);

@@ -25,8 +25,14 @@ struct blob_place {
 	unsigned int coding;
 };
 
-/* dir is made if absent. */
-int localindex_open(struct localindex **out, const char *dir, struct err *err);
+/* Holds each marker. */
+#define LOCALINDEX_MARKER_SIZE 64
+/*
+ * dir is made if absent.  marker says whose names the blobs have: an index
+ * with another one is thrown away.
+ */
+int localindex_open(struct localindex **out, const char *dir,
+    const char *marker, struct err *err);
 void localindex_close(struct localindex *li); /* NULL is allowed. */
 
 /*

@@ -53,7 +53,8 @@ place_get(struct blob_place *out, const MDB_val *value)
 	out->size = be32_get(in + 32);
 	out->ordinal = be32_get(in + 36);
 	out->coding = in[40];
-	if (out->raw_size > FRAME_RAW_MAX || out->stored_size > out->raw_size ||
+	if (out->raw_size > FRAME_RAW_MAX ||
+	    out->stored_size > out->raw_size + AEAD_TAG_BYTES ||
 	    out->offset > out->raw_size ||
 	    out->size > out->raw_size - out->offset)
 		return -1;

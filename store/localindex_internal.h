@@ -12,6 +12,7 @@ struct localindex {
 	struct localindex *next; /* Of the process; guarded by open_lock. */
 	unsigned int users;      /* Guarded by open_lock. */
 	char *dir;
+	char format[LOCALINDEX_MARKER_SIZE + 64]; /* As in meta. */
 	MDB_env *env;
 	MDB_dbi meta;    /* "format" -> text */
 	MDB_dbi blobs;   /* type, hash -> place */

@@ -83,8 +83,8 @@ holder_read(struct holder *out, struct store *s,
 	int rc = -1;
 
 	object_key(key, OBJECT_LOCK, id);
-	if (envelope_get(s->backend, key, OBJECT_LOCK, id, NULL, LOCK_BODY_MAX,
-		&text, &size, err) == -1)
+	if (envelope_get(s->backend, s->seal, key, OBJECT_LOCK, id, NULL,
+		LOCK_BODY_MAX, &text, &size, err) == -1)
 		return -1;
 	if (json_parse(&json, text, size, err) == 0)
 		rc = holder_from_json(out, json, err);
@@ -109,7 +109,7 @@ put_own(struct store_lock *lock, bool exclusive, struct err *err)
 	if (json == NULL || (text = json_text(json, false)) == NULL)
 		err_no_memory(err);
 	else
-		rc = envelope_put(lock->store->backend,
+		rc = envelope_put(lock->store->backend, lock->store->seal,
 		    object_key(key, OBJECT_LOCK, lock->id), OBJECT_LOCK,
 		    lock->id, text, strlen(text), false, err);
 	free(text);

@@ -38,6 +38,8 @@ struct piece_reader;
 int piece_reader_new(
     struct piece_reader **out, struct store *s, struct err *err);
 void piece_reader_free(struct piece_reader *r); /* NULL is allowed. */
+/* The keys of its repository; NULL: plain. */
+const struct seal *piece_reader_seal(const struct piece_reader *r);
 /* Looks again in the repository, once, before it says ERR_CORRUPT. */
 int piece_reader_get(struct piece_reader *r, struct map_piece *out,
     const uint8_t hash[DIGEST_BYTES], unsigned int level, struct err *err);

@@ -100,7 +100,7 @@ map_build_new(struct map_build **out, struct piece_reader *pieces,
 	m->arg = arg;
 	m->blocks = map_block_count(size_bytes);
 	m->top = map_top_level(m->blocks);
-	if (digest_new(&m->digest, err) == -1 ||
+	if (digest_new(&m->digest, piece_reader_seal(pieces), err) == -1 ||
 	    (base_root != NULL &&
 		take_base(m, base_root, base_size_bytes, err) == -1)) {
 		map_build_free(m);

@@ -50,6 +50,12 @@ piece_reader_free(struct piece_reader *r)
 	free(r);
 }
 
+const struct seal *
+piece_reader_seal(const struct piece_reader *r)
+{
+	return r->store->seal;
+}
+
 void
 piece_reader_trust_index(struct piece_reader *r)
 {

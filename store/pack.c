@@ -11,20 +11,21 @@
 #include "store/pack_internal.h"
 
 int
-pack_new(struct pack **out, struct err *err)
+pack_new(struct pack **out, const struct seal *seal, struct err *err)
 {
 	struct pack *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		return err_no_memory(err);
 	/* Pages come into being when touched: a small pack costs little. */
-	p->capacity = PACK_TARGET_BYTES + FRAME_RAW_MAX;
-	p->size = ENVELOPE_HEAD_BYTES;
+	p->capacity = PACK_TARGET_BYTES + FRAME_RAW_MAX + AEAD_TAG_BYTES;
+	p->flags = object_flags(OBJECT_PACK, seal);
 	if ((p->data = malloc(p->capacity)) == NULL) {
 		pack_free(p);
 		return err_no_memory(err);
 	}
-	if (hexid_random(p->id, sizeof(p->id), err) == -1) {
+	if (hexid_random(p->id, sizeof(p->id), err) == -1 ||
+	    (seal != NULL && box_new(&p->box, seal, err) == -1)) {
 		pack_free(p);
 		return -1;
 	}
@@ -38,6 +39,7 @@ pack_free(struct pack *p)
 	if (p == NULL)
 		return;
 	pack_table_fini(&p->table);
+	box_free(p->box);
 	free(p->data);
 	free(p);
 }
@@ -82,39 +84,87 @@ table_reserve(struct pack_table *t, uint32_t blobs, struct err *err)
 	return 0;
 }
 
+void
+pack_head_begin(uint8_t out[ENVELOPE_HEAD_BYTES],
+    const uint8_t id[OBJECT_ID_BYTES], unsigned int flags)
+{
+	struct object_head head = { .type = OBJECT_PACK, .flags = flags };
+
+	memcpy(head.id, id, sizeof(head.id));
+	envelope_head_put(out, &head);
+}
+
+/* From here on the id stays: keys and names are made of it. */
+static int
+begin(struct pack *p, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+
+	if (p->size > 0)
+		return 0;
+	pack_head_begin(p->data, p->id, p->flags);
+	p->size = object_body_offset(p->flags);
+	if (p->box == NULL)
+		return 0;
+	return box_make(p->box, object_key(key, OBJECT_PACK, p->id),
+	    OBJECT_PACK, p->id, p->data + ENVELOPE_HEAD_BYTES, err);
+}
+
+/* The bytes of a frame to the pack's end; *size grows by the tag. */
+static int
+append(struct pack *p, const void *stored, size_t *size, struct err *err)
+{
+	uint8_t *out = p->data + p->size;
+
+	if (p->box == NULL) {
+		memcpy(out, stored, *size);
+	} else {
+		if (box_put(p->box, out, p->size, p->data, PACK_BOUND_BYTES,
+			stored, *size, err) == -1)
+			return -1;
+		*size += AEAD_TAG_BYTES;
+	}
+	p->size += *size;
+	return 0;
+}
+
 int
 pack_add_frame(struct pack *p, enum frame_coding coding, const void *stored,
     size_t stored_size, size_t raw_size, const struct pack_blob *blobs,
     uint32_t count, struct err *err)
 {
 	struct pack_table *t = &p->table;
+	size_t offset;
 
-	if (stored_size > p->capacity - p->size)
+	if (begin(p, err) == -1)
+		return -1;
+	if (stored_size + AEAD_TAG_BYTES > p->capacity - p->size)
 		return err_set(err, ERR_BUG, "a pack overflows");
-	if (table_reserve(t, count, err) == -1)
+	offset = p->size;
+	if (table_reserve(t, count, err) == -1 ||
+	    append(p, stored, &stored_size, err) == -1)
 		return -1;
 	t->frames[t->frame_count++] = (struct pack_frame){
-		.offset = (uint32_t)p->size,
+		.offset = (uint32_t)offset,
 		.stored_size = (uint32_t)stored_size,
 		.raw_size = (uint32_t)raw_size,
 		.coding = coding,
-		.checksum = checksum_of(stored, stored_size),
+		.checksum = checksum_of(p->data + offset, stored_size),
 		.first_blob = t->blob_count,
 		.blob_count = count,
 	};
 	memcpy(t->blobs + t->blob_count, blobs, count * sizeof(*blobs));
 	t->blob_count += count;
-	memcpy(p->data + p->size, stored, stored_size);
-	p->size += stored_size;
 	return 0;
 }
 
-/* The encoded table behind the frames, compressed where that helps. */
+/* The encoded table behind the frames, compressed where that helps; not yet
+ * sealed. */
 static int
 append_table(struct pack *p, struct pack_footer *footer, struct err *err)
 {
 	size_t raw = pack_table_size(&p->table), stored = raw;
-	size_t need = p->size + raw + PACK_FOOTER_BYTES;
+	size_t need = p->size + raw + AEAD_TAG_BYTES + PACK_FOOTER_BYTES;
 	struct frame_codec *codec = frame_codec_new();
 	uint8_t *table = malloc(raw), *grown = p->data;
 	int rc = -1;
@@ -135,9 +185,10 @@ append_table(struct pack *p, struct pack_footer *footer, struct err *err)
 		stored = raw;
 	}
 	footer->table_offset = p->size;
-	footer->stored_size = (uint32_t)stored;
+	footer->stored_size =
+	    (uint32_t)(stored + (p->box != NULL ? AEAD_TAG_BYTES : 0));
 	footer->raw_size = (uint32_t)raw;
-	p->size += stored;
+	p->size += footer->stored_size;
 	rc = 0;
 out:
 	frame_codec_free(codec);
@@ -145,22 +196,40 @@ out:
 	return rc;
 }
 
+/* Head and footer are written. */
+static int
+seal_table(struct pack *p, const struct pack_footer *footer, struct err *err)
+{
+	uint8_t bound[2 * PACK_BOUND_BYTES];
+	uint8_t *table = p->data + footer->table_offset;
+
+	if (p->box == NULL)
+		return 0;
+	pack_table_bound(bound, p->data, p->data + p->size);
+	return box_put(p->box, table, footer->table_offset, bound,
+	    sizeof(bound), table, footer->stored_size - AEAD_TAG_BYTES, err);
+}
+
 int
 pack_finish(struct pack *p, struct err *err)
 {
-	struct object_head head = { .type = OBJECT_PACK };
+	struct object_head head = { .type = OBJECT_PACK, .flags = p->flags };
+	const size_t at = object_body_offset(p->flags);
 	struct pack_footer footer;
 
-	head.stored_size = head.raw_size = p->size - ENVELOPE_HEAD_BYTES;
+	if (begin(p, err) == -1)
+		return -1;
+	head.stored_size = head.raw_size = p->size - at;
 	memcpy(head.id, p->id, sizeof(head.id));
 	envelope_head_put(p->data, &head);
 	if (append_table(p, &footer, err) == -1)
 		return -1;
 	pack_footer_put(p->data + p->size, &footer);
-	if (pack_footer_hash(
+	if (seal_table(p, &footer, err) == -1 ||
+	    pack_footer_hash(
 		p->data + p->size + PACK_FOOTER_BYTES - DIGEST_BYTES, p->data,
-		p->data + footer.table_offset, p->data + p->size,
-		footer.stored_size, err) == -1)
+		at, p->data + footer.table_offset, footer.stored_size,
+		p->data + p->size, err) == -1)
 		return -1;
 	p->size += PACK_FOOTER_BYTES;
 	return 0;

@@ -12,6 +12,7 @@
 #include "store/digest.h"
 #include "store/envelope.h"
 #include "store/frame.h"
+#include "store/seal/box.h"
 
 struct err;
 
@@ -53,17 +54,21 @@ struct pack_table {
 };
 
 struct pack { /* One being built, in memory. */
+	/* May be changed until there is a frame. */
 	uint8_t id[OBJECT_ID_BYTES];
+	unsigned int flags;
+	struct box *box; /* NULL: plain. */
 	uint8_t *data;
 	size_t size, capacity;
 	struct pack_table table;
 };
 
-int pack_new(struct pack **out, struct err *err); /* With a random id. */
-void pack_free(struct pack *p);                   /* NULL is allowed. */
+/* With a random id.  seal NULL: a plain one; else it outlives the pack. */
+int pack_new(struct pack **out, const struct seal *seal, struct err *err);
+void pack_free(struct pack *p); /* NULL is allowed. */
 bool pack_full(const struct pack *p);
 
-/* Copies a frame into the pack; blobs lie in it in rising order. */
+/* Copies, or seals, a frame into the pack; blobs lie in it in rising order. */
 int pack_add_frame(struct pack *p, enum frame_coding coding, const void *stored,
     size_t stored_size, size_t raw_size, const struct pack_blob *blobs,
     uint32_t count, struct err *err);
@@ -79,10 +84,20 @@ size_t pack_table_size(const struct pack_table *t);
 void pack_table_encode(uint8_t *out, const struct pack_table *t);
 /* Everything in it is checked against pack_size.  Caller finis *out. */
 int pack_table_decode(struct pack_table *out, const uint8_t *in, size_t size,
-    uint64_t pack_size, struct err *err);
+    uint64_t pack_size, bool sealed, struct err *err);
 
-/* Reads the table of a stored pack: head, footer, checksum checked. */
+/* Reads the table of a stored pack: head, footer, checksum, seal checked. */
 int pack_read_table(struct pack_table *out, uint64_t *pack_size,
-    struct backend *b, const uint8_t id[OBJECT_ID_BYTES], struct err *err);
+    struct backend *b, const struct seal *seal,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err);
+
+/*
+ * Opens a sealed frame, stored_size bytes at that offset of the pack, into out,
+ * AEAD_TAG_BYTES less, which may be where stored is.  salt is the pack's.
+ */
+int pack_open_frame(struct box *box, const struct seal *seal, void *out,
+    const uint8_t id[OBJECT_ID_BYTES], const uint8_t salt[SEAL_SALT_BYTES],
+    uint64_t offset, const uint8_t *stored, size_t stored_size,
+    struct err *err);
 
 #endif

@@ -16,10 +16,23 @@ struct pack_footer {
 void pack_footer_put(
     uint8_t out[PACK_FOOTER_BYTES], const struct pack_footer *footer);
 
-/* SHA-256 of head, stored table and the footer before its hash. */
-int pack_footer_hash(uint8_t out[DIGEST_BYTES],
-    const uint8_t head[ENVELOPE_HEAD_BYTES], const uint8_t *table,
-    const uint8_t footer[PACK_FOOTER_BYTES], size_t table_size,
-    struct err *err);
+/* A frame is bound to the first bytes of the head, the table to those of the
+ * head and of the footer. */
+#define PACK_BOUND_BYTES 32
+
+/* The head of a pack whose sizes are not known yet. */
+void pack_head_begin(uint8_t out[ENVELOPE_HEAD_BYTES],
+    const uint8_t id[OBJECT_ID_BYTES], unsigned int flags);
+
+/* What the table is bound to. */
+void pack_table_bound(uint8_t out[2 * PACK_BOUND_BYTES],
+    const uint8_t head[ENVELOPE_HEAD_BYTES],
+    const uint8_t footer[PACK_FOOTER_BYTES]);
+
+/* SHA-256 of head (head_size bytes, with S if sealed), stored table and the
+ * footer before its hash. */
+int pack_footer_hash(uint8_t out[DIGEST_BYTES], const uint8_t *head,
+    size_t head_size, const uint8_t *table, size_t table_size,
+    const uint8_t footer[PACK_FOOTER_BYTES], struct err *err);
 
 #endif

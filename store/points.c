@@ -39,8 +39,8 @@ points_put(struct store *s, struct manifest *m, struct err *err)
 	else if (strlen(text) > MANIFEST_BODY_MAX)
 		err_set(err, ERR_ARG, "the point's manifest is too large");
 	else
-		rc = envelope_put(s->backend, key, OBJECT_MANIFEST, id, text,
-		    strlen(text), true, err);
+		rc = envelope_put(s->backend, s->seal, key, OBJECT_MANIFEST, id,
+		    text, strlen(text), true, err);
 	free(text);
 	json_decref(json);
 	return rc;
@@ -98,8 +98,8 @@ store_manifest_read(
 	int rc;
 
 	if (point_key(key, binary, id, err) == -1 ||
-	    envelope_get(s->backend, key, OBJECT_MANIFEST, binary, NULL,
-		MANIFEST_BODY_MAX, &text, &size, err) == -1)
+	    envelope_get(s->backend, s->seal, key, OBJECT_MANIFEST, binary,
+		NULL, MANIFEST_BODY_MAX, &text, &size, err) == -1)
 		return -1;
 	rc = parse(out, text, size, id, err);
 	free(text);

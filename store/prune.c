@@ -110,7 +110,8 @@ judge_index(struct prune *p, size_t i, struct err *err)
 	unsigned int j;
 	int64_t pack;
 
-	if (index_get(&set, p->store->backend, p->indexes.ids[i], err) == -1) {
+	if (index_get(&set, p->store->backend, p->store->seal,
+		p->indexes.ids[i], err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
 		/* Damaged: the new indexes take its place. */
@@ -146,7 +147,7 @@ judge_rest(struct prune *p, struct err *err)
 		if (p->pack[i].seen)
 			continue;
 		if (pack_read_table(&table, &size, p->store->backend,
-			p->packs.ids[i], err) == 0) {
+			p->store->seal, p->packs.ids[i], err) == 0) {
 			judge(p, i, size, &table);
 			pack_table_fini(&table);
 		} else if (store_worth_resync(err)) {
@@ -190,7 +191,8 @@ carry_over(struct prune *p, size_t i, struct err *err)
 	int64_t pack;
 	int rc = 0;
 
-	if (index_get(&set, p->store->backend, p->indexes.ids[i], err) == -1) {
+	if (index_get(&set, p->store->backend, p->store->seal,
+		p->indexes.ids[i], err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
 		err_clear(err);
@@ -222,7 +224,7 @@ adopt_rest(struct prune *p, struct err *err)
 		    p->pack[i].action != PRUNE_KEEP)
 			continue;
 		if (pack_read_table(&table, &size, p->store->backend,
-			p->packs.ids[i], err) == -1 ||
+			p->store->seal, p->packs.ids[i], err) == -1 ||
 		    prune_gather(p, p->packs.ids[i], size, &table, err) == -1)
 			return -1;
 	}

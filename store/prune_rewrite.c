@@ -21,7 +21,8 @@ prune_flush_index(struct prune *p, struct err *err)
 	int rc = 0;
 
 	if (p->set->count > 0)
-		rc = index_put(p->store->backend, p->set, id, err);
+		rc = index_put(
+		    p->store->backend, p->store->seal, p->set, id, err);
 	index_set_fini(p->set);
 	return rc;
 }
@@ -89,7 +90,8 @@ store_picked(struct copier *c, const struct pack_blob *picked, uint32_t count,
 	enum frame_coding coding;
 
 	coding = frame_compress(c->codec, c->out, &stored, c->raw, raw);
-	if (c->pack[type] == NULL && pack_new(&c->pack[type], err) == -1)
+	if (c->pack[type] == NULL &&
+	    pack_new(&c->pack[type], c->prune->store->seal, err) == -1)
 		return -1;
 	if (pack_add_frame(c->pack[type], coding,
 		coding == FRAME_RAW ? c->raw : c->out, stored, raw, picked,
@@ -135,7 +137,7 @@ copy_pack(struct copier *c, size_t pack, struct err *err)
 	int rc = 0;
 
 	if (pack_read_table(&t, &size, c->prune->store->backend,
-		c->prune->packs.ids[pack], err) == -1)
+		c->prune->store->seal, c->prune->packs.ids[pack], err) == -1)
 		return -1;
 	for (i = 0; rc == 0 && i < t.frame_count; i++)
 		rc = copy_frame(c, pack, &t, &t.frames[i], err);

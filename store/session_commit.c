@@ -12,7 +12,7 @@ add_frame(struct store_session *s, struct pack **pack, enum frame_coding coding,
 {
 	struct pack *full;
 
-	if (*pack == NULL && pack_new(pack, err) == -1)
+	if (*pack == NULL && pack_new(pack, s->store->seal, err) == -1)
 		return -1;
 	if (pack_add_frame(*pack, coding, stored, stored_size, raw_size, blobs,
 		count, err) == -1)

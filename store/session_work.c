@@ -169,7 +169,7 @@ session_worker(void *session)
 	struct worker w = { .session = session };
 	struct err err = ERR_INIT;
 
-	if (digest_new(&w.digest, &err) == -1)
+	if (digest_new(&w.digest, w.session->store->seal, &err) == -1)
 		session_fail(session, &err);
 	else if ((w.codec = frame_codec_new()) == NULL) {
 		err_no_memory(&err);

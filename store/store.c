@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A repository made and opened: its settings object. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "store/seal/secret.h"
 #include "store/seal/slot.h"
 #include "store/store_internal.h"
+#include "store/unseal.h"
 
 /* A key slot without settings is what an interrupted init has left. */
 static int
@@ -87,51 +89,129 @@ store_init(struct backend *b, const struct store_init_options *options,
 	return init_sealed(b, &c, options, err);
 }
 
+/* What is to be said depends on what could be given. */
 static int
-read_config(struct store *s, struct err *err)
+no_key(const struct seal_settings *seal, struct err *err)
+{
+	err_set(err, ERR_AUTH,
+	    "the repository is encrypted (%s, %s), and no key is given",
+	    seal_mode_name(seal->mode), aead_cipher_name(seal->cipher));
+	return err_hint(err,
+	    "give its passphrase or key file: --passphrase-file or --key-file");
+}
+
+static int
+unlock_with(struct store *s, const struct seal_settings *seal,
+    const struct slot_secret *secret, struct err *err)
+{
+	uint8_t *master = secret_alloc(SEAL_KEY_BYTES);
+	int rc = -1;
+
+	if (master == NULL)
+		return err_no_memory(err);
+	if (slot_open(master, s->slot, s->backend, seal->repository, secret,
+		err) == 0)
+		rc = seal_open_master(&s->seal, seal, master, err);
+	secret_free(master, SEAL_KEY_BYTES);
+	if (rc == 0 && (s->salts = salts_new()) == NULL)
+		rc = err_no_memory(err);
+	return rc;
+}
+
+static int
+unlock(struct store *s, const struct seal_settings *seal,
+    const struct store_open_options *options, struct err *err)
+{
+	static const uint8_t none[SEAL_KEY_BYTES];
+	struct slot_secret asked;
+
+	if (seal->mode == SEAL_NONE) {
+		if (options == NULL || options->secret == NULL)
+			return 0;
+		/* Says what a key means here. */
+		return seal_open_master(&s->seal, seal, none, err);
+	}
+	if (options != NULL && options->secret != NULL)
+		return unlock_with(s, seal, options->secret, err);
+	if (options == NULL || options->ask == NULL)
+		return no_key(seal, err);
+	if (options->ask(options->arg, &asked, err) == -1)
+		return -1;
+	return unlock_with(s, seal, &asked, err);
+}
+
+static int
+read_config(
+    struct store *s, const struct store_open_options *options, struct err *err)
 {
 	struct config c;
 
 	if (config_get(&c, s->backend, err) == -1)
 		return -1;
 	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
-	if (c.seal.mode == SEAL_NONE)
+	if (unlock(s, &c.seal, options, err) == -1)
+		return -1;
+	if (c.seal.mode == SEAL_PUBLIC)
+		return err_set(err, ERR_UNSUPPORTED,
+		    "this holdstill serves no repositories of mode 'public'");
+	return 0;
+}
+
+/* Whose names the blobs of the local index have: a name tells nothing of the
+ * key that made it. */
+static int
+index_marker(
+    char out[LOCALINDEX_MARKER_SIZE], const struct store *s, struct err *err)
+{
+	static const char text[] = "holdstill local index";
+	uint8_t name[DIGEST_BYTES];
+	struct digest *d;
+	int rc;
+
+	snprintf(out, LOCALINDEX_MARKER_SIZE, "plain");
+	if (s->seal == NULL)
 		return 0;
-	return err_set(err, ERR_AUTH,
-	    "the repository is encrypted (%s, %s), and no key is given",
-	    seal_mode_name(c.seal.mode), aead_cipher_name(c.seal.cipher));
+	if (digest_new(&d, s->seal, err) == -1)
+		return -1;
+	rc = digest_of(d, name, text, sizeof(text), err);
+	digest_free(d);
+	hex_encode(out, name, OBJECT_ID_BYTES);
+	return rc;
+}
+
+static int
+open_index(struct store *s, const char *cache_dir, struct err *err)
+{
+	char marker[LOCALINDEX_MARKER_SIZE], *dir;
+	int rc;
+
+	if (index_marker(marker, s, err) == -1)
+		return -1;
+	if ((dir = io_path(cache_dir, s->id)) == NULL)
+		return err_no_memory(err);
+	rc = localindex_open(&s->index, dir, marker, err);
+	free(dir);
+	return rc;
 }
 
 int
 store_open(struct store **out, struct backend *b, const char *cache_dir,
-    struct err *err)
+    const struct store_open_options *options, struct err *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	char *dir = NULL;
-	int rc = -1;
 
 	if (s == NULL)
 		return err_no_memory(err);
 	pthread_mutex_init(&s->sync_lock, NULL);
 	s->backend = b;
-	if (read_config(s, err) == -1)
-		goto out;
-	if ((dir = io_path(cache_dir, s->id)) == NULL) {
-		err_no_memory(err);
-		goto out;
-	}
-	if (localindex_open(&s->index, dir, err) == -1)
-		goto out;
-	*out = s;
-	s = NULL;
-	rc = 0;
-out:
-	free(dir);
-	if (s != NULL) {
+	if (read_config(s, options, err) == -1 ||
+	    open_index(s, cache_dir, err) == -1) {
 		s->backend = NULL; /* Still the caller's. */
 		store_close(s);
+		return -1;
 	}
-	return rc;
+	*out = s;
+	return 0;
 }
 
 void
@@ -141,6 +221,8 @@ store_close(struct store *s)
 		return;
 	localindex_close(s->index);
 	backend_close(s->backend);
+	seal_free(s->seal);
+	salts_free(s->salts);
 	pthread_mutex_destroy(&s->sync_lock);
 	free(s);
 }
@@ -149,4 +231,10 @@ const char *
 store_id(const struct store *s)
 {
 	return s->id;
+}
+
+enum seal_mode
+store_seal_mode(const struct store *s)
+{
+	return seal_mode(s->seal);
 }

@@ -23,6 +23,7 @@
 struct backend;
 struct err;
 struct slot_cost;
+struct slot_list;
 struct slot_secret;
 struct store;
 
@@ -55,19 +56,46 @@ struct store_init_options {
 int store_init(struct backend *b, const struct store_init_options *options,
     struct err *err);
 
+/* Gives what opens an encrypted repository; what it points to lives until
+ * store_open() returns. */
+typedef int store_ask_fn(
+    void *arg, struct slot_secret *secret, struct err *err);
+struct store_open_options {
+	const struct slot_secret *secret; /* NULL: ask. */
+	/* Called only if the repository is encrypted; NULL: there is none. */
+	store_ask_fn *ask;
+	void *arg;
+};
+
 /*
- * Opens a repository.  cache_dir is where local indexes live (a folder is
+ * Opens a repository.  options NULL: no key is there.  cache_dir is where local indexes live (a folder is
  * made in it, named by the repository's id); it may be deleted at any time.
  * On success the store owns b; on failure the caller still does.
  * ERR_NOT_FOUND: no repository here (hint says how to make one).  ERR_AUTH:
- * it is encrypted.
+ * it is encrypted and no key is given, or a wrong one; or a key is given and
+ * it is not.  ERR_CORRUPT: settings or key slot were tampered with.
  */
 int store_open(struct store **out, struct backend *b, const char *cache_dir,
-    struct err *err);
+    const struct store_open_options *options, struct err *err);
 void store_close(struct store *s); /* NULL is allowed. */
 
 /* 32 hex digits that name the repository for ever. */
 const char *store_id(const struct store *s);
+enum seal_mode store_seal_mode(const struct store *s);
+
+/* ---- key slots of an encrypted repository (store/seal/slot.h) ----
+ * ERR_ARG in all: the repository is not encrypted. */
+
+/* Adds a slot and gives its id. */
+int store_key_add(struct store *s, char id[HEXID_SIZE],
+    const struct slot_secret *secret, const char *label,
+    const struct slot_cost *cost, struct err *err);
+/* The caller calls slot_list_fini(). */
+int store_key_list(struct slot_list *out, struct store *s, struct err *err);
+/* ERR_BUSY: the last whole one stays.  ERR_NOT_FOUND. */
+int store_key_remove(struct store *s, const char *id, struct err *err);
+/* The slot that opened this store. */
+void store_key_opened(char id[HEXID_SIZE], const struct store *s);
 
 /* ---- locks: for now a prune excludes everything that writes ---- */
 

@@ -12,6 +12,9 @@
 struct store {
 	struct backend *backend;
 	char id[HEXID_SIZE];
+	struct seal *seal;             /* NULL: the repository is plain. */
+	struct salts *salts;           /* Of its packs; NULL as well. */
+	uint8_t slot[OBJECT_ID_BYTES]; /* That opened it, if sealed. */
 	struct localindex *index;
 	pthread_mutex_t sync_lock; /* One sync at a time. */
 };

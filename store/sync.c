@@ -72,7 +72,7 @@ load_index(struct sync *y, const uint8_t *id, struct err *err)
 	struct index_set *set;
 	int rc;
 
-	if (index_get(&set, y->store->backend, id, err) == -1) {
+	if (index_get(&set, y->store->backend, y->store->seal, id, err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
 		log_line(LOG_WARNING, "left out: %s", err->text);
@@ -108,7 +108,8 @@ flush_set(struct sync *y, enum sync_mode mode, struct err *err)
 	if (y->set->count == 0)
 		return 0;
 	if (adopt)
-		rc = index_put(y->store->backend, y->set, id, err);
+		rc = index_put(
+		    y->store->backend, y->store->seal, y->set, id, err);
 	if (rc == 0)
 		rc = localindex_add(y->store->index, adopt ? id : NULL,
 		    y->set->packs, y->set->count, err);
@@ -122,7 +123,8 @@ load_table(struct sync *y, const uint8_t *id, struct err *err)
 	struct pack_table table;
 	uint64_t size;
 
-	if (pack_read_table(&table, &size, y->store->backend, id, err) == -1) {
+	if (pack_read_table(&table, &size, y->store->backend, y->store->seal,
+		id, err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
 		log_line(LOG_WARNING, "left out: %s", err->text);

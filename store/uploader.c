@@ -33,7 +33,8 @@ write_index(struct uploader *u, struct err *err)
 
 	if (u->pending.count == 0)
 		return 0;
-	if (index_put(u->store->backend, &u->pending, id, err) == -1 ||
+	if (index_put(u->store->backend, u->store->seal, &u->pending, id,
+		err) == -1 ||
 	    localindex_add(u->store->index, id, u->pending.packs,
 		u->pending.count, err) == -1)
 		return -1;

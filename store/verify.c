@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/ckd.h"
+#include "store/seal/slot.h"
 #include "store/verify_internal.h"
 
 /* A locks, settings or index object is far smaller. */
@@ -61,8 +62,8 @@ check_small(
 
 	object_key(key, type, id);
 	v->result->objects_checked++;
-	if (envelope_get(v->store->backend, key, type, id, NULL, SMALL_BODY_MAX,
-		&body, &size, err) == -1) {
+	if (envelope_get(v->store->backend, v->store->seal, key, type, id, NULL,
+		SMALL_BODY_MAX, &body, &size, err) == -1) {
 		if (type == OBJECT_LOCK && err->class == ERR_NOT_FOUND) {
 			err_clear(err); /* Released meanwhile. */
 			return 0;
@@ -75,20 +76,40 @@ check_small(
 }
 
 static int
-check_config_and_locks(struct verify *v, struct err *err)
+check_key(struct verify *v, const uint8_t *id, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+	struct slot slot;
+
+	v->result->objects_checked++;
+	if (slot_get(&slot, v->store->backend, id, err) == 0)
+		return 0;
+	if (err->class == ERR_NOT_FOUND) {
+		err_clear(err); /* Removed meanwhile. */
+		return 0;
+	}
+	return tell_or_fail(v, object_key(key, OBJECT_KEY_SLOT, id), err);
+}
+
+static int
+check_config_locks_keys(struct verify *v, struct err *err)
 {
 	uint8_t id[OBJECT_ID_BYTES];
-	struct idset locks;
+	struct idset locks = { .ids = NULL }, keys = { .ids = NULL };
 	size_t i;
-	int rc;
+	int rc = -1;
 
 	hex_decode(id, sizeof(id), v->store->id);
-	if (check_small(v, OBJECT_CONFIG, id, err) == -1 ||
-	    idset_list(&locks, v->store->backend, OBJECT_LOCK, err) == -1)
-		return -1;
-	for (i = 0, rc = 0; rc == 0 && i < locks.count; i++)
+	if (check_small(v, OBJECT_CONFIG, id, err) == 0 &&
+	    idset_list(&locks, v->store->backend, OBJECT_LOCK, err) == 0 &&
+	    idset_list(&keys, v->store->backend, OBJECT_KEY_SLOT, err) == 0)
+		rc = 0;
+	for (i = 0; rc == 0 && i < locks.count; i++)
 		rc = check_small(v, OBJECT_LOCK, locks.ids[i], err);
+	for (i = 0; rc == 0 && i < keys.count; i++)
+		rc = check_key(v, keys.ids[i], err);
 	idset_fini(&locks);
+	idset_fini(&keys);
 	return rc;
 }
 
@@ -127,7 +148,7 @@ check_index(
 
 	object_key(key, OBJECT_INDEX, id);
 	v->result->objects_checked++;
-	if (index_get(&set, v->store->backend, id, err) == -1)
+	if (index_get(&set, v->store->backend, v->store->seal, id, err) == -1)
 		return tell_or_fail(v, key, err);
 	for (i = 0; rc == 0 && i < set->count; i++) {
 		if (idset_has(&v->packs, set->packs[i].id) ||
@@ -194,7 +215,7 @@ run(struct verify *v, struct err *err)
 	    choose_points(v, err) == -1)
 		goto out;
 	if ((v->options->points == NULL &&
-		check_config_and_locks(v, err) == -1) ||
+		check_config_locks_keys(v, err) == -1) ||
 	    check_indexes(v, &indexes, err) == -1 ||
 	    verify_mark_points(v, err) == -1 || verify_packs(v, err) == -1)
 		goto out;

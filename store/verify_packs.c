@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/checksum.h"
+#include "store/unseal.h"
 #include "store/verify_internal.h"
 
 #define THREADS_MAX 64u
@@ -21,26 +22,30 @@ struct checker {
 
 struct buffers { /* Of one thread. */
 	struct digest *digest;
+	struct unseal *unseal; /* NULL: the repository is plain. */
 	struct frame_codec *codec;
-	uint8_t *stored, *raw; /* FRAME_RAW_MAX bytes each. */
+	uint8_t *stored, *raw; /* A frame each, the first with a tag. */
 };
 
 static int
-buffers_init(struct buffers *b, struct err *err)
+buffers_init(struct buffers *b, struct store *s, struct err *err)
 {
 	memset(b, 0, sizeof(*b));
 	b->codec = frame_codec_new();
-	b->stored = malloc(FRAME_RAW_MAX);
+	b->stored = malloc(FRAME_RAW_MAX + AEAD_TAG_BYTES);
 	b->raw = malloc(FRAME_RAW_MAX);
 	if (b->codec == NULL || b->stored == NULL || b->raw == NULL)
 		return err_no_memory(err);
-	return digest_new(&b->digest, err);
+	if (unseal_new(&b->unseal, s, err) == -1)
+		return -1;
+	return digest_new(&b->digest, s->seal, err);
 }
 
 static void
 buffers_fini(struct buffers *b)
 {
 	digest_free(b->digest);
+	unseal_free(b->unseal);
 	frame_codec_free(b->codec);
 	free(b->stored);
 	free(b->raw);
@@ -67,13 +72,15 @@ note_bad(struct verify *v, const uint8_t *pack, uint32_t frame_offset,
 	return rc;
 }
 
-/* The stored bytes, then each blob against its name. */
+/* The stored bytes, their seal, then each blob against its name. */
 static int
-check_frame(struct verify *v, struct buffers *b, const char *key,
-    const struct pack_table *t, const struct pack_frame *f, struct err *err)
+check_frame(struct verify *v, struct buffers *b, const uint8_t *id,
+    const char *key, const struct pack_table *t, const struct pack_frame *f,
+    struct err *err)
 {
 	uint8_t hash[DIGEST_BYTES];
 	const struct pack_blob *blob;
+	uint32_t stored_size = f->stored_size;
 	uint32_t i;
 
 	if (backend_get(v->store->backend, key, f->offset, b->stored,
@@ -81,8 +88,14 @@ check_frame(struct verify *v, struct buffers *b, const char *key,
 		return -1;
 	if (checksum_of(b->stored, f->stored_size) != f->checksum)
 		return err_set(err, ERR_CORRUPT, "wrong checksum");
+	if (b->unseal != NULL) {
+		if (unseal_frame(b->unseal, b->stored, id, f->offset, b->stored,
+			f->stored_size, err) == -1)
+			return envelope_tampered(err);
+		stored_size -= AEAD_TAG_BYTES;
+	}
 	if (frame_decompress(b->codec, f->coding, b->raw, f->raw_size,
-		b->stored, f->stored_size, err) == -1)
+		b->stored, stored_size, err) == -1)
 		return -1;
 	for (i = 0; i < f->blob_count; i++) {
 		blob = &t->blobs[f->first_blob + i];
@@ -105,7 +118,7 @@ check_frames(struct verify *v, struct buffers *b, const uint8_t *id,
 	char what[256];
 
 	for (i = 0; i < t->frame_count; i++) {
-		if (check_frame(v, b, key, t, &t->frames[i], err) == 0)
+		if (check_frame(v, b, id, key, t, &t->frames[i], err) == 0)
 			continue;
 		if (!store_worth_resync(err) ||
 		    note_bad(v, id, t->frames[i].offset, err) == -1)
@@ -130,7 +143,8 @@ check_pack(
 	int rc;
 
 	object_key(key, OBJECT_PACK, id);
-	if (pack_read_table(&t, &size, v->store->backend, id, err) == -1) {
+	if (pack_read_table(
+		&t, &size, v->store->backend, v->store->seal, id, err) == -1) {
 		if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
 			return -1;
 		verify_tell_object(v, key, err->text);
@@ -153,7 +167,7 @@ check_loop(void *arg)
 	struct err err = ERR_INIT;
 	struct buffers b;
 	size_t i;
-	int rc = buffers_init(&b, &err);
+	int rc = buffers_init(&b, c->verify->store, &err);
 
 	while (rc == 0 && !atomic_load(&c->failed) &&
 	       (i = atomic_fetch_add(&c->next, 1)) < c->chosen->count)

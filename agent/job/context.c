@@ -35,7 +35,7 @@ job_open_store(struct job_context *ctx, struct err *err)
 	    backend_open(&backend, ctx->repository_url, BACKEND_OPEN, err) ==
 		-1)
 		goto fail;
-	if (store_open(&ctx->store, backend, ctx->state_dir, err) == -1)
+	if (store_open(&ctx->store, backend, ctx->state_dir, NULL, err) == -1)
 		goto fail;
 	return 0;
 fail:

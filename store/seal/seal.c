@@ -283,6 +283,16 @@ need_master(const struct seal *s, const char *what, struct err *err)
 }
 
 int
+seal_copy_master(
+    const struct seal *s, uint8_t out[SEAL_KEY_BYTES], struct err *err)
+{
+	if (need_master(s, "makes no key slot", err) == -1)
+		return -1;
+	memcpy(out, s->master, SEAL_KEY_BYTES);
+	return 0;
+}
+
+int
 seal_object_open(const struct seal *s, uint8_t key[SEAL_KEY_BYTES],
     const uint8_t salt[SEAL_SALT_BYTES], unsigned int type,
     const uint8_t id[SEAL_ID_BYTES], struct err *err)

@@ -68,6 +68,10 @@ const uint8_t *seal_repository(const struct seal *s);
 /* Has it the master key: may it open what is sealed? */
 bool seal_can_open(const struct seal *s);
 
+/* For a new slot of the same key.  ERR_AUTH without it. */
+int seal_copy_master(
+    const struct seal *s, uint8_t out[SEAL_KEY_BYTES], struct err *err);
+
 /*
  * A MAC that turns the SHA-256 of a blob into its name; one for each thread.
  * The caller frees it.

@@ -21,7 +21,7 @@ slot_get(struct slot *out, struct backend *b, const uint8_t id[SEAL_ID_BYTES],
 	int rc = -1;
 
 	object_key(key, OBJECT_KEY_SLOT, id);
-	if (envelope_get(b, key, OBJECT_KEY_SLOT, id, NULL, SLOT_BODY_MAX,
+	if (envelope_get(b, NULL, key, OBJECT_KEY_SLOT, id, NULL, SLOT_BODY_MAX,
 		&text, &size, err) == -1)
 		return -1;
 	if (json_parse(&json, text, size, err) == 0)
@@ -56,8 +56,9 @@ slot_put(struct backend *b, const struct slot *slot, struct err *err)
 	if (json == NULL || (text = json_text(json, false)) == NULL)
 		err_no_memory(err);
 	else
-		rc = envelope_put(b, object_key(key, OBJECT_KEY_SLOT, slot->id),
-		    OBJECT_KEY_SLOT, slot->id, text, strlen(text), false, err);
+		rc = envelope_put(b, NULL,
+		    object_key(key, OBJECT_KEY_SLOT, slot->id), OBJECT_KEY_SLOT,
+		    slot->id, text, strlen(text), false, err);
 	free(text);
 	json_decref(json);
 	return rc;

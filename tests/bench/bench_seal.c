@@ -142,7 +142,7 @@ run_names(struct bench *b)
 {
 	if (open_seal(b, SEAL_PUBLIC, AEAD_AES_256_GCM) == -1 ||
 	    seal_namer(&b->mac, b->seal, &b->err) == -1 ||
-	    digest_new(&b->digest, &b->err) == -1)
+	    digest_new(&b->digest, NULL, &b->err) == -1)
 		return -1;
 	if (run(b, "sha-256 65536", 65536, step_digest) == -1 ||
 	    run(b, "hmac-sha-256 65536", 65536, step_hmac) == -1 ||

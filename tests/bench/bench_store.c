@@ -58,7 +58,7 @@ open_store(struct bench *b, const char *url, const char *cache, struct err *err)
 		return -1;
 	if (store_init(backend, NULL, err) == -1 && err->class != ERR_EXISTS)
 		return -1;
-	return store_open(&b->store, backend, cache, err);
+	return store_open(&b->store, backend, cache, NULL, err);
 }
 
 static int

@@ -1,9 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 add_library(hs_store_rig STATIC ${CMAKE_CURRENT_LIST_DIR}/store_rig.c)
 target_link_libraries(hs_store_rig PUBLIC hs_store PkgConfig::CMOCKA)
+# The same in repositories that are sealed.
+function(hs_sealed_test name cipher)
+  add_test(NAME ${name}_${cipher} COMMAND ${name})
+  set_tests_properties(${name}_${cipher} PROPERTIES TIMEOUT 300 LABELS unit
+    ENVIRONMENT HOLDSTILL_TEST_SEAL=${cipher})
+endfunction()
 hs_unit_test(test_session hs_store_rig)
+hs_sealed_test(test_session aes-256-gcm)
+hs_sealed_test(test_session chacha20-poly1305)
 hs_unit_test(test_care hs_store_rig)
+hs_sealed_test(test_care aes-256-gcm)
 hs_unit_test(test_lock hs_store_rig)
+hs_sealed_test(test_lock aes-256-gcm)
+hs_unit_test(test_sealed hs_store_rig)
+target_link_options(test_sealed PRIVATE
+  LINKER:--wrap=aead_seal,--wrap=aead_set_key)
 hs_unit_test(test_localindex hs_store_rig)
 hs_unit_test(test_manifest hs_store_rig)
 hs_unit_test(test_claims hs_store_rig)

@@ -15,20 +15,59 @@
 #include "common/err.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "store/seal/slot.h"
 #include "tests/unit/store_rig.h"
 
 static unsigned int serial;
 
+/* Opens the repositories of a run with RIG_SEAL. */
+static const struct slot_secret seal_key = { .kind = SLOT_FILE,
+	.bytes = "0123456789abcdef0123456789abcdef",
+	.size = SLOT_SECRET_BYTES };
+
+bool
+rig_sealed(void)
+{
+	return getenv(RIG_SEAL) != NULL;
+}
+
+static void
+init_options(struct store_init_options *options, enum aead_cipher *cipher)
+{
+	memset(options, 0, sizeof(*options));
+	if (!rig_sealed())
+		return;
+	assert_int_equal(aead_cipher_parse(cipher, getenv(RIG_SEAL)), 0);
+	options->mode = SEAL_SECRET;
+	options->cipher = cipher;
+	options->secret = &seal_key;
+	options->label = "rig";
+}
+
+int
+rig_try_open(
+    struct rig *rig, struct store **out, const char *cache, struct err *err)
+{
+	struct store_open_options options = { .secret = NULL };
+	struct backend *inner, *b;
+
+	if (rig_sealed())
+		options.secret = &seal_key;
+	assert_int_equal(backend_open(&inner, rig->url, BACKEND_OPEN, err), 0);
+	assert_int_equal(wrap_fault_open(&b, inner, &rig->fault, err), 0);
+	if (store_open(out, b, cache, &options, err) == 0)
+		return 0;
+	backend_close(b);
+	return -1;
+}
+
 struct store *
 rig_open_store(struct rig *rig, const char *cache)
 {
-	struct backend *inner, *b;
 	struct err err = ERR_INIT;
 	struct store *s;
 
-	assert_int_equal(backend_open(&inner, rig->url, BACKEND_OPEN, &err), 0);
-	assert_int_equal(wrap_fault_open(&b, inner, &rig->fault, &err), 0);
-	if (store_open(&s, b, cache, &err) == -1)
+	if (rig_try_open(rig, &s, cache, &err) == -1)
 		fail_msg("store_open: %s", err.text);
 	return s;
 }
@@ -46,6 +85,8 @@ rig_backend(struct rig *rig)
 void
 rig_init(struct rig *rig, const char *kind)
 {
+	struct store_init_options options;
+	enum aead_cipher cipher;
 	struct err err = ERR_INIT;
 	struct backend *b;
 
@@ -64,7 +105,8 @@ rig_init(struct rig *rig, const char *kind)
 	else
 		snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
 	assert_int_equal(backend_open(&b, rig->url, BACKEND_CREATE, &err), 0);
-	assert_int_equal(store_init(b, NULL, &err), 0);
+	init_options(&options, &cipher);
+	assert_int_equal(store_init(b, &options, &err), 0);
 	backend_close(b);
 	rig->store = rig_open_store(rig, rig->cache);
 }

@@ -17,6 +17,11 @@ struct rig {
 	struct store *store;
 };
 
+/* Environment: the cipher that repositories of the rig are sealed with; unset,
+ * they are plain. */
+#define RIG_SEAL "HOLDSTILL_TEST_SEAL"
+bool rig_sealed(void);
+
 /* kind: "mem" or "dir".  Opens a new repository. */
 void rig_init(struct rig *rig, const char *kind);
 void rig_fini(struct rig *rig);
@@ -24,6 +29,9 @@ void rig_fini(struct rig *rig);
 void rig_reopen(struct rig *rig);
 /* A second handle on the same repository; caller closes. */
 struct store *rig_open_store(struct rig *rig, const char *cache);
+/* The same, which may fail: *out is as it was then. */
+int rig_try_open(
+    struct rig *rig, struct store **out, const char *cache, struct err *err);
 /* The backend without faults; caller closes. */
 struct backend *rig_backend(struct rig *rig);
 

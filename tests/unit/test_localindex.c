@@ -114,13 +114,13 @@ test_localindex_grows_when_full(void **state)
 	uint32_t i;
 
 	(void)state;
-	assert_int_equal(localindex_open(&li, dir, &err), 0);
+	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
 	for (i = 1; i <= 26; i++)
 		add(li, i, true);
 	for (i = 1; i <= 26; i++)
 		expect(li, i, i * 7);
 	localindex_close(li);
-	assert_int_equal(localindex_open(&li, dir, &err), 0);
+	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
 	expect(li, 1, 0);
 	expect(li, 26, PACK_BLOBS - 1);
 	localindex_close(li);
@@ -140,14 +140,14 @@ test_localindex_follows_another_process(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (localindex_open(&li, dir, &err) == -1)
+		if (localindex_open(&li, dir, "plain", &err) == -1)
 			_exit(1);
 		for (i = 2; i <= 26; i++)
 			add(li, i, true);
 		localindex_close(li);
 		_exit(0);
 	}
-	assert_int_equal(localindex_open(&li, dir, &err), 0);
+	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
 	add(li, 1, true);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -171,7 +171,7 @@ test_localindex_trust_needs_an_index_object(void **state)
 	int round;
 
 	(void)state;
-	assert_int_equal(localindex_open(&li, dir, &err), 0);
+	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
 	for (round = 0; round < 2; round++) {
 		add(li, 1, round == 1);
 		name(hash, 1, 3);

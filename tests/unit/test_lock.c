@@ -106,7 +106,7 @@ put_lock(const char *body)
 
 	object_key(key, OBJECT_LOCK, id);
 	assert_int_equal(backend_remove(b, key, &err), 0);
-	assert_int_equal(envelope_put(b, key, OBJECT_LOCK, id, body,
+	assert_int_equal(envelope_put(b, NULL, key, OBJECT_LOCK, id, body,
 			     strlen(body), false, &err),
 	    0);
 	backend_close(b);

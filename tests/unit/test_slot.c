@@ -83,7 +83,7 @@ put_json(struct backend *b, const uint8_t *id, json_t *json)
 	struct err err = ERR_INIT;
 
 	assert_int_equal(
-	    envelope_put(b, object_key(key, OBJECT_KEY_SLOT, id),
+	    envelope_put(b, NULL, object_key(key, OBJECT_KEY_SLOT, id),
 		OBJECT_KEY_SLOT, id, text, strlen(text), false, &err),
 	    0);
 	free(text);
@@ -558,7 +558,7 @@ test_slot_init_makes_what_the_secret_opens(void **state)
 	    seal_repository(s), c.seal.repository, SEAL_ID_BYTES);
 	seal_free(s);
 	/* Without a key nothing is written to it as plain. */
-	assert_int_equal(store_open(&store, b, "/nonexistent", &err), -1);
+	assert_int_equal(store_open(&store, b, "/nonexistent", NULL, &err), -1);
 	assert_int_equal(err.class, ERR_AUTH);
 	rig_expect_part(err.text, "is encrypted (public, ");
 }
@@ -575,7 +575,7 @@ test_slot_init_plain_is_as_it_was(void **state)
 	assert_int_equal(store_init(b, NULL, &err), 0);
 	assert_int_equal(config_get(&c, b, &err), 0);
 	assert_int_equal(c.seal.mode, SEAL_NONE);
-	assert_int_equal(envelope_get(b, "config", OBJECT_CONFIG, NULL, NULL,
+	assert_int_equal(envelope_get(b, NULL, "config", OBJECT_CONFIG, NULL, NULL,
 			     4096, &text, &size, &err),
 	    0);
 	assert_null(strstr(text, "encryption"));
@@ -597,7 +597,7 @@ refuses_encryption(const char *mode, const char *cipher, const char *check,
 	void *state;
 
 	assert_int_equal(setup(&state), 0);
-	assert_int_equal(envelope_put(state, "config", OBJECT_CONFIG,
+	assert_int_equal(envelope_put(state, NULL, "config", OBJECT_CONFIG,
 			     rig_repository, text, strlen(text), false, &err),
 	    0);
 	assert_int_equal(

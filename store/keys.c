@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key slots of an open repository. */
+#include <string.h>
+
+#include "common/err.h"
+#include "store/seal/secret.h"
+#include "store/seal/slot.h"
+#include "store/store_internal.h"
+
+static int
+need_sealed(const struct store *s, struct err *err)
+{
+	if (s->seal != NULL)
+		return 0;
+	err_set(
+	    err, ERR_ARG, "the repository is not encrypted: it has no keys");
+	return err_hint(
+	    err, "'holdstill init --encrypt' makes a new one that is");
+}
+
+int
+store_key_add(struct store *s, char id[HEXID_SIZE],
+    const struct slot_secret *secret, const char *label,
+    const struct slot_cost *cost, struct err *err)
+{
+	uint8_t *master;
+	struct slot slot;
+	int rc = -1;
+
+	if (need_sealed(s, err) == -1)
+		return -1;
+	if ((master = secret_alloc(SEAL_KEY_BYTES)) == NULL)
+		return err_no_memory(err);
+	if (seal_copy_master(s->seal, master, err) == 0 &&
+	    slot_make(&slot, seal_repository(s->seal), master, secret, label,
+		cost, err) == 0)
+		rc = slot_put(s->backend, &slot, err);
+	secret_free(master, SEAL_KEY_BYTES);
+	if (rc == 0)
+		hex_encode(id, slot.id, sizeof(slot.id));
+	return rc;
+}
+
+int
+store_key_list(struct slot_list *out, struct store *s, struct err *err)
+{
+	if (need_sealed(s, err) == -1)
+		return -1;
+	return slot_list(out, s->backend, seal_repository(s->seal), err);
+}
+
+int
+store_key_remove(struct store *s, const char *id, struct err *err)
+{
+	uint8_t binary[SEAL_ID_BYTES];
+
+	if (need_sealed(s, err) == -1)
+		return -1;
+	if (!hexid_valid(id) || hex_decode(binary, sizeof(binary), id) == -1)
+		return err_set(err, ERR_ARG, "'%.40s' is no id of a key", id);
+	return slot_remove(s->backend, seal_repository(s->seal), binary, err);
+}
+
+void
+store_key_opened(char id[HEXID_SIZE], const struct store *s)
+{
+	hex_encode(id, s->slot, sizeof(s->slot));
+}
