@@ -2,8 +2,9 @@
 # bash completion for holdstill(8).
 
 _holdstill_commands="init backup list show restore verify forget prune
-	catalog run guest recover"
-_holdstill_global="--repo --connect --config --state-dir --json --quiet -q --verbose -v
+	catalog key run guest recover"
+_holdstill_global="--repo --connect --config --state-dir --passphrase-file
+	--key-file --json --quiet -q --verbose -v
 	--no-progress --help"
 _holdstill_keep="--keep-last --keep-hourly --keep-daily --keep-weekly
 	--keep-monthly --keep-yearly"
@@ -14,7 +15,8 @@ _holdstill_where()
 	local i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--repo | --connect | --config | --state-dir)
+		--repo | --connect | --config | --state-dir | \
+			--passphrase-file | --key-file)
 			printf '%s\n%s\n' "${COMP_WORDS[i]}" \
 				"${COMP_WORDS[i + 1]}"
 			;;
@@ -61,7 +63,10 @@ _holdstill_find_command()
 	command='' sub=''
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--repo | --connect | --config | --state-dir) ((i++)) ;;
+		--repo | --connect | --config | --state-dir | \
+			--passphrase-file | --key-file | --label | \
+			--new-passphrase-file | --new-key-file | \
+			--encrypt) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ -z $command ]]; then
@@ -84,7 +89,8 @@ _holdstill_value()
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		compopt -o filenames 2>/dev/null
 		;;
-	--config)
+	--config | --passphrase-file | --key-file | --new-passphrase-file | \
+		--new-key-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		compopt -o filenames 2>/dev/null
 		;;
@@ -95,7 +101,11 @@ _holdstill_value()
 	--format)
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw" -- "$cur")
 		;;
-	--connect | --lease | --spread | --exclude-disk | --disk | --sample | --hold | \
+	--encrypt)
+		mapfile -t COMPREPLY < <(compgen -W \
+			"passphrase keyfile" -- "$cur")
+		;;
+	--connect | --label | --lease | --spread | --exclude-disk | --disk | --sample | --hold | \
 		--keep-*)
 		COMPREPLY=()
 		;;
@@ -108,6 +118,10 @@ _holdstill_value()
 _holdstill_options()
 {
 	case $1 in
+	init) echo --encrypt --recovery ;;
+	key)
+		echo --new-passphrase-file --new-key-file --recovery --label
+		;;
 	backup)
 		echo --all --group --spread --full --require --prefer --lease \
 			--exclude-disk --scratch-dir
@@ -134,6 +148,7 @@ _holdstill_words()
 		_holdstill_domains
 		;;
 	catalog) [[ -z $2 ]] && echo rebuild sync ;;
+	key) [[ -z $2 ]] && echo list add remove rotate-slot ;;
 	run) [[ -z $2 ]] && _holdstill_jobs ;;
 	guest)
 		if [[ -z $2 ]]; then

@@ -11,6 +11,7 @@
 
 #include "agent/cli/options.h"
 #include "agent/cli/progress.h"
+#include "agent/cli/unlock.h"
 #include "agent/config/config.h"
 #include "agent/quiesce/quiesce.h"
 #include "common/cancel.h"
@@ -36,6 +37,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_run,
 	&cmd_guest,
 	&cmd_catalog,
+	&cmd_key,
 	&cmd_recover,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -175,6 +177,7 @@ set_up(struct cli *cli, struct err *err)
 	if (config_load(&cli->config, cli->config_path, err) == -1)
 		return -1;
 	config = cli->config;
+	unlock_attach(cli);
 	ctx->repository_url =
 	    first_of(cli->repository, getenv("HOLDSTILL_REPO"),
 		config->repository != NULL ? config->repository->url : NULL,
@@ -342,6 +345,7 @@ cli_main(int argc, char **argv)
 	if (rc == -1)
 		rc = report_failure(&cli, &err);
 	job_context_fini(&cli.ctx);
+	unlock_free(cli.unlock);
 	config_free(cli.config);
 	free(cli.owned_state_dir);
 	free(cli.owned_scratch_dir);

@@ -19,6 +19,7 @@ struct config;
 struct err;
 struct json_t;
 struct progress;
+struct unlock;
 
 /* Scripts rely on these; holdstill(8) lists them. */
 enum cli_exit {
@@ -34,12 +35,15 @@ struct cli {
 	const char *connect;
 	const char *config_path;
 	const char *state_dir;
+	const char *passphrase_file, *key_file;
 	bool json, quiet, no_progress;
 
 	bool usage_error; /* The failure at hand is the user's typing. */
 	struct config *config;
 	char *owned_state_dir; /* Made absolute, or NULL. */
 	char *owned_scratch_dir;
+	struct unlock *unlock; /* What opens unlock_url, or NULL. */
+	const char *unlock_url;
 	struct job_context ctx;
 	struct progress *progress;
 };
@@ -110,6 +114,9 @@ int cli_exit_code(const struct cli *cli, const struct err *err);
 
 int cli_main(int argc, char **argv);
 
+/* Adds a recovery key to the open repository and prints it. */
+int cli_add_recovery(struct cli *cli, const char *label, struct err *err);
+
 /* ---- the commands ---- */
 
 extern const struct cli_command cmd_backup;
@@ -117,6 +124,7 @@ extern const struct cli_command cmd_catalog;
 extern const struct cli_command cmd_forget;
 extern const struct cli_command cmd_guest;
 extern const struct cli_command cmd_init;
+extern const struct cli_command cmd_key;
 extern const struct cli_command cmd_list;
 extern const struct cli_command cmd_prune;
 extern const struct cli_command cmd_recover;

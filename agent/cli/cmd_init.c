@@ -2,22 +2,130 @@
 /* holdstill init: makes a repository. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/unlock.h"
 #include "backends/backend.h"
 #include "common/err.h"
 #include "common/json/json.h"
 #include "store/store.h"
 
+enum { KEY_ENCRYPT = 256, KEY_RECOVERY };
+
+static const struct cli_option options[] = {
+	{ "encrypt", KEY_ENCRYPT, "WITH", false, "passphrase or keyfile" },
+	{ "recovery", KEY_RECOVERY, NULL, false,
+	    "print a recovery key as well" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
+struct request {
+	bool encrypt, recovery;
+	enum slot_kind kind;
+};
+
 static int
-make_repository(struct cli *cli, struct err *err)
+set(void *state, int key, const char *value, struct err *err)
 {
+	struct request *request = state;
+
+	if (key == KEY_RECOVERY) {
+		request->recovery = true;
+		return 0;
+	}
+	request->encrypt = true;
+	if (strcmp(value, "passphrase") == 0) {
+		request->kind = SLOT_PASSPHRASE;
+		return 0;
+	}
+	if (strcmp(value, "keyfile") == 0) {
+		request->kind = SLOT_FILE;
+		return 0;
+	}
+	if (strcmp(value, "public-key") == 0)
+		return err_set(err, ERR_ARG,
+		    "'--encrypt public-key' is not there yet: this holdstill "
+		    "makes no repositories that hosts may only add to");
+	return err_set(err, ERR_ARG,
+	    "'--encrypt' takes passphrase or keyfile, not '%s'", value);
+}
+
+static int
+check(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
+{
+	const struct request *request = state;
+
+	(void)arguments;
+	if (request->recovery && !request->encrypt)
+		return cli_usage(
+		    cli, err, "'--recovery' goes with '--encrypt' only");
+	if (!request->encrypt)
+		return 0;
+	if (request->kind == SLOT_FILE && cli->passphrase_file != NULL)
+		return cli_usage(cli, err,
+		    "'--encrypt keyfile' does not go with '--passphrase-file'");
+	if (request->kind == SLOT_PASSPHRASE && cli->key_file != NULL)
+		return cli_usage(cli, err,
+		    "'--encrypt passphrase' does not go with '--key-file'");
+	return 0;
+}
+
+/* A key that nobody will need is a mistake: the repository would be refused
+ * with it. */
+static int
+refuse_key(struct cli *cli, struct err *err)
+{
+	const char *url = cli->ctx.repository_url, *passphrase, *key;
+
+	unlock_files(cli, url, &passphrase, &key);
+	if (passphrase == NULL && key == NULL)
+		return 0;
+	cli_usage(cli, err,
+	    "a key is given, but the repository is not to be encrypted");
+	return err_hint(err, "add '--encrypt %s', or give no key",
+	    passphrase != NULL ? "passphrase" : "keyfile");
+}
+
+/* The first key; it opens the repository right after, too. */
+static int
+make_key(struct cli *cli, const struct request *request, struct err *err)
+{
+	const char *url = cli->ctx.repository_url, *passphrase, *key;
+	int rc;
+
+	unlock_files(cli, url, &passphrase, &key);
+	if (request->kind == SLOT_FILE && key == NULL)
+		return cli_usage(cli, err,
+		    "'--encrypt keyfile' needs '--key-file': where to make it");
+	rc = request->kind == SLOT_FILE
+		 ? unlock_new_key_file(&cli->unlock, key, err)
+		 : unlock_new_passphrase(&cli->unlock, passphrase, err);
+	if (rc == 0)
+		cli->unlock_url = url;
+	return rc;
+}
+
+static int
+make_repository(struct cli *cli, const struct request *request, struct err *err)
+{
+	struct store_init_options init = { .mode = SEAL_NONE };
 	struct backend *backend = NULL;
 	int rc = -1;
 
+	if (request->encrypt) {
+		if (make_key(cli, request, err) == -1)
+			return -1;
+		init.mode = SEAL_SECRET;
+		init.secret = &cli->unlock->secret;
+		init.label = "first";
+	} else if (refuse_key(cli, err) == -1) {
+		return -1;
+	}
 	if (backend_open(
 		&backend, cli->ctx.repository_url, BACKEND_CREATE, err) == 0)
-		rc = store_init(backend, NULL, err);
+		rc = store_init(backend, &init, err);
 	backend_close(backend);
 	if (rc == -1)
 		err_prefix(err, "repository '%s'", cli->ctx.repository_url);
@@ -25,29 +133,53 @@ make_repository(struct cli *cli, struct err *err)
 }
 
 static int
+say(struct cli *cli, const struct request *request, struct err *err)
+{
+	if (cli->json)
+		return cli_print_json(
+		    json_pack("{s:{s:s, s:s, s:s}}", "repository", "id",
+			store_id(cli->ctx.store), "url",
+			cli->ctx.repository_url, "encryption",
+			seal_mode_name(store_seal_mode(cli->ctx.store))),
+		    err);
+	if (cli->quiet)
+		return 0;
+	printf("made %srepository %.8s at %s\n",
+	    request->encrypt ? "encrypted " : "", store_id(cli->ctx.store),
+	    cli->ctx.repository_url);
+	if (request->encrypt && !request->recovery)
+		printf("Without its %s nobody can ever read it: 'holdstill key "
+		       "add --recovery' prints\na second one to put away.\n",
+		    slot_kind_words(request->kind));
+	return 0;
+}
+
+static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	(void)state;
+	const struct request *request = state;
+
 	(void)arguments;
-	if (make_repository(cli, err) == -1 ||
-	    job_open_store(&cli->ctx, err) == -1)
+	if (make_repository(cli, request, err) == -1 ||
+	    job_open_store(&cli->ctx, err) == -1 ||
+	    say(cli, request, err) == -1)
 		return -1;
-	if (cli->json)
-		return cli_print_json(json_pack("{s:{s:s, s:s}}", "repository",
-					  "id", store_id(cli->ctx.store), "url",
-					  cli->ctx.repository_url),
-		    err);
-	if (!cli->quiet)
-		printf("made repository %.8s at %s\n", store_id(cli->ctx.store),
-		    cli->ctx.repository_url);
+	if (request->recovery && cli_add_recovery(cli, "recovery", err) == -1)
+		return -1;
 	return CLI_DONE;
 }
 
 const struct cli_command cmd_init = {
 	.name = "init",
-	.arguments = "[--repo URL]",
+	.arguments = "[--repo URL] [--encrypt passphrase | keyfile]",
 	.summary = "Make a repository",
-	.example = "  holdstill init --repo /srv/backup\n",
+	.example = "  holdstill init --repo /srv/backup\n"
+		   "  holdstill init --repo /srv/backup --encrypt keyfile "
+		   "--key-file /root/key\n",
+	.options = options,
+	.state_size = sizeof(struct request),
+	.set = set,
+	.check = check,
 	.work = work,
 };

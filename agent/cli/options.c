@@ -19,7 +19,9 @@ enum {
 	KEY_CONNECT,
 	KEY_HELP,
 	KEY_JSON,
+	KEY_KEY_FILE,
 	KEY_NO_PROGRESS,
+	KEY_PASSPHRASE_FILE,
 	KEY_REPO,
 	KEY_STATE_DIR,
 	KEY_VERSION,
@@ -31,6 +33,9 @@ static const struct cli_option global_options[] = {
 	{ "config", KEY_CONFIG, "FILE", false, "the configuration" },
 	{ "state-dir", KEY_STATE_DIR, "DIR", false,
 	    "catalog, local index, effect journal" },
+	{ "passphrase-file", KEY_PASSPHRASE_FILE, "FILE", false,
+	    "what opens an encrypted repository" },
+	{ "key-file", KEY_KEY_FILE, "FILE", false, "the same, a key file" },
 	{ "json", KEY_JSON, NULL, false,
 	    "one JSON document on standard output" },
 	{ "quiet", 'q', NULL, false, "only warnings and errors (-q)" },
@@ -74,6 +79,12 @@ set_global(struct cli *cli, int key, const char *value)
 		return true;
 	case KEY_JSON:
 		cli->json = true;
+		return true;
+	case KEY_KEY_FILE:
+		cli->key_file = value;
+		return true;
+	case KEY_PASSPHRASE_FILE:
+		cli->passphrase_file = value;
 		return true;
 	case KEY_NO_PROGRESS:
 		cli->no_progress = true;

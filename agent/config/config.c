@@ -70,6 +70,8 @@ config_free(struct config *config)
 	for (i = 0; i < config->repository_count; i++) {
 		free(config->repositories[i]->name);
 		free(config->repositories[i]->url);
+		free(config->repositories[i]->passphrase_file);
+		free(config->repositories[i]->key_file);
 		free(config->repositories[i]);
 	}
 	for (i = 0; i < config->job_count; i++) {

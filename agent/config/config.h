@@ -30,6 +30,8 @@ struct config_list {
 struct config_repository {
 	char *name;
 	char *url;
+	/* What opens it, absolute paths, or NULL. */
+	char *passphrase_file, *key_file;
 	unsigned int line; /* Where its section begins. */
 };
 

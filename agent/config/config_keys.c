@@ -107,8 +107,26 @@ repository_url(void *section, const char *value, struct err *err)
 	    &((struct config_repository *)section)->url, value, err);
 }
 
+static int
+repository_passphrase_file(void *section, const char *value, struct err *err)
+{
+	struct config_repository *repository = section;
+
+	return set_path(&repository->passphrase_file, value, err);
+}
+
+static int
+repository_key_file(void *section, const char *value, struct err *err)
+{
+	struct config_repository *repository = section;
+
+	return set_path(&repository->key_file, value, err);
+}
+
 static const struct config_key repository_keys[] = {
 	{ .name = "url", .set = repository_url, .required = true },
+	{ .name = "passphrase-file", .set = repository_passphrase_file },
+	{ .name = "key-file", .set = repository_key_file },
 };
 
 /* ---- [job NAME] ---- */

@@ -27,15 +27,23 @@ make_state_dir(const struct job_context *ctx, struct err *err)
 int
 job_open_store(struct job_context *ctx, struct err *err)
 {
+	struct store_open_options options = { .ask = ctx->keys.ask,
+		.arg = ctx->keys.arg };
 	struct backend *backend = NULL;
 
 	if (ctx->store != NULL)
 		return 0;
+	if (ctx->keys.given != NULL &&
+	    ctx->keys.given(
+		ctx->keys.arg, ctx->repository_url, &options.secret, err) == -1)
+		return err_prefix(
+		    err, "the key of repository '%s'", ctx->repository_url);
 	if (make_state_dir(ctx, err) == -1 ||
 	    backend_open(&backend, ctx->repository_url, BACKEND_OPEN, err) ==
 		-1)
 		goto fail;
-	if (store_open(&ctx->store, backend, ctx->state_dir, NULL, err) == -1)
+	if (store_open(&ctx->store, backend, ctx->state_dir, &options, err) ==
+	    -1)
 		goto fail;
 	return 0;
 fail:

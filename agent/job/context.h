@@ -19,6 +19,7 @@ struct domain_connection;
 struct err;
 struct journal;
 struct manifest;
+struct slot_secret;
 struct store;
 
 /* What a job tells while it works; every member may be NULL. */
@@ -33,6 +34,17 @@ struct job_events {
 	void (*progress_end)(void *arg);
 };
 
+/* Where the keys of encrypted repositories come from. */
+struct job_keys {
+	void *arg;
+	/* 1: *out was given for the repository at url, 0: nothing was, -1.
+	 * NULL: nothing ever is. */
+	int (*given)(void *arg, const char *url, const struct slot_secret **out,
+	    struct err *err);
+	/* Asks a person; NULL: nobody is there.  As store_ask_fn. */
+	int (*ask)(void *arg, struct slot_secret *out, struct err *err);
+};
+
 struct job_context {
 	/* Borrowed, set by the caller. */
 	const char *repository_url;
@@ -40,6 +52,7 @@ struct job_context {
 	const char *state_dir;
 	const char *scratch_dir; /* NULL: STATE_DIR/scratch. */
 	struct job_events events;
+	struct job_keys keys;
 
 	/* Opened by the functions below. */
 	struct store *store;

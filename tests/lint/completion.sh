@@ -39,7 +39,7 @@ offers() {
 }
 
 offers "holdstill re" "recover restore"
-offers "holdstill " "backup catalog forget guest init list prune recover restore run show verify"
+offers "holdstill " "backup catalog forget guest init key list prune recover restore run show verify"
 offers "holdstill --repo /x ver" "verify"
 offers "holdstill backup d" "db1"
 offers "holdstill backup --req" "--require"
@@ -51,6 +51,9 @@ offers "holdstill restore 01" "0123456789abcdef0123456789abcdef"
 offers "holdstill restore x --format q" "qcow2"
 offers "holdstill forget db1 --keep-w" "--keep-weekly"
 offers "holdstill catalog " "rebuild sync"
+offers "holdstill key r" "remove rotate-slot"
+offers "holdstill --key-file /k key add --rec" "--recovery"
+offers "holdstill init --encrypt p" "passphrase"
 offers "holdstill guest " "freeze-test status writers"
 offers "holdstill guest status w" "web-1"
 offers "holdstill guest freeze-test --l" "--lease"

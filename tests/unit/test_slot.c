@@ -575,8 +575,8 @@ test_slot_init_plain_is_as_it_was(void **state)
 	assert_int_equal(store_init(b, NULL, &err), 0);
 	assert_int_equal(config_get(&c, b, &err), 0);
 	assert_int_equal(c.seal.mode, SEAL_NONE);
-	assert_int_equal(envelope_get(b, NULL, "config", OBJECT_CONFIG, NULL, NULL,
-			     4096, &text, &size, &err),
+	assert_int_equal(envelope_get(b, NULL, "config", OBJECT_CONFIG, NULL,
+			     NULL, 4096, &text, &size, &err),
 	    0);
 	assert_null(strstr(text, "encryption"));
 	free(text);

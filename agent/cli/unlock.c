@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passphrases and key files, from files and from the terminal. */
+#include "agent/cli/unlock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "agent/cli/cli.h"
+#include "agent/config/config.h"
+#include "common/cancel.h"
+#include "common/err.h"
+#include "common/hexid.h"
+#include "store/seal/keyfile.h"
+#include "store/seal/recovery.h"
+#include "store/seal/secret.h"
+
+void
+unlock_free(struct unlock *u)
+{
+	if (u != NULL)
+		secret_free(u, sizeof(*u));
+}
+
+static int
+make(struct unlock **out, struct err *err)
+{
+	/* No core dumps of who holds keys: one byte is too little for one,
+	 * and unlike 0 keeps it from a program that collects them, too. */
+	const struct rlimit none = { .rlim_cur = 1, .rlim_max = 1 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	*out = secret_alloc(sizeof(**out));
+	return *out == NULL ? err_no_memory(err) : 0;
+}
+
+/* Text that is a recovery key counts as that. */
+static int
+take_text(struct unlock *u, size_t size, struct err *err)
+{
+	uint8_t recovery[RECOVERY_SECRET_BYTES];
+	struct err ignored = ERR_INIT;
+
+	if (size == 0 || size > SLOT_PASSPHRASE_MAX)
+		return err_set(err, ERR_ARG,
+		    "a passphrase has 1 to %d bytes, not %zu",
+		    SLOT_PASSPHRASE_MAX, size);
+	u->text[size] = '\0';
+	u->secret = (struct slot_secret){ SLOT_PASSPHRASE, u->text, size };
+	if (strlen(u->text) == size &&
+	    recovery_parse(recovery, u->text, &ignored) == 0) {
+		memcpy(u->text, recovery, sizeof(recovery));
+		u->secret.kind = SLOT_RECOVERY;
+		u->secret.size = sizeof(recovery);
+	}
+	secret_wipe(recovery, sizeof(recovery));
+	return 0;
+}
+
+int
+unlock_read_passphrase(struct unlock **out, const char *path, struct err *err)
+{
+	struct unlock *u;
+	const char *end;
+	size_t size;
+
+	if (make(&u, err) == -1)
+		return -1;
+	if (keyfile_load(u->text, sizeof(u->text), &size, path, err) == -1)
+		goto fail;
+	if ((end = memchr(u->text, '\n', size)) != NULL)
+		size = (size_t)(end - u->text);
+	if (take_text(u, size, err) == -1) {
+		err_prefix(err, "'%s'", path);
+		goto fail;
+	}
+	*out = u;
+	return 0;
+fail:
+	unlock_free(u);
+	return -1;
+}
+
+static void
+take_key(struct unlock *u)
+{
+	u->secret =
+	    (struct slot_secret){ SLOT_FILE, u->text, KEYFILE_SECRET_BYTES };
+}
+
+int
+unlock_read_key_file(struct unlock **out, const char *path, struct err *err)
+{
+	struct unlock *u;
+
+	if (make(&u, err) == -1)
+		return -1;
+	if (keyfile_read((uint8_t *)u->text, path, err) == -1) {
+		unlock_free(u);
+		return -1;
+	}
+	take_key(u);
+	*out = u;
+	return 0;
+}
+
+int
+unlock_make_recovery(
+    struct unlock **out, char *printed, size_t size, struct err *err)
+{
+	struct unlock *u;
+
+	if (size < RECOVERY_TEXT_SIZE)
+		return err_set(err, ERR_BUG, "no room for a recovery key");
+	if (make(&u, err) == -1)
+		return -1;
+	if (hexid_random(u->text, RECOVERY_SECRET_BYTES, err) == -1 ||
+	    recovery_print(printed, (uint8_t *)u->text, err) == -1) {
+		unlock_free(u);
+		return -1;
+	}
+	u->secret = (struct slot_secret){ SLOT_RECOVERY, u->text,
+		RECOVERY_SECRET_BYTES };
+	*out = u;
+	return 0;
+}
+
+/* ---- the terminal ---- */
+
+/* One line, without its end; Ctrl-C ends the wait. */
+static int
+read_line(char *text, size_t size, size_t *out_size, struct err *err)
+{
+	struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = cancel_fd(), .events = POLLIN } };
+	ssize_t n;
+	char c;
+
+	*out_size = 0;
+	for (;;) {
+		if (poll(fds, 2, -1) == -1 && errno != EINTR)
+			return err_errno(
+			    err, errno, "cannot read the terminal");
+		if (cancel_check(err) == -1)
+			return -1;
+		if ((fds[0].revents & (POLLIN | POLLHUP)) == 0)
+			continue;
+		if ((n = read(STDIN_FILENO, &c, 1)) == -1)
+			return err_errno(
+			    err, errno, "cannot read the terminal");
+		if (n == 0 || c == '\n')
+			return 0;
+		if (*out_size + 1 >= size)
+			return err_set(
+			    err, ERR_ARG, "the passphrase is too long");
+		text[(*out_size)++] = c;
+	}
+}
+
+static int
+ask_once(char *text, size_t size, size_t *out_size, const char *prompt,
+    struct err *err)
+{
+	struct termios old, quiet;
+	int rc;
+
+	if (tcgetattr(STDIN_FILENO, &old) == -1)
+		return err_errno(err, errno, "cannot ask on the terminal");
+	quiet = old;
+	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	fprintf(stderr, "%s: ", prompt);
+	fflush(stderr);
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == -1)
+		return err_errno(err, errno, "cannot ask on the terminal");
+	rc = read_line(text, size, out_size, err);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+	fputc('\n', stderr);
+	return rc;
+}
+
+static int
+ask_again(const struct unlock *u, size_t size, struct err *err)
+{
+	struct unlock *again;
+	size_t again_size = 0;
+	int rc;
+
+	if (make(&again, err) == -1)
+		return -1;
+	rc = ask_once(again->text, sizeof(again->text), &again_size,
+	    "The same again", err);
+	if (rc == 0 &&
+	    (again_size != size || !secret_equal(again->text, u->text, size)))
+		rc = err_set(err, ERR_ARG, "the two are not the same");
+	unlock_free(again);
+	return rc;
+}
+
+static int
+no_terminal(bool new_one, struct err *err)
+{
+	if (new_one) {
+		err_set(err, ERR_AUTH,
+		    "no new passphrase is given, and there is no terminal to "
+		    "ask on");
+		return err_hint(err, "give it in a file");
+	}
+	err_set(err, ERR_AUTH,
+	    "it is encrypted, no key is given, and there is no terminal to "
+	    "ask on");
+	return err_hint(err,
+	    "give --passphrase-file or --key-file, or write passphrase-file or "
+	    "key-file into its section of the configuration");
+}
+
+int
+unlock_ask(struct unlock **out, const char *prompt, bool twice, struct err *err)
+{
+	struct unlock *u;
+	size_t size;
+
+	if (isatty(STDIN_FILENO) != 1)
+		return no_terminal(twice, err);
+	if (make(&u, err) == -1)
+		return -1;
+	if (ask_once(u->text, sizeof(u->text), &size, prompt, err) == -1 ||
+	    (twice && ask_again(u, size, err) == -1) ||
+	    take_text(u, size, err) == -1) {
+		unlock_free(u);
+		return -1;
+	}
+	*out = u;
+	return 0;
+}
+
+/* ---- new ones ---- */
+
+int
+unlock_new_passphrase(struct unlock **out, const char *path, struct err *err)
+{
+	int rc = path != NULL ? unlock_read_passphrase(out, path, err)
+			      : unlock_ask(out, "New passphrase", true, err);
+
+	if (rc == -1 || (*out)->secret.kind == SLOT_PASSPHRASE)
+		return rc;
+	unlock_free(*out);
+	*out = NULL;
+	return err_set(err, ERR_ARG,
+	    "that has the form of a recovery key: choose another passphrase");
+}
+
+int
+unlock_new_key_file(struct unlock **out, const char *path, struct err *err)
+{
+	struct unlock *u;
+
+	if (make(&u, err) == -1)
+		return -1;
+	if (keyfile_make((uint8_t *)u->text, path, err) == 0) {
+		take_key(u);
+		*out = u;
+		return 0;
+	}
+	unlock_free(u);
+	if (err->class != ERR_EXISTS)
+		return -1;
+	err_clear(err);
+	return unlock_read_key_file(out, path, err);
+}
+
+/* ---- what was given ---- */
+
+/* The section of that repository, or NULL. */
+static const struct config_repository *
+section_of(const struct config *config, const char *url)
+{
+	size_t i;
+
+	for (i = 0; config != NULL && i < config->repository_count; i++) {
+		if (strcmp(config->repositories[i]->url, url) == 0)
+			return config->repositories[i];
+	}
+	return NULL;
+}
+
+/* The first place that names any of the two decides. */
+void
+unlock_files(const struct cli *cli, const char *url, const char **passphrase,
+    const char **key)
+{
+	const struct config_repository *section;
+
+	*passphrase = cli->passphrase_file;
+	*key = cli->key_file;
+	if (*passphrase != NULL || *key != NULL)
+		return;
+	*passphrase = getenv("HOLDSTILL_PASSPHRASE_FILE");
+	*key = getenv("HOLDSTILL_KEY_FILE");
+	if (*passphrase != NULL || *key != NULL)
+		return;
+	if ((section = section_of(cli->config, url)) != NULL) {
+		*passphrase = section->passphrase_file;
+		*key = section->key_file;
+	}
+}
+
+int
+unlock_given(struct cli *cli, const char *url, const struct slot_secret **out,
+    struct err *err)
+{
+	const char *passphrase, *key;
+
+	if (cli->unlock == NULL || strcmp(cli->unlock_url, url) != 0) {
+		unlock_free(cli->unlock);
+		cli->unlock = NULL;
+		unlock_files(cli, url, &passphrase, &key);
+		if (passphrase == NULL && key == NULL)
+			return 0;
+		if (passphrase != NULL && key != NULL) {
+			cli->usage_error = true;
+			return err_set(err, ERR_ARG,
+			    "both a passphrase file and a key file are given");
+		}
+		if ((passphrase != NULL ? unlock_read_passphrase(
+					      &cli->unlock, passphrase, err)
+					: unlock_read_key_file(
+					      &cli->unlock, key, err)) == -1)
+			return -1;
+		cli->unlock_url = url;
+	}
+	*out = &cli->unlock->secret;
+	return 1;
+}
+
+static int
+given(
+    void *arg, const char *url, const struct slot_secret **out, struct err *err)
+{
+	return unlock_given(arg, url, out, err);
+}
+
+/* store_open() calls it only if the repository is encrypted. */
+static int
+ask(void *arg, struct slot_secret *out, struct err *err)
+{
+	struct cli *cli = arg;
+
+	unlock_free(cli->unlock);
+	cli->unlock = NULL;
+	if (unlock_ask(
+		&cli->unlock, "Passphrase of the repository", false, err) == -1)
+		return -1;
+	cli->unlock_url = cli->ctx.repository_url;
+	*out = cli->unlock->secret;
+	return 0;
+}
+
+void
+unlock_attach(struct cli *cli)
+{
+	cli->ctx.keys.arg = cli;
+	cli->ctx.keys.given = given;
+	cli->ctx.keys.ask = ask;
+}
