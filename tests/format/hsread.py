@@ -148,8 +148,8 @@ class Repository:
                 (key, size, frames[blob.frame], blob))
 
     def load_places(self, complain):
-        """All of index/; what is not well there is read from the packs."""
-        self.places, indexed, all_well = {}, set(), True
+        """All of index/, and the tables of packs that none there names."""
+        self.places, indexed = {}, set()
         for key in self.keys(hs.INDEX):
             try:
                 for ident, size, table in hs.parse_index(
@@ -159,8 +159,7 @@ class Repository:
                     indexed.add(ident)
             except (hs.Damage, hs.Later) as e:
                 complain(key, e)
-                all_well = False
-        for key in [] if all_well and indexed else self.keys(hs.PACK):
+        for key in self.keys(hs.PACK):
             ident = hs.parse_key(key)[1]
             try:
                 if ident not in indexed:
