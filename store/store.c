@@ -84,8 +84,8 @@ check_config(const json_t *json, const char *hex, struct err *err)
 		err_set(err, ERR_CORRUPT, "it contradicts itself");
 	} else if (version != 1 || block_bytes != STORE_BLOCK_BYTES) {
 		err_set(err, ERR_UNSUPPORTED,
-		    "it was made by a later program: format version %llu, "
-		    "blocks of %llu bytes",
+		    "format version %llu with blocks "
+		    "of %llu bytes is not known here",
 		    (unsigned long long)version,
 		    (unsigned long long)block_bytes);
 		err_hint(err, "use a newer holdstill");

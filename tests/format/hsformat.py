@@ -21,7 +21,8 @@ INDEX_PACKS_MAX = 64
 FANOUT = 64
 PIECE = 8 + FANOUT * 32
 ZERO = bytes(32)
-SEALED, TO_PUBLIC = 1, 2
+SEALED, TO_PUBLIC = 1, 2    # Flags.
+SALT = 32                   # Behind the head of what is sealed.
 
 DATA, MAP = 1, 2
 CONFIG, INDEX, POINT, LOCK, PACK, KEY = 1, 2, 3, 4, 5, 6
@@ -150,7 +151,7 @@ def parse_head(data, key):
 
 def begin(head):
     """Where the body begins."""
-    return HEAD.size + (32 if head.flags & TO_PUBLIC else 0)
+    return HEAD.size + (SALT if head.flags & SEALED else 0)
 
 
 def parse_object(data, key, trailer=0):
@@ -170,7 +171,7 @@ def parse_object(data, key, trailer=0):
 
 
 def parse_footer(read, size, key):
-    """(head, E, footer, stored table) of a pack; read(at, size) gives bytes.
+    """(head, S, footer, stored table) of a pack; read(at, size) gives bytes.
 
     The table is proved by the footer's SHA-256, not yet understood.
     """
@@ -181,15 +182,15 @@ def parse_footer(read, size, key):
     need(at >= HEAD.size and at + stored == size - FOOTER.size,
          "the table's place")
     table = read(at, stored)
-    e = b""
-    if struct.unpack_from(">H", raw_head, 10)[0] & TO_PUBLIC:
-        e = read(HEAD.size, 32)
-    need(hashlib.sha256(raw_head + e + table + raw[:32]).digest() == sha,
+    salt = b""
+    if struct.unpack_from(">H", raw_head, 10)[0] & SEALED:
+        salt = read(HEAD.size, SALT)
+    need(hashlib.sha256(raw_head + salt + table + raw[:32]).digest() == sha,
          "SHA-256 of head, table and footer differs")
     head = parse_head(raw_head, key)
     need(head.coding == 0 and head.stored == head.raw == at - begin(head),
          "sizes in the head")
-    return head, e, (raw[:32], coding, table_raw, at), table
+    return head, salt, (raw[:32], coding, table_raw, at), table
 
 
 def parse_table(data, overhead=0, first=HEAD.size):
@@ -269,7 +270,7 @@ def parse_json(body):
     return out
 
 
-_HEX = {16: re.compile("[0-9a-f]{32}"), 32: re.compile("[0-9a-f]{64}")}
+HEX = {16: re.compile("[0-9a-f]{32}"), 32: re.compile("[0-9a-f]{64}")}
 
 
 def _value(value, want, what):
@@ -311,11 +312,11 @@ _DISK = {
     "target": str, "format": str, "path": str, "reason": str,
     "source": ("full", "bitmap", "rbd-diff", "compare"), "size_bytes": int,
     "changed_bytes": int, "read_bytes": int, "new_bytes": int,
-    "stored_bytes": int, "root": _HEX[32]}
-_GROUP = {"id": _HEX[16], "consistent": bool, "reason": str,
-          "spread_ms": int, "members": [{"id": _HEX[16], "domain": str}]}
+    "stored_bytes": int, "root": HEX[32]}
+_GROUP = {"id": HEX[16], "consistent": bool, "reason": str,
+          "spread_ms": int, "members": [{"id": HEX[16], "domain": str}]}
 _POINT = {
-    "id": _HEX[16], "parent": re.compile("|[0-9a-f]{32}"), "domain": str,
+    "id": HEX[16], "parent": re.compile("|[0-9a-f]{32}"), "domain": str,
     "uuid": str, "host": str, "time": str, "time_ms": int,
     "duration_ms": int, "kind": ("full", "incremental"),
     "consistency": ("crash", "filesystem", "application"),
@@ -338,10 +339,10 @@ def parse_config(head, body):
     members(m, {"format": ("holdstill repository",), "version": int})
     if m["version"] != 1:
         raise Later("made by a later program (version %d)" % m["version"])
-    members(m, {"id": _HEX[16], "created": str, "block_bytes": (BLOCK,),
+    members(m, {"id": HEX[16], "created": str, "block_bytes": (BLOCK,),
                 "encryption?": {"mode": ("secret", "public"),
                                 "cipher": ("aes-256-gcm",
                                            "chacha20-poly1305"),
-                                "check": _HEX[32]}})
+                                "check": HEX[32]}})
     need(m["id"] == head.id.hex(), "another repository's id")
     return m

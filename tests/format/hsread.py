@@ -70,7 +70,8 @@ class Repository:
             head, body = hs.parse_object(self.load(key), key)
             hs.need(head.flags == 0, "a slot is not to be sealed")
             slot = hsseal.parse_slot(hs.expand(body, head.coding, head.raw))
-            if slot["kind"] != kind:
+            if (slot["kind"] != kind or
+                    slot["repository"] != self.config["id"]):
                 continue
             master = hsseal.unwrap(
                 slot, head.id, bytes.fromhex(self.config["id"]), secret)
@@ -99,7 +100,7 @@ class Repository:
         if self.seal:
             at = hs.begin(head)
             k = self.seal.object_key(head, data[hs.HEAD.size:at])
-            body = self.seal.open(k, at, head.bytes, body)
+            body = self.seal.open(k, at, key, head.bytes, body)
         return head, hs.expand(body, head.coding, head.raw), data
 
     # ---- points ----
@@ -123,21 +124,19 @@ class Repository:
                 data = f.read(n)
                 hs.need(len(data) == n, "cut short")
                 return data
-            head, e, footer, table = hs.parse_footer(read, size, key)
+            head, salt, footer, table = hs.parse_footer(read, size, key)
         self.must_be_sealed(head)
         begin, coding, raw, at = footer
         k = None
         if self.seal:
-            k = self.seal.object_key(head, e)
-            table = self.seal.open(k, at, head.bytes[:32] + begin, table)
+            k = self.seal.object_key(head, salt)
+            table = self.seal.open(k, at, key, head.bytes[:32] + begin, table)
         return head, k, hs.expand(table, coding, raw)
 
     def parse_table(self, table):
         if self.seal is None:
             return hs.parse_table(table)
-        public = self.seal.flags & hs.TO_PUBLIC
-        return hs.parse_table(table, hsseal.TAG,
-                              hs.HEAD.size + (32 if public else 0))
+        return hs.parse_table(table, hsseal.TAG, hs.HEAD.size + hs.SALT)
 
     def take_in(self, ident, size, table):
         frames, blobs = self.parse_table(table)
@@ -176,7 +175,7 @@ class Repository:
                 hs.need(os.fstat(f.fileno()).st_size == size,
                         "size is not", size)
                 head_bytes = f.read(hs.HEAD.size)
-                e = f.read(32)
+                salt = f.read(hs.SALT)
                 f.seek(frame.at)
                 stored = f.read(frame.stored)
         except FileNotFoundError as error:
@@ -187,8 +186,8 @@ class Repository:
         head = hs.parse_head(head_bytes, key)
         self.must_be_sealed(head)
         if self.seal:
-            stored = self.seal.open(self.seal.object_key(head, e), frame.at,
-                                    head.bytes[:32], stored)
+            stored = self.seal.open(self.seal.object_key(head, salt),
+                                    frame.at, key, head.bytes[:32], stored)
         raw = hs.expand(stored, frame.coding, frame.raw)
         if len(self.frames) == FRAMES_KEPT:
             del self.frames[next(iter(self.frames))]

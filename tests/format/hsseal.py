@@ -6,6 +6,7 @@ Written from that page alone, as hsformat.py is.
 
 import hashlib
 import hmac
+import re
 import struct
 
 import argon2.low_level
@@ -19,7 +20,7 @@ import hsformat as hs
 
 TAG = 16
 TRAILER = struct.Struct(">16sQ32s")
-CHAIN_MAX = 1 << 24
+CHAIN_MAX = 1 << 20
 CIPHERS = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
 BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -40,6 +41,14 @@ def hkdf(key, salt, info):
 def public_half(private):
     return private.public_key().public_bytes(
         serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def object_info(type_, ident):
+    return b"holdstill object" + bytes([type_]) + ident
+
+
+def associated(name, bound):
+    return name.encode() + b"\0" + bound
 
 
 class Keys:
@@ -68,22 +77,22 @@ class Keys:
     def name(self, sha):
         return mac(self.names, sha)
 
-    def object_key(self, head, e):
-        info = b"holdstill object" + bytes([head.type])
+    def object_key(self, head, salt):
+        info = object_info(head.type, head.id)
         if not head.flags & hs.TO_PUBLIC:
-            return hkdf(self.master, head.id, info)
+            return hkdf(self.master, salt, info)
         try:
             shared = self.private.exchange(
-                x25519.X25519PublicKey.from_public_bytes(e))
+                x25519.X25519PublicKey.from_public_bytes(salt))
         except ValueError as error:  # A point of low order.
             raise hs.Damage("no public key of X25519") from error
-        return hkdf(shared, head.id, info + e + self.public)
+        return hkdf(shared, salt, info + self.public)
 
-    def open(self, key, at, associated, data):
-        """The plain bytes of the message that begins at `at`."""
+    def open(self, key, at, name, bound, data):
+        """The plain bytes of the message that begins at `at` of `name`."""
         try:
             return self.aead(key).decrypt(
-                struct.pack(">IQ", 0, at), data, associated)
+                struct.pack(">IQ", 0, at), data, associated(name, bound))
         except (InvalidTag, ValueError) as error:
             raise hs.Damage("sealed bytes at %d were changed" % at) from error
 
@@ -107,23 +116,25 @@ class Keys:
 
 
 SLOT = {"kind": ("passphrase", "file", "recovery"), "label": str,
-        "created": str, "salt": hs._HEX[32], "wrapped": str}
+        "created": str, "repository": hs.HEX[16], "salt": hs.HEX[32],
+        "proof": hs.HEX[32], "wrapped": re.compile("[0-9a-f]{96}")}
 ARGON2 = {"memory_kib": int, "passes": int, "lanes": int}
 
 
-def slot_key(slot, secret):
-    """K of a slot: secret is the passphrase, or the 32 bytes."""
+def slot_keys(slot, secret):
+    """(proof, key that wraps): secret is the passphrase, or the 32 bytes."""
     salt = bytes.fromhex(slot["salt"])
-    if slot["kind"] != "passphrase":
-        return hkdf(secret, salt, b"holdstill slot")
-    hs.need(slot["memory_kib"] <= 4 << 20 and slot["passes"] <= 64 and
-            slot["lanes"] <= 16, "costs of the slot are too high")
-    try:
-        return argon2.low_level.hash_secret_raw(
+    if slot["kind"] == "passphrase":
+        hs.need(slot["memory_kib"] <= 4 << 20 and slot["passes"] <= 64 and
+                slot["lanes"] <= 16, "costs of the slot are too high")
+        hs.need(slot["lanes"] > 0 and slot["passes"] > 0 and
+                slot["memory_kib"] >= 8 * slot["lanes"],
+                "costs of the slot are too low")
+        secret = argon2.low_level.hash_secret_raw(
             secret, salt, slot["passes"], slot["memory_kib"], slot["lanes"],
             32, argon2.low_level.Type.ID, 0x13)
-    except argon2.exceptions.HashingError as e:
-        raise hs.Damage("costs of the slot: %s" % e) from e
+    return (hkdf(secret, salt, b"holdstill slot proof"),
+            hkdf(secret, salt, b"holdstill slot"))
 
 
 def slot_associated(repository, slot_id, kind):
@@ -132,12 +143,15 @@ def slot_associated(repository, slot_id, kind):
 
 def unwrap(slot, slot_id, repository, secret):
     """The master key, or None if the secret is not this slot's."""
+    proof, key = slot_keys(slot, secret)
+    if not hmac.compare_digest(proof.hex(), slot["proof"]):
+        return None
     try:
-        return AESGCM(slot_key(slot, secret)).decrypt(
+        return AESGCM(key).decrypt(
             bytes(12), bytes.fromhex(slot["wrapped"]),
             slot_associated(repository, slot_id, slot["kind"]))
-    except (InvalidTag, ValueError):
-        return None
+    except InvalidTag as e:
+        raise hs.Damage("the slot was tampered with") from e
 
 
 def parse_slot(body):
@@ -150,13 +164,14 @@ def parse_slot(body):
 
 def read_key_file(text):
     word, _, digits = text.strip().partition(" ")
-    if word != "holdstill-key-1" or not hs._HEX[32].fullmatch(digits):
+    if word != "holdstill-key-1" or not hs.HEX[32].fullmatch(digits):
         raise WrongKey("this is no key file")
     return bytes.fromhex(digits)
 
 
 def read_recovery_key(text):
-    text = text.strip().upper().replace("-", "")
+    text = text.upper().replace("-", "")
+    text = "".join(text.split())
     text = text.translate(str.maketrans("OIL", "011"))
     if len(text) != 56 or set(text) - set(BASE32):
         raise WrongKey("this is no recovery key")

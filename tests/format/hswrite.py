@@ -58,27 +58,28 @@ class Writer:
                          data + hashlib.sha256(data).digest())
 
     def head(self, type_, ident, coding, stored, raw):
-        """(head, E, key of the object or None)."""
+        """(head, S, key of the object or None)."""
         flags = self.seal.flags if self.seal else 0
         data = hs.HEAD.pack(b"HOLDSTIL", type_, 1, flags, coding, bytes(3),
                             ident, stored, raw)
         if not self.seal:
             return data, b"", None
-        info = b"holdstill object" + bytes([type_])
+        info = hsseal.object_info(type_, ident)
         if self.mode == "secret":
-            return data, b"", hsseal.hkdf(self.master, ident, info)
+            salt = os.urandom(hs.SALT)
+            return data, salt, hsseal.hkdf(self.master, salt, info)
         own = x25519.X25519PrivateKey.generate()
-        e = hsseal.public_half(own)
+        salt = hsseal.public_half(own)
         shared = own.exchange(
             x25519.X25519PublicKey.from_public_bytes(self.seal.public))
-        return data, e, hsseal.hkdf(shared, ident,
-                                    info + e + self.seal.public)
+        return data, salt, hsseal.hkdf(shared, salt,
+                                       info + self.seal.public)
 
-    def message(self, key, at, associated, data):
+    def message(self, key, at, name, bound, data):
         if key is None:
             return data
         return self.seal.aead(key).encrypt(
-            struct.pack(">IQ", 0, at), data, associated)
+            struct.pack(">IQ", 0, at), data, hsseal.associated(name, bound))
 
     def tag(self):
         return hsseal.TAG if self.seal else 0
@@ -86,23 +87,25 @@ class Writer:
     def put_sealed(self, type_, body, ident=None, chain=None):
         ident = ident or os.urandom(16)
         coding, stored = shrink(body)
-        head, e, key = self.head(type_, ident, coding,
-                                 len(stored) + self.tag(), len(body))
-        data = head + e
-        data += self.message(key, len(data), head, stored)
+        name = hs.key_of(type_, ident)
+        head, salt, key = self.head(type_, ident, coding,
+                                    len(stored) + self.tag(), len(body))
+        data = head + salt
+        data += self.message(key, len(data), name, head, stored)
         if chain:
             data += struct.pack(">16sQ", *chain)
             data += self.seal.chain_mac(*chain, data)
-        return self.save(hs.key_of(type_, ident),
-                         data + hashlib.sha256(data).digest())
+        return self.save(name, data + hashlib.sha256(data).digest())
 
     def slot(self, kind, secret, label=""):
         slot = {"kind": kind, "label": label, "created": "2026-01-02T03:04:05Z",
-                "salt": os.urandom(32).hex()}
+                "repository": self.id.hex(), "salt": os.urandom(32).hex()}
         if kind == "passphrase":
             slot.update(COSTS)
         ident = os.urandom(16)
-        slot["wrapped"] = AESGCM(hsseal.slot_key(slot, secret)).encrypt(
+        proof, key = hsseal.slot_keys(slot, secret)
+        slot["proof"] = proof.hex()
+        slot["wrapped"] = AESGCM(key).encrypt(
             bytes(12), self.master,
             hsseal.slot_associated(self.id, ident, kind)).hex()
         return self.put(hs.KEY, ident, json.dumps(slot).encode())
@@ -125,10 +128,11 @@ class Writer:
                                         self.name(b))
                 filled += len(b)
         total = sum(len(f[3]) + self.tag() for f in frames)
-        head, e, key = self.head(hs.PACK, ident, 0, total, total)
-        data, table = head + e, struct.pack(">II", len(frames), len(blobs))
+        name = hs.key_of(hs.PACK, ident)
+        head, salt, key = self.head(hs.PACK, ident, 0, total, total)
+        data, table = head + salt, struct.pack(">II", len(frames), len(blobs))
         for count, raw, coding, stored in frames:
-            stored = self.message(key, len(data), head[:32], stored)
+            stored = self.message(key, len(data), name, head[:32], stored)
             table += hs.FRAME.pack(len(data), len(stored), raw, count,
                                    coding, bytes(3), hs.xxh64(stored))
             data += stored
@@ -137,11 +141,12 @@ class Writer:
         footer = struct.pack(">8sQIIB7s", b"HSPACKED", len(data),
                              len(stored) + self.tag(), len(table), coding,
                              bytes(7))
-        stored = self.message(key, len(data), head[:32] + footer, stored)
-        sha = hashlib.sha256(head + e + stored + footer).digest()
+        stored = self.message(key, len(data), name, head[:32] + footer,
+                              stored)
+        sha = hashlib.sha256(head + salt + stored + footer).digest()
         data += stored + footer + sha
         self.indexed.append((ident, len(data), table))
-        return self.save(hs.key_of(hs.PACK, ident), data)
+        return self.save(name, data)
 
     def index(self):
         """One index object of all packs since the last one."""

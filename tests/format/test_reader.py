@@ -325,7 +325,39 @@ class Sealed(Case):
         slot = {"kind": "passphrase", "salt": "00" * 32, "passes": 1,
                 "memory_kib": (4 << 20) + 1, "lanes": 1}
         with self.assertRaisesRegex(hs.Damage, "too high"):
-            hsseal.slot_key(slot, b"x")
+            hsseal.slot_keys(slot, b"x")
+        with self.assertRaisesRegex(hs.Damage, "too low"):
+            hsseal.slot_keys(dict(slot, memory_kib=7), b"x")
+
+    def test_a_slot_that_was_tampered_with(self):
+        key = self.w.slot("file", SECRET)
+        with open(self.path(key), "rb") as f:
+            data = f.read()
+        at = data.index(b'"wrapped": "') + 12
+        self.change(key, at, b"xx", True)
+        self.refused(hs.Damage, "wrapped is no hash", ("file", SECRET))
+        self.change(key, at, b"11" if data[at:at + 2] == b"00" else b"00",
+                    True)
+        self.refused(hs.Damage, "tampered with", ("file", SECRET))
+
+    def test_slots_of_another_repository_are_passed_over(self):
+        key = self.w.slot("file", SECRET)
+        shutil.move(self.repo(), self.repo("other"))
+        self.w = hswrite.Writer(self.repo(), "secret")
+        with open(os.path.join(self.repo("other"), key), "rb") as f:
+            self.w.save(key, f.read())
+        self.refused(hsseal.WrongKey, "no slot opens", ("file", SECRET))
+
+    def test_an_object_put_under_another_key(self):
+        """The name is bound, also where the id would do."""
+        self.w.slot("file", SECRET)
+        ident = os.urandom(16)
+        was, self.w.message = self.w.message, None
+        self.w.message = lambda key, at, name, bound, data: was(
+            key, at, "index/" + ident.hex(), bound, data)
+        m = self.w.manifest([("vda", 5, hs.ZERO)])
+        self.w.put_point(m)
+        self.refused(hs.Damage, "sealed bytes", ("file", SECRET))
 
     def test_changed_config(self):
         self.w.slot("file", SECRET)

@@ -498,7 +498,7 @@ class Config(Case):
             p.w.put(hs.CONFIG, p.w.id, hs.json.dumps({
                 "format": "holdstill repository", "version": 2,
                 "id": p.w.id.hex(), "block_bytes": hs.BLOCK}).encode())
-        self.refused(later, "made by a later program")
+        self.refused(later, "format version 2 ")
 
 
 if __name__ == "__main__":
