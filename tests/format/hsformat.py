@@ -26,6 +26,7 @@ SALT = 32                   # Behind the head of what is sealed.
 
 DATA, MAP = 1, 2
 CONFIG, INDEX, POINT, LOCK, PACK, KEY = 1, 2, 3, 4, 5, 6
+TOMBSTONE = 12  # In a point's place: it will never be (prune.md).
 
 HEAD = struct.Struct(">8sBBHB3s16sQQ")
 FRAME = struct.Struct(">QIIIB3sQ")
@@ -143,7 +144,8 @@ def parse_head(data, key):
         raise Later("made by a later program (version %d, flags %#x)" % (
             version, flags))
     need(flags != TO_PUBLIC, "flags", flags)
-    need(got == type_, "type", got, "under the key of type", type_)
+    need(got == type_ or (got, type_) == (TOMBSTONE, POINT),
+         "type", got, "under the key of type", type_)
     need(ident in (None, own), "another object's id:", own.hex())
     need(coding in (0, 1), "unknown coding", coding)
     return Head(got, flags, coding, own, stored, raw, data[:HEAD.size])

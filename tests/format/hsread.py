@@ -105,11 +105,18 @@ class Repository:
 
     # ---- points ----
 
+    def points(self):
+        """Keys of all that does not say that it is a tombstone."""
+        tombstone = bytes([hs.TOMBSTONE])
+        return [k for k in self.keys(hs.POINT)
+                if self.load(k)[8:9] != tombstone]
+
     def point(self, key):
         """(manifest, (host, n) of the chain or None)."""
         chained = self.seal and self.seal.flags & hs.TO_PUBLIC
         head, body, data = self.open_object(
             key, hsseal.TRAILER.size if chained else 0)
+        hs.need(head.type == hs.POINT, "is a tombstone")
         link = self.seal.chain(data) if chained else None
         return hs.parse_point(head, body), link
 
@@ -259,7 +266,8 @@ class Repository:
         self.load_places(complain)
         self.check_packs(complain)
         links = {}
-        for key in self.keys(hs.POINT):
+        points = self.points()
+        for key in points:
             try:
                 manifest, link = self.point(key)
                 hs.need(link is None or link not in links,
@@ -272,7 +280,8 @@ class Repository:
                         self.blob(hs.DATA, name)
             except (hs.Damage, hs.Later) as e:
                 complain(key, e)
-        for key in self.keys(hs.KEY) + self.keys(hs.LOCK):
+        for key in (self.keys(hs.KEY) + self.keys(hs.LOCK) +
+                    sorted(set(self.keys(hs.POINT)) - set(points))):
             try:
                 hs.parse_object(self.load(key), key)
             except (hs.Damage, hs.Later) as e:
@@ -293,7 +302,7 @@ def read_secret(args):
 
 
 def show(repository, complain):
-    for key in repository.keys(hs.POINT):
+    for key in repository.points():
         try:
             m, _ = repository.point(key)
         except (hs.Damage, hs.Later) as e:
@@ -305,7 +314,7 @@ def show(repository, complain):
 
 
 def restore(repository, args, complain):
-    keys = [k for k in repository.keys(hs.POINT)
+    keys = [k for k in repository.points()
             if k.startswith("points/" + args.point)]
     hs.need(len(keys) == 1, len(keys), "points begin with", args.point)
     manifest, _ = repository.point(keys[0])

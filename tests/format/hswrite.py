@@ -35,7 +35,7 @@ class Writer:
         self.id = os.urandom(16)
         config = {"format": "holdstill repository", "version": 1,
                   "id": self.id.hex(), "created": "2026-01-02T03:04:05Z",
-                  "block_bytes": hs.BLOCK}
+                  "block_bytes": hs.BLOCK, "undelete_days": 14}
         if mode != "none":
             config["encryption"] = {"mode": mode, "cipher": cipher}
             self.master = os.urandom(32)
@@ -189,7 +189,8 @@ class Writer:
     def manifest(self, disks, parent=""):
         """disks: [(target, size, root)]."""
         return {
-            "id": os.urandom(16).hex(), "parent": parent, "domain": "vm",
+            "id": os.urandom(16).hex(), "parent": parent, "epoch": 0,
+            "domain": "vm",
             "uuid": "", "host": "h", "time": "2026-01-02T03:04:05Z",
             "time_ms": 1767323045000, "duration_ms": 1,
             "kind": "incremental" if parent else "full",

@@ -263,6 +263,22 @@ class Plain(Case):
                 hsread.Repository(self.repo()).point(key)
         hsread.Repository(self.repo()).point(self.forged(later=[1]))
 
+    def test_a_tombstone_is_no_point(self):
+        self.w.backup({"vda": b"x"})
+        ident = os.urandom(16)
+        data = hs.HEAD.pack(b"HOLDSTIL", hs.TOMBSTONE, 1, 0, 0, bytes(3),
+                            ident, 2, 2) + b"{}"
+        key = self.w.save(hs.key_of(hs.POINT, ident),
+                          data + hashlib.sha256(data).digest())
+        r = hsread.Repository(self.repo())
+        self.assertEqual(len(r.points()), 1)
+        self.assertEqual(complaints(self.repo()), {})
+        with self.assertRaisesRegex(hs.Damage, "is a tombstone"):
+            r.point(key)
+        # One that a manifest became by damage is damage.
+        self.change(r.points()[0], 8, bytes([hs.TOMBSTONE]))
+        self.refused(hs.Damage, "SHA-256 differs")
+
     def test_a_root_that_is_nowhere(self):
         m = self.w.manifest([("vda", 5, b"\1" * 32)])
         key = self.w.put_point(m)
