@@ -32,8 +32,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(hexid_valid(store_id(s)));
 		store_close(s);
 	} else {
-		require(
-		    err.class == ERR_CORRUPT || err.class == ERR_UNSUPPORTED);
+		require(err.class == ERR_CORRUPT ||
+			err.class == ERR_UNSUPPORTED || err.class == ERR_AUTH);
 	}
 	return 0;
 }
