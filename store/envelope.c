@@ -137,8 +137,8 @@ envelope_head_get(struct object_head *out,
 	if (in[9] != ENVELOPE_VERSION ||
 	    (out->flags & ~(ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC)) != 0) {
 		err_set(err, ERR_UNSUPPORTED,
-		    "format version %u with flags "
-		    "%#x is not known here",
+		    "it was made by a later program: format version %u, "
+		    "flags %#x",
 		    in[9], out->flags);
 		return err_hint(err, "use a newer holdstill");
 	}
