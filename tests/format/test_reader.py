@@ -496,6 +496,25 @@ class Written(Case):
             for target, data in disks.items():
                 self.assertEqual(self.restored(ident, target), data)
 
+    def test_program_reads_what_is_sealed(self):
+        w = hswrite.Writer(self.repo(), "secret")
+        w.slot("file", SECRET)
+        key = os.path.join(self.folder, "key")
+        with open(key, "w", encoding="ascii") as f:
+            f.write("holdstill-key-1 %s\n" % SECRET.hex())
+        os.chmod(key, 0o600)
+        a = {"vda": disk_bytes(70, 1, 3)}
+        ident = w.backup(a)
+        done = self.holdstill("verify")
+        self.assertIn("no key is given", done.stdout)
+        os.environ["HOLDSTILL_KEY_FILE"] = key
+        try:
+            done = self.holdstill("verify")
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertEqual(self.restored(ident, "vda"), a["vda"])
+        finally:
+            del os.environ["HOLDSTILL_KEY_FILE"]
+
     def test_program_refuses_what_is_later(self):
         w = hswrite.Writer(self.repo())
         ident = w.backup({"vda": b"x"})
