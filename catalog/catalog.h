@@ -32,9 +32,14 @@ void catalog_close(struct catalog *c); /* NULL is allowed. */
  * Makes the catalog's rows of this repository equal to the repository's
  * manifests: reads those it lacks, drops those that are gone.  A manifest
  * that cannot be read is counted and named in a warning, no failure.
+ *
+ * The catalog remembers what the repository had.  Where the newest point of a
+ * domain is gone, which this host has not forgotten itself, a warning names
+ * it: the repository may have been set back to an older state.
  */
 struct catalog_sync_result {
 	uint64_t added, removed, damaged;
+	uint64_t newest_gone; /* Domains; their points are in removed. */
 };
 int catalog_sync(struct catalog *c, struct store *s,
     struct catalog_sync_result *result, struct err *err);

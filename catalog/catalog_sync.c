@@ -141,6 +141,49 @@ add_stored(struct catalog *c, struct store *s, const char *id,
 	return rc;
 }
 
+static bool
+any_gone(const struct ids *known, const struct ids *stored)
+{
+	size_t i;
+
+	for (i = 0; i < known->count; i++) {
+		if (!ids_have(stored, known->id[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Who forgets points begins with the oldest; who sets a repository back takes
+ * the newest away.  A point that this host forgets leaves the catalog, too.
+ */
+static int
+warn_of_newest(struct catalog *c, struct store *s, const struct ids *stored,
+    struct catalog_sync_result *result, struct err *err)
+{
+	const struct catalog_node *node;
+	struct catalog_nodes nodes;
+	size_t i;
+
+	if (catalog_nodes_read(&nodes, c, store_id(s), NULL, err) == -1)
+		return -1;
+	for (i = 0; i < nodes.count; i++) {
+		node = &nodes.node[i];
+		if ((i + 1 < nodes.count &&
+			strcmp(node->domain, nodes.node[i + 1].domain) == 0) ||
+		    ids_have(stored, node->id))
+			continue;
+		log_line(LOG_WARNING,
+		    "the newest point of '%s' that this host knows, %s, is "
+		    "gone: if nobody has forgotten it, the repository was set "
+		    "back to an older state",
+		    node->domain, node->id);
+		result->newest_gone++;
+	}
+	catalog_nodes_fini(&nodes);
+	return 0;
+}
+
 static int
 apply(struct catalog *c, struct store *s, const struct ids *known,
     const struct ids *stored, struct catalog_sync_result *result,
@@ -148,6 +191,9 @@ apply(struct catalog *c, struct store *s, const struct ids *known,
 {
 	size_t i;
 
+	if (any_gone(known, stored) &&
+	    warn_of_newest(c, s, stored, result, err) == -1)
+		return -1;
 	for (i = 0; i < known->count; i++) {
 		if (ids_have(stored, known->id[i]))
 			continue;

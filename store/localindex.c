@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/hexid.h"
 #include "common/io.h"
 
 /* Changes with the layout: another one is thrown away. */
 #define FORMAT "holdstill local index 1"
 #define MAP_FIRST_BYTES (16u << 20)
 #define READERS_MAX 512
+/* Beside LMDB's codes and those of errno. */
+#define WAS_SEALED (-1)
 
 /*
  * One environment a folder and process: LMDB's locks do not survive a second
@@ -50,6 +53,33 @@ file_whole(MDB_env *env, const char *path)
 		   ((uint64_t)info.me_last_pgno + 1) * stat_db.ms_psize;
 }
 
+/* Of this layout and a key: its name is an id.  Damage does not make one. */
+static bool
+is_of_a_key(const MDB_val *format)
+{
+	const size_t own = strlen(FORMAT " ");
+	char marker[HEXID_SIZE];
+
+	if (format->mv_size != own + HEXID_LENGTH ||
+	    memcmp(format->mv_data, FORMAT " ", own) != 0)
+		return false;
+	memcpy(marker, (const char *)format->mv_data + own, HEXID_LENGTH);
+	marker[HEXID_LENGTH] = '\0';
+	return hexid_valid(marker);
+}
+
+static int
+check_format(const struct localindex *li, const MDB_val *is)
+{
+	if (is->mv_size == strlen(li->format) &&
+	    memcmp(is->mv_data, li->format, is->mv_size) == 0)
+		return 0;
+	if (strcmp(li->format, FORMAT " " LOCALINDEX_PLAIN) == 0 &&
+	    is_of_a_key(is))
+		return WAS_SEALED;
+	return MDB_VERSION_MISMATCH;
+}
+
 static int
 open_tables(struct localindex *li)
 {
@@ -70,10 +100,8 @@ open_tables(struct localindex *li)
 			value.mv_size = strlen(li->format);
 			value.mv_data = li->format;
 			rc = mdb_put(txn, li->meta, &key, &value, 0);
-		} else if (rc == 0 && (value.mv_size != strlen(li->format) ||
-					  memcmp(value.mv_data, li->format,
-					      value.mv_size) != 0)) {
-			rc = MDB_VERSION_MISMATCH;
+		} else if (rc == 0) {
+			rc = check_format(li, &value);
 		}
 	}
 	if (rc != 0) {
@@ -113,6 +141,15 @@ worth_a_new_one(int code)
 	       code == MDB_NOTFOUND || code == EINVAL;
 }
 
+static void
+was_sealed(const struct localindex *li, struct err *err)
+{
+	err_set(err, ERR_AUTH,
+	    "this host knows the repository as encrypted, and now it says that "
+	    "it is not: somebody may have replaced its settings");
+	err_hint(err, "if that is meant to be so, remove '%s'", li->dir);
+}
+
 /* Called with the folder's guard held. */
 static int
 open_or_replace(struct localindex *li, struct err *err)
@@ -132,7 +169,9 @@ open_or_replace(struct localindex *li, struct err *err)
 		unlink(lock);
 		code = open_env(li, data);
 	}
-	if (code != 0)
+	if (code == WAS_SEALED)
+		was_sealed(li, err);
+	else if (code != 0)
 		localindex_error(li, code, err);
 	else
 		rc = 0;

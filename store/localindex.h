@@ -29,8 +29,11 @@ struct blob_place {
 #define LOCALINDEX_MARKER_SIZE 64
 /*
  * dir is made if absent.  marker says whose names the blobs have: an index
- * with another one is thrown away.
+ * with another one is thrown away.  ERR_AUTH: it is to be of plain names now,
+ * but was of a key's: the repository is not what this host knows.
  */
+#define LOCALINDEX_PLAIN "plain"
+
 int localindex_open(struct localindex **out, const char *dir,
     const char *marker, struct err *err);
 void localindex_close(struct localindex *li); /* NULL is allowed. */

@@ -168,7 +168,7 @@ index_marker(
 	struct digest *d;
 	int rc;
 
-	snprintf(out, LOCALINDEX_MARKER_SIZE, "plain");
+	snprintf(out, LOCALINDEX_MARKER_SIZE, LOCALINDEX_PLAIN);
 	if (s->seal == NULL)
 		return 0;
 	if (digest_new(&d, s->seal, err) == -1)

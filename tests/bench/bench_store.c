@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast the store takes a file and gives it back:
- *     bench_store REPO-URL CACHE-DIR FILE [THREADS]
- * The repository is made if it is not there.  Prints rates, processor time
+ *     bench_store REPO-URL CACHE-DIR FILE [THREADS [CIPHER]]
+ * The repository is made if it is not there, sealed if a cipher is named, by a
+ * key that is no secret.  Prints rates, processor time
  * and the largest resident size; to be held against `zstd -1`.
  */
 #include <errno.h>
@@ -18,11 +19,13 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/io.h"
+#include "store/seal/slot.h"
 #include "store/store.h"
 
 struct bench {
 	struct store *store;
 	unsigned int threads;
+	const char *cipher; /* NULL: plain. */
 	int fd;
 	uint64_t size;
 };
@@ -52,13 +55,27 @@ report(const char *what, uint64_t bytes, int64_t start_ms, double start_cpu)
 static int
 open_store(struct bench *b, const char *url, const char *cache, struct err *err)
 {
+	static const struct slot_secret key = { .kind = SLOT_FILE,
+		.bytes = "0123456789abcdef0123456789abcdef",
+		.size = SLOT_SECRET_BYTES };
+	struct store_init_options init = { .mode = SEAL_NONE };
+	struct store_open_options options = { .secret = NULL };
+	enum aead_cipher cipher;
 	struct backend *backend;
 
+	if (b->cipher != NULL) {
+		if (aead_cipher_parse(&cipher, b->cipher) == -1)
+			return err_set(err, ERR_ARG, "no cipher of that name");
+		init.mode = SEAL_SECRET;
+		init.cipher = &cipher;
+		init.label = "bench";
+		init.secret = options.secret = &key;
+	}
 	if (backend_open(&backend, url, BACKEND_CREATE, err) == -1)
 		return -1;
-	if (store_init(backend, NULL, err) == -1 && err->class != ERR_EXISTS)
+	if (store_init(backend, &init, err) == -1 && err->class != ERR_EXISTS)
 		return -1;
-	return store_open(&b->store, backend, cache, NULL, err);
+	return store_open(&b->store, backend, cache, &options, err);
 }
 
 static int
@@ -163,11 +180,12 @@ main(int argc, char **argv)
 	int rc;
 
 	if (argc < 4) {
-		fprintf(
-		    stderr, "usage: bench_store URL CACHE FILE [THREADS]\n");
+		fprintf(stderr, "usage: bench_store URL CACHE FILE [THREADS "
+				"[CIPHER]]\n");
 		return 2;
 	}
 	b.threads = argc > 4 ? (unsigned int)atoi(argv[4]) : 0;
+	b.cipher = argc > 5 ? argv[5] : NULL;
 	b.fd = open(argv[3], O_RDONLY | O_CLOEXEC);
 	if (b.fd == -1 || fstat(b.fd, &st) == -1) {
 		perror(argv[3]);

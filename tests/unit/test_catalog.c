@@ -126,6 +126,45 @@ test_catalog_sync_follows_the_repository(void **state)
 	assert_string_equal(order(bed, NULL), "2");
 }
 
+/* Old points go as they are forgotten; that a newest one goes is told, once. */
+static void
+test_catalog_sync_tells_of_a_repository_set_back(void **state)
+{
+	struct bed *bed = *state;
+
+	fake_store_add(&bed->s, '1', "db1", T0);
+	fake_store_add(&bed->s, '2', "db1", T0 + HOUR);
+	fake_store_add(&bed->s, '3', "web", T0);
+	assert_int_equal(synced(bed).newest_gone, 0);
+	bed->s.points[0] = bed->s.points[2];
+	bed->s.count = 2;
+	assert_int_equal(synced(bed).newest_gone, 0);
+	assert_string_equal(order(bed, NULL), "23");
+	bed->s.count = 1; /* Of web. */
+	bed->last_line[0] = '\0';
+	assert_int_equal(synced(bed).newest_gone, 1);
+	assert_non_null(strstr(bed->last_line, "'db1'"));
+	assert_non_null(strstr(bed->last_line, "22222222"));
+	assert_string_equal(order(bed, NULL), "3");
+	assert_int_equal(synced(bed).newest_gone, 0);
+}
+
+/* What this host forgets itself is no riddle. */
+static void
+test_catalog_sync_says_nothing_of_what_was_removed_here(void **state)
+{
+	struct bed *bed = *state;
+	char id[HEXID_SIZE];
+
+	fake_store_add(&bed->s, '1', "db1", T0);
+	fake_store_add(&bed->s, '2', "db1", T0 + HOUR);
+	synced(bed);
+	memcpy(id, bed->s.points[1].id, sizeof(id));
+	bed->s.count = 1;
+	assert_int_equal(catalog_remove(bed->c, bed->s.id, id, &bed->err), 0);
+	assert_int_equal(synced(bed).newest_gone, 0);
+}
+
 static void
 test_catalog_sync_counts_damage_and_goes_on(void **state)
 {
@@ -529,6 +568,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_catalog_sync_follows_the_repository),
+		CASE(test_catalog_sync_tells_of_a_repository_set_back),
+		CASE(test_catalog_sync_says_nothing_of_what_was_removed_here),
 		CASE(test_catalog_sync_counts_damage_and_goes_on),
 		CASE(test_catalog_rebuild_reads_all_again),
 		CASE(test_catalog_keeps_repositories_apart),

@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/hexid.h"
 #include "common/io.h"
+#include "store/config.h"
 #include "store/digest.h"
 #include "store/envelope.h"
 #include "store/pack.h"
@@ -221,8 +222,6 @@ verify_says(const char *part)
 		if (strstr(w.text[i], part) != NULL)
 			return true;
 	}
-	for (i = 0; i < w.count; i++)
-		print_message("said: %s\n", w.text[i]);
 	return false;
 }
 
@@ -498,6 +497,28 @@ test_sealed_config_is_proved_by_the_key(void **state)
 	assert_non_null(strstr(err.text, "'config' was tampered with"));
 }
 
+/* Nobody is asked for a passphrase then, and none would be missed. */
+static void
+test_sealed_host_remembers_that_it_was_sealed(void **state)
+{
+	struct backend *b = rig_backend(&rig);
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store *s;
+
+	(void)state;
+	assert_int_equal(config_get(&c, b, &err), 0);
+	c.seal.mode = SEAL_NONE;
+	assert_int_equal(backend_remove(b, "config", &err), 0);
+	assert_int_equal(config_put(b, &c, &err), 0);
+	backend_close(b);
+	store_close(rig.store);
+	rig.store = NULL;
+	assert_int_equal(open_with(&s, NULL, rig.url, &err), -1);
+	assert_int_equal(err.class, ERR_AUTH);
+	assert_non_null(strstr(err.text, "knows the repository as encrypted"));
+}
+
 static void
 test_sealed_slots_come_and_go(void **state)
 {
@@ -605,6 +626,7 @@ main(void)
 		CASE(test_sealed_keys_that_do_not_fit),
 		CASE(test_sealed_key_for_a_plain_repository),
 		CASE(test_sealed_config_is_proved_by_the_key),
+		CASE(test_sealed_host_remembers_that_it_was_sealed),
 		CASE(test_sealed_slots_come_and_go),
 		CASE(test_sealed_cache_of_another_key_is_not_used),
 		CASE(test_sealed_uses_no_nonce_twice),
