@@ -332,10 +332,14 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	const struct verb *verb = find_verb(arguments->word[0]);
 	const char *word = arguments->count > 1 ? arguments->word[1] : NULL;
 
-	if (job_open_store(&cli->ctx, err) == -1 ||
-	    verb->work(cli, state, word, err) == -1)
+	if (job_open_store(&cli->ctx, err) == -1)
 		return -1;
-	return CLI_DONE;
+	if (verb->work(cli, state, word, err) == 0)
+		return CLI_DONE;
+	/* The first or the last slot: to try again later does not help. */
+	if (err->class == ERR_BUSY)
+		err->class = ERR_ARG;
+	return -1;
 }
 
 const struct cli_command cmd_key = {

@@ -4,7 +4,7 @@ target_link_libraries(hs_store_rig PUBLIC hs_store PkgConfig::CMOCKA)
 # The same in repositories that are sealed.
 function(hs_sealed_test name cipher)
   add_test(NAME ${name}_${cipher} COMMAND ${name})
-  set_tests_properties(${name}_${cipher} PROPERTIES TIMEOUT 300 LABELS unit
+  set_tests_properties(${name}_${cipher} PROPERTIES TIMEOUT 600 LABELS unit
     ENVIRONMENT HOLDSTILL_TEST_SEAL=${cipher})
 endfunction()
 hs_unit_test(test_session hs_store_rig)

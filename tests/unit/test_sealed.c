@@ -581,6 +581,24 @@ test_sealed_cache_of_another_key_is_not_used(void **state)
 }
 
 static void
+again(struct err *err)
+{
+	static const uint8_t master[SEAL_KEY_BYTES], id[OBJECT_ID_BYTES];
+	struct seal_settings settings = { .mode = SEAL_SECRET };
+	struct backend *b = rig_backend(&rig);
+	struct seal *s;
+
+	assert_int_equal(seal_settings_sign(&settings, master, err), 0);
+	assert_int_equal(seal_open_master(&s, &settings, master, err), 0);
+	assert_int_equal(envelope_put(b, s, "points/again", OBJECT_MANIFEST, id,
+			     "x", 1, false, err),
+	    0);
+	assert_int_equal(backend_remove(b, "points/again", err), 0);
+	seal_free(s);
+	backend_close(b);
+}
+
+static void
 test_sealed_uses_no_nonce_twice(void **state)
 {
 	struct err err = ERR_INIT;
@@ -601,6 +619,9 @@ test_sealed_uses_no_nonce_twice(void **state)
 		manifest_free(m);
 		image_fini(&next);
 	}
+	/* The same object put again, as after an answer that was lost. */
+	again(&err);
+	again(&err);
 	/* Each backup: a frame and a table of data and of maps, an index, a
 	 * manifest; and the first, and the key slot. */
 	assert_true(sealed_count >= 4 * 6 + 7);
