@@ -94,8 +94,8 @@ envelope_head_get(struct object_head *out,
 		    in[8], (unsigned int)type);
 	if (in[9] != ENVELOPE_VERSION || be16_get(in + 10) != 0) {
 		err_set(err, ERR_UNSUPPORTED,
-		    "format version %u with flags "
-		    "%#x is not known here",
+		    "it was made by a later program: format version %u, "
+		    "flags %#x",
 		    in[9], be16_get(in + 10));
 		return err_hint(err, "use a newer holdstill");
 	}

@@ -56,7 +56,7 @@ print_summary(const struct store_verify_result *result)
 	    (unsigned long long)result->objects_checked,
 	    format_bytes(size, result->bytes_checked),
 	    (unsigned long long)result->points_checked);
-	if (result->damaged_objects == 0)
+	if (result->damaged_objects + result->damaged_points == 0)
 		printf("no damage\n");
 	else
 		printf("%llu damaged objects hurt %llu points\n",

@@ -43,30 +43,45 @@ rig_backend(struct rig *rig)
 	return b;
 }
 
-void
-rig_init(struct rig *rig, const char *kind)
+static void
+make(struct rig *rig)
 {
 	struct err err = ERR_INIT;
 	struct backend *b;
 
-	memset(rig, 0, sizeof(*rig));
 	log_set_level(LOG_ERROR);
 	wrap_fault_init(&rig->fault);
+	snprintf(rig->cache, sizeof(rig->cache), "%.200s/cache", rig->root);
+	assert_int_equal(backend_open(&b, rig->url, BACKEND_CREATE, &err), 0);
+	assert_int_equal(store_init(b, NULL, &err), 0);
+	backend_close(b);
+	rig->store = rig_open_store(rig, rig->cache);
+}
+
+void
+rig_init(struct rig *rig, const char *kind)
+{
+	memset(rig, 0, sizeof(*rig));
 	/* In memory where the test does not ask for a real disk. */
 	snprintf(rig->root, sizeof(rig->root), "%s/holdstill-test-XXXXXX",
 	    strcmp(kind, "mem") == 0 && access("/dev/shm", W_OK) == 0
 		? "/dev/shm"
 		: "/tmp");
 	assert_non_null(mkdtemp(rig->root));
-	snprintf(rig->cache, sizeof(rig->cache), "%.200s/cache", rig->root);
 	if (strcmp(kind, "mem") == 0)
 		snprintf(rig->url, sizeof(rig->url), "mem:rig%u", ++serial);
 	else
 		snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
-	assert_int_equal(backend_open(&b, rig->url, BACKEND_CREATE, &err), 0);
-	assert_int_equal(store_init(b, NULL, &err), 0);
-	backend_close(b);
-	rig->store = rig_open_store(rig, rig->cache);
+	make(rig);
+}
+
+void
+rig_init_in(struct rig *rig, const char *folder)
+{
+	memset(rig, 0, sizeof(*rig));
+	snprintf(rig->root, sizeof(rig->root), "%s", folder);
+	snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
+	make(rig);
 }
 
 void
@@ -210,9 +225,11 @@ feed(struct store_disk *disk, const struct image *im, const struct image *base,
 }
 
 static struct manifest *
-describe(const struct image *im, const struct manifest *parent)
+describe(
+    const struct image *im, unsigned int count, const struct manifest *parent)
 {
 	struct manifest *m = manifest_new();
+	unsigned int i;
 
 	m->domain = strdup("vm");
 	m->uuid = strdup("u");
@@ -224,14 +241,62 @@ describe(const struct image *im, const struct manifest *parent)
 	m->kind = parent == NULL ? MANIFEST_FULL : MANIFEST_INCREMENTAL;
 	if (parent != NULL)
 		memcpy(m->parent, parent->id, sizeof(m->parent));
-	m->disks = calloc(1, sizeof(*m->disks));
-	m->disk_count = 1;
-	m->disks[0].target = strdup("vda");
-	m->disks[0].format = strdup("raw");
-	m->disks[0].path = strdup("/x");
-	m->disks[0].reason = strdup("");
-	m->disks[0].size_bytes = im->size;
+	m->disks = calloc(count, sizeof(*m->disks));
+	m->disk_count = count;
+	for (i = 0; i < count; i++) {
+		m->disks[i].target = strdup("vda");
+		m->disks[i].target[2] = (char)('a' + i);
+		m->disks[i].format = strdup("raw");
+		m->disks[i].path = strdup("/x");
+		m->disks[i].reason = strdup("");
+		m->disks[i].size_bytes = im[i].size;
+	}
 	return m;
+}
+
+/* parent: the disk as the parent point has it, or NULL. */
+static int
+backup_disk(struct store_session *session, struct manifest_disk *out,
+    const struct image *im, const struct manifest_disk *parent,
+    const struct image *base, struct err *err)
+{
+	struct store_disk *disk;
+
+	if (store_disk_begin(&disk, session, im->size,
+		parent == NULL ? NULL : parent->root,
+		parent == NULL ? 0 : parent->size_bytes, err) == -1)
+		return -1;
+	if (feed(disk, im, base, err) == -1) {
+		store_disk_abort(disk);
+		return -1;
+	}
+	return store_disk_end(disk, out, err);
+}
+
+int
+rig_backup_disks(struct store *s, struct manifest **out, const struct image *im,
+    unsigned int count, const struct manifest *parent, const struct image *base,
+    struct err *err)
+{
+	struct store_session_options options = { .threads = 2 };
+	struct manifest *m = describe(im, count, parent);
+	struct store_session *session = NULL;
+	unsigned int i;
+	int rc;
+
+	rc = store_session_begin(&session, s, &options, err);
+	for (i = 0; rc == 0 && i < count; i++)
+		rc = backup_disk(session, &m->disks[i], &im[i],
+		    parent == NULL ? NULL : &parent->disks[i],
+		    base == NULL ? NULL : &base[i], err);
+	if (rc == 0)
+		rc = store_session_commit(session, m, err);
+	if (rc == 0)
+		*out = m;
+	else
+		manifest_free(m);
+	store_session_end(session);
+	return rc;
 }
 
 int
@@ -239,32 +304,8 @@ rig_backup(struct rig *rig, struct store *s, struct manifest **out,
     const struct image *im, const struct manifest *parent,
     const struct image *base, struct err *err)
 {
-	struct store_session_options options = { .threads = 2 };
-	struct store_session *session = NULL;
-	struct store_disk *disk = NULL;
-	struct manifest *m = describe(im, parent);
-	int rc = -1;
-
 	(void)rig;
-	if (store_session_begin(&session, s, &options, err) == -1 ||
-	    store_disk_begin(&disk, session, im->size,
-		parent == NULL ? NULL : parent->disks[0].root,
-		parent == NULL ? 0 : parent->disks[0].size_bytes, err) == -1)
-		goto out;
-	if (feed(disk, im, base, err) == -1) {
-		store_disk_abort(disk);
-		goto out;
-	}
-	if (store_disk_end(disk, &m->disks[0], err) == -1 ||
-	    store_session_commit(session, m, err) == -1)
-		goto out;
-	*out = m;
-	m = NULL;
-	rc = 0;
-out:
-	store_session_end(session);
-	manifest_free(m);
-	return rc;
+	return rig_backup_disks(s, out, im, 1, parent, base, err);
 }
 
 uint64_t

@@ -19,6 +19,9 @@ struct rig {
 
 /* kind: "mem" or "dir".  Opens a new repository. */
 void rig_init(struct rig *rig, const char *kind);
+/* The same in a folder of the caller's: FOLDER/repo and FOLDER/cache, removed
+ * by rig_fini() with all that is in it. */
+void rig_init_in(struct rig *rig, const char *folder);
 void rig_fini(struct rig *rig);
 /* Closes and opens again, as another process would. */
 void rig_reopen(struct rig *rig);
@@ -45,6 +48,11 @@ void image_fill(struct image *im, uint64_t offset, uint64_t size,
  */
 int rig_backup(struct rig *rig, struct store *s, struct manifest **out,
     const struct image *im, const struct manifest *parent,
+    const struct image *base, struct err *err);
+
+/* The same of count disks: vda, vdb and so on. */
+int rig_backup_disks(struct store *s, struct manifest **out,
+    const struct image *im, unsigned int count, const struct manifest *parent,
     const struct image *base, struct err *err);
 
 /* Reads disk 0 back; 0 if it was read whole, -1 with err. */
