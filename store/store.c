@@ -43,9 +43,14 @@ check_empty(struct backend *b, struct err *err)
 }
 
 int
-store_init(struct backend *b, struct err *err)
+store_init(struct backend *b, const struct store_init_options *options,
+    struct err *err)
 {
+	const struct store_compression *compression =
+	    options != NULL ? &options->compression
+			    : &store_compression_default;
 	char created[CLOCK_RFC3339_SIZE], hex[HEXID_SIZE], *text = NULL;
+	char how[STORE_COMPRESSION_SIZE];
 	uint8_t id[OBJECT_ID_BYTES];
 	json_t *json = NULL;
 	int rc = -1;
@@ -54,10 +59,11 @@ store_init(struct backend *b, struct err *err)
 	    hexid_random(id, sizeof(id), err) == -1)
 		return -1;
 	hex_encode(hex, id, sizeof(id));
-	json = json_pack("{s:s, s:i, s:s, s:s, s:i}", "format", FORMAT_NAME,
-	    "version", 1, "id", hex, "created",
+	json = json_pack("{s:s, s:i, s:s, s:s, s:i, s:s}", "format",
+	    FORMAT_NAME, "version", 1, "id", hex, "created",
 	    clock_format_rfc3339(created, clock_wall_ms()), "block_bytes",
-	    (int)STORE_BLOCK_BYTES);
+	    (int)STORE_BLOCK_BYTES, "compression",
+	    store_compression_text(how, compression));
 	if (json == NULL || (text = json_text(json, false)) == NULL)
 		err_no_memory(err);
 	else
@@ -98,6 +104,29 @@ out:
 	return rc;
 }
 
+/* A repository that does not say is one from before it was asked. */
+static int
+read_compression(
+    struct store_compression *out, const json_t *json, struct err *err)
+{
+	char *text = NULL;
+	int rc;
+
+	*out = store_compression_default;
+	if (json_object_get(json, "compression") == NULL)
+		return 0;
+	if (json_get_string(&text, json, "compression", 64, err) == -1)
+		return -1;
+	rc = store_compression_parse(out, text, err);
+	if (rc == -1) {
+		err_set(err, ERR_UNSUPPORTED,
+		    "compression '%s' is not known here", text);
+		err_hint(err, "use a newer holdstill");
+	}
+	free(text);
+	return rc;
+}
+
 static int
 read_config(struct store *s, struct err *err)
 {
@@ -115,8 +144,9 @@ read_config(struct store *s, struct err *err)
 		    err, ERR_NOT_FOUND, "this is no holdstill repository");
 	}
 	hex_encode(s->id, id, sizeof(id));
-	if (json_parse(&json, text, size, err) == 0)
-		rc = check_config(json, s->id, err);
+	if (json_parse(&json, text, size, err) == 0 &&
+	    check_config(json, s->id, err) == 0)
+		rc = read_compression(&s->compression, json, err);
 	json_decref(json);
 	free(text);
 	return rc == -1 ? err_prefix(err, "object 'config'") : 0;
@@ -169,4 +199,10 @@ const char *
 store_id(const struct store *s)
 {
 	return s->id;
+}
+
+const struct store_compression *
+store_compression(const struct store *s)
+{
+	return &s->compression;
 }

@@ -64,7 +64,7 @@ rig_init(struct rig *rig, const char *kind)
 	else
 		snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
 	assert_int_equal(backend_open(&b, rig->url, BACKEND_CREATE, &err), 0);
-	assert_int_equal(store_init(b, &err), 0);
+	assert_int_equal(store_init(b, NULL, &err), 0);
 	backend_close(b);
 	rig->store = rig_open_store(rig, rig->cache);
 }
