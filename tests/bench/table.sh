@@ -92,6 +92,9 @@ start() {
 		[ -n "$(command -v virtnbdbackup)" ] ||
 		skip "no virtnbdbackup here"
 	if [ -n "$guests" ]; then
+		# The tools work in a folder of their own.
+		[ -z "${HOLDSTILL_BUILD:-}" ] ||
+			HOLDSTILL_BUILD=$(realpath "$HOLDSTILL_BUILD")
 		rig_start
 	else
 		[ "$(id -u)" = 0 ] || skip "root is needed to fill a disk"

@@ -36,7 +36,7 @@ warm() {
 	cat "$@" >/dev/null
 }
 
-# Bytes of all files below a folder.
+# Bytes of all files below a folder; further words are find's.
 bytes_of() {
 	find "$@" -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
 }
@@ -46,9 +46,9 @@ same() {
 	qemu-img compare -q "$1" "$2" || fail "$1 is not $2"
 }
 
-# The only image below a folder.
+# The image that virtnbdrestore made.
 image_in() {
-	find "$1" -type f -size +1M -print -quit
+	find "$1" -type f -name '*.qcow2' -print -quit
 }
 
 # ---- tools that read a live domain ----
@@ -110,7 +110,8 @@ run_holdstill() {
 	rm -rf "$HOLDSTILL_REPO" "$HOLDSTILL_STATE_DIR"
 }
 
-# run_vnb ROW NAME [OPTION...]: virtnbdbackup, in a domain of its own.
+# run_vnb ROW NAME [OPTION...]: virtnbdbackup, in a domain of its own. The
+# kernel and the logs that it keeps beside the data are not counted.
 run_vnb() {
 	local row=$1 name=$2 out=$RIG_DIR/vnb i before now log=$RIG_DIR/vnb.log
 	shift 2
@@ -120,14 +121,14 @@ run_vnb() {
 	guest_start "$name"
 	measured "$row-full" virtnbdbackup -n -d "$dom" -l full \
 	    -S "$RIG_DIR/scratch" -o "$out" "$@"
-	now=$(bytes_of "$out")
+	now=$(bytes_of "$out" -name '*.data')
 	stored "$row-full" "$now"
 	for ((i = 1; i <= chain; i++)); do
 		guest_scatter "$name" "$i"
 		before=$now
 		measured "$row-inc" virtnbdbackup -n -d "$dom" -l inc \
 		    -S "$RIG_DIR/scratch" -o "$out" "$@"
-		now=$(bytes_of "$out")
+		now=$(bytes_of "$out" -name '*.data')
 		stored "$row-inc" $((now - before))
 	done
 	MEASURE_PID=
