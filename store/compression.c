@@ -20,10 +20,9 @@ static const int ladder[] = { -3, -1, 1, 2, 3, 4, 5, 6, 7, 9 };
 #define LADDER_STEPS (sizeof(ladder) / sizeof(ladder[0]))
 #define LADDER_START 2
 
-/* In percent of the time from pack to pack.  The gap between the two keeps
- * the level where neither is the limit. */
+/* In percent of the time from pack to pack.  Where neither is so, nor the
+ * backend without work, the level stays. */
 #define BLOCKED_MUCH 25
-#define BLOCKED_LITTLE 2
 #define IDLE_LITTLE 10
 
 const struct store_compression store_compression_default = {
@@ -122,7 +121,7 @@ level_learn(struct level *l, const struct level_times *t)
 		return;
 	if (blocked >= BLOCKED_MUCH && l->step + 1 < LADDER_STEPS)
 		l->step++;
-	else if (blocked < BLOCKED_LITTLE && idle < IDLE_LITTLE && l->step > 0)
+	else if (t->queued == 0 && idle < IDLE_LITTLE && l->step > 0)
 		l->step--;
 	atomic_store_explicit(&l->now, ladder[l->step], memory_order_relaxed);
 }

@@ -27,6 +27,7 @@ struct level_times {
 	uint64_t passed_ns;
 	uint64_t blocked_ns; /* The queue before the backend was full. */
 	uint64_t idle_ns;    /* The queue before the workers was empty; mean. */
+	unsigned int queued; /* Packs before the backend, at their end. */
 };
 
 /* Says what the last pack took; changes an adaptive level at most by a step. */

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "store/points.h"
 #include "store/session_internal.h"
 
@@ -89,7 +88,6 @@ store_session_begin(struct store_session **out, struct store *store,
 	level_init(&s->level, options->compression != NULL
 				  ? options->compression
 				  : &store->compression);
-	s->pack_ns = clock_monotonic_ns();
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
 	pthread_cond_init(&s->done, NULL);

@@ -13,7 +13,7 @@ static int
 hand_over(struct store_session *s, struct pack *pack, struct err *err)
 {
 	uint64_t before = clock_monotonic_ns(), now, idle;
-	struct level_times times;
+	struct level_times times = { .queued = uploader_queued(s->uploader) };
 	int rc = uploader_put(s->uploader, pack, err);
 
 	now = clock_monotonic_ns();
@@ -23,7 +23,9 @@ hand_over(struct store_session *s, struct pack *pack, struct err *err)
 	times.passed_ns = now - s->pack_ns;
 	times.blocked_ns = now - before;
 	times.idle_ns = (idle - s->pack_idle_ns) / s->thread_count;
-	level_learn(&s->level, &times);
+	/* The first finds every queue empty. */
+	if (s->pack_ns != 0)
+		level_learn(&s->level, &times);
 	s->pack_ns = now;
 	s->pack_idle_ns = idle;
 	return rc;

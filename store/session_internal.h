@@ -65,7 +65,8 @@ struct store_session {
 	struct store_disk *disk;
 	struct pack *data_pack;
 	struct pack *map_pack;
-	uint64_t pack_ns, pack_idle_ns; /* When the last one was handed over. */
+	/* When the last one was handed over; 0: none was. */
+	uint64_t pack_ns, pack_idle_ns;
 	struct frame_codec *map_codec;
 	uint8_t *map_raw; /* MAP_FRAME_PIECES pieces, and as much again. */
 	struct pack_blob map_blobs[MAP_FRAME_PIECES];

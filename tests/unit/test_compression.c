@@ -46,12 +46,14 @@ test_compression_words_there_and_back(void **state)
 }
 
 static void
-learn(struct level *l, unsigned int blocked, unsigned int idle)
+learn(struct level *l, unsigned int blocked, unsigned int idle,
+    unsigned int queued)
 {
 	const struct level_times times = {
 		.passed_ns = SECOND,
 		.blocked_ns = blocked * SECOND / 100,
 		.idle_ns = idle * SECOND / 100,
+		.queued = queued,
 	};
 
 	level_learn(l, &times);
@@ -73,20 +75,20 @@ test_compression_auto_follows_the_limit(void **state)
 	/* The backend is the limit: stronger, step by step, to an end. */
 	for (i = 0; i < 20; i++) {
 		before = level_now(&l);
-		learn(&l, 60, 50);
+		learn(&l, 60, 50, 2);
 		assert_true(level_now(&l) >= before);
 	}
 	assert_int_equal(level_now(&l), 9);
 	/* Neither: it stays. */
-	learn(&l, 10, 0);
-	learn(&l, 0, 60);
-	learn(&l, 10, 60);
+	learn(&l, 10, 0, 1);
+	learn(&l, 0, 60, 0);
+	learn(&l, 0, 0, 1);
 	assert_int_equal(level_now(&l), 9);
 	/* The processors: faster, to an end. */
 	for (i = 0; i < 20; i++)
-		learn(&l, 0, 0);
+		learn(&l, 0, 0, 0);
 	assert_int_equal(level_now(&l), -3);
-	learn(&l, 60, 0);
+	learn(&l, 60, 0, 2);
 	assert_int_equal(level_now(&l), -1);
 }
 
@@ -98,12 +100,12 @@ test_compression_a_fixed_level_stays(void **state)
 
 	(void)state;
 	level_init(&l, &c);
-	learn(&l, 60, 0);
-	learn(&l, 0, 0);
+	learn(&l, 60, 0, 2);
+	learn(&l, 0, 0, 0);
 	assert_int_equal(level_now(&l), 7);
 	c.mode = STORE_COMPRESSION_NONE;
 	level_init(&l, &c);
-	learn(&l, 60, 0);
+	learn(&l, 60, 0, 2);
 	assert_int_equal(level_now(&l), FRAME_LEVEL_STORE);
 }
 
