@@ -92,10 +92,15 @@ _holdstill_value()
 		mapfile -t COMPREPLY < <(compgen -W \
 			"application filesystem crash" -- "$cur")
 		;;
+	--compression)
+		# ':' would cut "zstd:1" in two.
+		mapfile -t COMPREPLY < <(compgen -W "auto none zstd" -- "$cur")
+		;;
 	--format)
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw" -- "$cur")
 		;;
 	--connect | --lease | --spread | --exclude-disk | --disk | --sample | --hold | \
+		--limit-rate | --limit-read | \
 		--keep-*)
 		COMPREPLY=()
 		;;
@@ -110,13 +115,16 @@ _holdstill_options()
 	case $1 in
 	backup)
 		echo --all --group --spread --full --require --prefer --lease \
-			--exclude-disk --scratch-dir
+			--exclude-disk --scratch-dir --limit-rate --limit-read \
+			--compression
 		;;
+	init) echo --compression ;;
+	run) echo --limit-rate --limit-read --compression ;;
 	restore)
 		echo --to --format --define --start --same-identity --disk \
-			--overwrite
+			--overwrite --limit-rate
 		;;
-	verify) echo --sample ;;
+	verify) echo --sample --limit-rate ;;
 	forget) echo "$_holdstill_keep" --dry-run ;;
 	prune) echo --dry-run ;;
 	guest) [[ $2 == freeze-test ]] && echo --hold --lease ;;

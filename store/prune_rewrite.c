@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/compression.h"
 #include "store/prune.h"
 
 struct copier {
@@ -162,15 +163,19 @@ int
 prune_rewrite(struct prune *p, struct err *err)
 {
 	struct copier c = { .prune = p };
+	struct level level;
 	int rc = -1;
 
+	level_init(&level, &p->store->compression);
 	c.codec = frame_codec_new();
 	c.raw = malloc(FRAME_RAW_MAX);
 	c.out = malloc(FRAME_RAW_MAX);
-	if (c.codec == NULL || c.raw == NULL || c.out == NULL)
+	if (c.codec == NULL || c.raw == NULL || c.out == NULL) {
 		err_no_memory(err);
-	else if (frame_reader_new(&c.frames, p->store, err) == 0)
+	} else if (frame_reader_new(&c.frames, p->store, err) == 0) {
+		frame_codec_level(c.codec, level_now(&level));
 		rc = copy_all(&c, err);
+	}
 	frame_reader_free(c.frames);
 	frame_codec_free(c.codec);
 	pack_free(c.pack[BLOB_DATA]);

@@ -64,6 +64,7 @@ start_threads(struct store_session *s, unsigned int threads, struct err *err)
 		if (code == 0)
 			s->worker_count++;
 	}
+	s->thread_count = s->worker_count;
 	if (code == 0)
 		code =
 		    pthread_create(&s->committer, NULL, session_committer, s);
@@ -84,6 +85,9 @@ store_session_begin(struct store_session **out, struct store *store,
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return err_no_memory(err);
 	s->store = store;
+	level_init(&s->level, options->compression != NULL
+				  ? options->compression
+				  : &store->compression);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
 	pthread_cond_init(&s->done, NULL);

@@ -2,7 +2,34 @@
 /* Results of the workers, in order, into packs and the map. */
 #include <string.h>
 
+#include "common/clock.h"
 #include "store/session_internal.h"
+
+/*
+ * Waits for room before the backend.  How long, against how long the workers
+ * had nothing to do since the last pack: that says which of them is the limit.
+ */
+static int
+hand_over(struct store_session *s, struct pack *pack, struct err *err)
+{
+	uint64_t before = clock_monotonic_ns(), now, idle;
+	struct level_times times = { .queued = uploader_queued(s->uploader) };
+	int rc = uploader_put(s->uploader, pack, err);
+
+	now = clock_monotonic_ns();
+	pthread_mutex_lock(&s->lock);
+	idle = s->idle_ns;
+	pthread_mutex_unlock(&s->lock);
+	times.passed_ns = now - s->pack_ns;
+	times.blocked_ns = now - before;
+	times.idle_ns = (idle - s->pack_idle_ns) / s->thread_count;
+	/* The first finds every queue empty. */
+	if (s->pack_ns != 0)
+		level_learn(&s->level, &times);
+	s->pack_ns = now;
+	s->pack_idle_ns = idle;
+	return rc;
+}
 
 /* The pack that is being filled, a new one if need be. */
 static int
@@ -21,7 +48,7 @@ add_frame(struct store_session *s, struct pack **pack, enum frame_coding coding,
 		return 0;
 	full = *pack;
 	*pack = NULL;
-	return uploader_put(s->uploader, full, err);
+	return hand_over(s, full, err);
 }
 
 static int

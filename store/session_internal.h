@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "store/claims.h"
+#include "store/compression.h"
 #include "store/map_build.h"
 #include "store/store_internal.h"
 #include "store/uploader.h"
@@ -39,9 +40,11 @@ struct store_session {
 	struct store *store;
 	struct claims *claims;
 	struct uploader *uploader;
+	struct level level; /* The committer learns, the workers use it. */
 
 	pthread_t workers[SESSION_THREADS_MAX];
 	unsigned int worker_count;
+	unsigned int thread_count; /* Of workers, as begun with. */
 	pthread_t committer;
 	bool committer_started;
 
@@ -52,6 +55,7 @@ struct store_session {
 	bool stop;
 	bool failed;
 	struct err failure;
+	uint64_t idle_ns; /* In which a worker had nothing to do; of all. */
 	/* Jobs go round: number n uses jobs[n % SESSION_CHUNKS]. */
 	uint64_t next_get;    /* Number of the next chunk handed out. */
 	uint64_t next_commit; /* Number that the committer waits for. */
@@ -61,6 +65,8 @@ struct store_session {
 	struct store_disk *disk;
 	struct pack *data_pack;
 	struct pack *map_pack;
+	/* When the last one was handed over; 0: none was. */
+	uint64_t pack_ns, pack_idle_ns;
 	struct frame_codec *map_codec;
 	uint8_t *map_raw; /* MAP_FRAME_PIECES pieces, and as much again. */
 	struct pack_blob map_blobs[MAP_FRAME_PIECES];

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "common/clock.h"
 #include "store/session_internal.h"
 
 struct worker {
@@ -115,6 +116,7 @@ work_on(struct worker *w, struct job *job, struct err *err)
 		return 0;
 	job->raw_size = (size_t)job->blob_count * STORE_BLOCK_BYTES;
 	job->stored_size = job->raw_size;
+	frame_codec_level(w->codec, level_now(&w->session->level));
 	job->coding = frame_compress(w->codec, job->frame, &job->stored_size,
 	    job->chunk.data, job->raw_size);
 	return 0;
@@ -137,6 +139,16 @@ take_queued(struct store_session *s)
 	return NULL;
 }
 
+/* With the lock held. */
+static void
+wait_for_work(struct store_session *s)
+{
+	uint64_t since = clock_monotonic_ns();
+
+	pthread_cond_wait(&s->work, &s->lock);
+	s->idle_ns += clock_monotonic_ns() - since;
+}
+
 static void
 work_loop(struct worker *w)
 {
@@ -148,7 +160,7 @@ work_loop(struct worker *w)
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop && !s->failed) {
 		if ((job = take_queued(s)) == NULL) {
-			pthread_cond_wait(&s->work, &s->lock);
+			wait_for_work(s);
 			continue;
 		}
 		pthread_mutex_unlock(&s->lock);

@@ -76,12 +76,18 @@ store_init(struct backend *b, const struct store_init_options *options,
     struct err *err)
 {
 	struct config c = { .seal.mode = SEAL_NONE,
-		.seal.block_bytes = STORE_BLOCK_BYTES };
+		.seal.block_bytes = STORE_BLOCK_BYTES,
+		.compression = store_compression_default };
 
 	if (check_empty(b, err) == -1 ||
 	    hexid_random(c.seal.repository, OBJECT_ID_BYTES, err) == -1)
 		return -1;
 	clock_format_rfc3339(c.created, clock_wall_ms());
+	/* Level 0: the caller has set nothing of it. */
+	if (options != NULL &&
+	    (options->compression.mode != STORE_COMPRESSION_ZSTD ||
+		options->compression.level != 0))
+		c.compression = options->compression;
 	if (options == NULL || options->mode == SEAL_NONE)
 		return config_put(b, &c, err);
 	return init_sealed(b, &c, options, err);
@@ -95,6 +101,7 @@ read_config(struct store *s, struct err *err)
 	if (config_get(&c, s->backend, err) == -1)
 		return -1;
 	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
+	s->compression = c.compression;
 	if (c.seal.mode == SEAL_NONE)
 		return 0;
 	return err_set(err, ERR_AUTH,
@@ -149,4 +156,10 @@ const char *
 store_id(const struct store *s)
 {
 	return s->id;
+}
+
+const struct store_compression *
+store_compression(const struct store *s)
+{
+	return &s->compression;
 }

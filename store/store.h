@@ -36,6 +36,32 @@ struct store;
  * pipeline has more buffers than these, or the caller would wait for itself. */
 #define STORE_CHUNKS_HELD 12u
 
+/* ---- compression of data blocks ---- */
+
+enum store_compression_mode {
+	STORE_COMPRESSION_ZSTD, /* At one level. */
+	STORE_COMPRESSION_NONE,
+	/* zstd: a faster level while the processors are the limit, a
+	 * stronger one while the backend is. */
+	STORE_COMPRESSION_AUTO,
+};
+/* Negative ones are zstd's fast levels; there is no level 0. */
+#define STORE_LEVEL_MIN (-9)
+#define STORE_LEVEL_MAX 19
+struct store_compression {
+	enum store_compression_mode mode;
+	int level; /* STORE_COMPRESSION_ZSTD only. */
+};
+extern const struct store_compression store_compression_default;
+
+/* "none", "auto", "zstd:LEVEL"; else ERR_ARG with a hint. */
+int store_compression_parse(
+    struct store_compression *out, const char *text, struct err *err);
+/* The same backwards; returns out. */
+#define STORE_COMPRESSION_SIZE 16
+char *store_compression_text(
+    char out[STORE_COMPRESSION_SIZE], const struct store_compression *c);
+
 /* ---- the repository ---- */
 
 struct store_init_options {
@@ -44,6 +70,7 @@ struct store_init_options {
 	const struct slot_secret *secret; /* Of the first key slot. */
 	const char *label;                /* The slot's. */
 	const struct slot_cost *cost;     /* The slot's; NULL: the default. */
+	struct store_compression compression; /* What backups use. */
 };
 
 /*
@@ -68,6 +95,8 @@ void store_close(struct store *s); /* NULL is allowed. */
 
 /* 32 hex digits that name the repository for ever. */
 const char *store_id(const struct store *s);
+/* As its settings say. */
+const struct store_compression *store_compression(const struct store *s);
 
 /* ---- locks: for now a prune excludes everything that writes ---- */
 
@@ -104,6 +133,8 @@ struct store_disk; /* One disk being written. */
 
 struct store_session_options {
 	unsigned int threads; /* Compressors; 0: as many as processors. */
+	/* NULL: the repository's.  Borrowed for the call. */
+	const struct store_compression *compression;
 };
 
 /*

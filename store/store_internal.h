@@ -12,6 +12,7 @@
 struct store {
 	struct backend *backend;
 	char id[HEXID_SIZE];
+	struct store_compression compression;
 	struct localindex *index;
 	pthread_mutex_t sync_lock; /* One sync at a time. */
 };

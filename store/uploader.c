@@ -162,6 +162,17 @@ uploader_put(struct uploader *u, struct pack *pack, struct err *err)
 	return rc;
 }
 
+unsigned int
+uploader_queued(struct uploader *u)
+{
+	unsigned int queued;
+
+	pthread_mutex_lock(&u->lock);
+	queued = (u->busy ? 1 : 0) + (u->waiting != NULL ? 1 : 0);
+	pthread_mutex_unlock(&u->lock);
+	return queued;
+}
+
 int
 uploader_flush(struct uploader *u, struct err *err)
 {

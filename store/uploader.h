@@ -27,6 +27,9 @@ void uploader_free(struct uploader *u); /* NULL is allowed. */
  */
 int uploader_put(struct uploader *u, struct pack *pack, struct err *err);
 
+/* Packs under way and waiting: 0 to 2. */
+unsigned int uploader_queued(struct uploader *u);
+
 /* Waits until every pack is durable and indexed. */
 int uploader_flush(struct uploader *u, struct err *err);
 

@@ -13,11 +13,13 @@
 #include "agent/cli/progress.h"
 #include "agent/config/config.h"
 #include "agent/quiesce/quiesce.h"
+#include "common/bytes.h"
 #include "common/cancel.h"
 #include "common/err.h"
 #include "common/io.h"
 #include "common/json/json.h"
 #include "common/log.h"
+#include "common/rate.h"
 #include "common/words.h"
 
 #define DEFAULT_REPOSITORY "/var/lib/holdstill/repo"
@@ -133,6 +135,22 @@ cli_lease(unsigned int *out_ms, const char *value, struct err *err)
 		err) == -1)
 		return -1;
 	*out_ms = seconds * 1000;
+	return 0;
+}
+
+int
+cli_rate(uint64_t *out, const char *option, const char *value, struct err *err)
+{
+	uint64_t rate;
+
+	if (bytes_parse(&rate, value) == -1 || rate < RATE_MIN) {
+		err_set(err, ERR_ARG,
+		    "'--%s' takes bytes a second, at least 1K, not '%s'",
+		    option, value);
+		return err_hint(
+		    err, "write a whole number with K, M or G, as in 20M");
+	}
+	*out = rate;
 	return 0;
 }
 

@@ -96,6 +96,15 @@ int cli_number(unsigned int *out, const char *option, const char *value,
 /* Reads the seconds of '--lease'. */
 int cli_lease(unsigned int *out_ms, const char *value, struct err *err);
 
+/* Reads bytes a second; K, M and so on may stand behind them. */
+int cli_rate(
+    uint64_t *out, const char *option, const char *value, struct err *err);
+
+/* The options of commands that move data. */
+#define CLI_LIMIT_RATE_HELP "bytes a second to and from the repository"
+#define CLI_LIMIT_READ_HELP "bytes a second read from the guests' disks"
+#define CLI_COMPRESSION_HELP "none, auto or zstd:LEVEL, for this run"
+
 /* "holdstill: TEXT" and, on a line of its own, the hint. */
 void cli_print_error(const struct err *err);
 

@@ -9,15 +9,33 @@
 #include "common/json/json.h"
 #include "store/store.h"
 
+enum { KEY_COMPRESSION = 256 };
+
+static const struct cli_option options[] = {
+	{ "compression", KEY_COMPRESSION, "HOW", false,
+	    "none, auto or zstd:LEVEL (zstd:1)" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
 static int
-make_repository(struct cli *cli, struct err *err)
+set(void *state, int key, const char *value, struct err *err)
+{
+	struct store_init_options *init = state;
+
+	(void)key;
+	return store_compression_parse(&init->compression, value, err);
+}
+
+static int
+make_repository(
+    struct cli *cli, const struct store_init_options *init, struct err *err)
 {
 	struct backend *backend = NULL;
 	int rc = -1;
 
 	if (backend_open(
 		&backend, cli->ctx.repository_url, BACKEND_CREATE, err) == 0)
-		rc = store_init(backend, NULL, err);
+		rc = store_init(backend, init, err);
 	backend_close(backend);
 	if (rc == -1)
 		err_prefix(err, "repository '%s'", cli->ctx.repository_url);
@@ -28,9 +46,8 @@ static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	(void)state;
 	(void)arguments;
-	if (make_repository(cli, err) == -1 ||
+	if (make_repository(cli, state, err) == -1 ||
 	    job_open_store(&cli->ctx, err) == -1)
 		return -1;
 	if (cli->json)
@@ -44,10 +61,21 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	return CLI_DONE;
 }
 
+/* As store_compression_default. */
+static const struct store_init_options defaults = {
+	.compression = { .mode = STORE_COMPRESSION_ZSTD, .level = 1 },
+};
+
 const struct cli_command cmd_init = {
 	.name = "init",
 	.arguments = "[--repo URL]",
 	.summary = "Make a repository",
-	.example = "  holdstill init --repo /srv/backup\n",
+	.example =
+	    "  holdstill init --repo /srv/backup\n"
+	    "  holdstill init --repo /mnt/nas/backup --compression auto\n",
+	.options = options,
+	.state_size = sizeof(defaults),
+	.defaults = &defaults,
+	.set = set,
 	.work = work,
 };

@@ -24,6 +24,7 @@
 
 struct job_lock;
 struct quiesce;
+struct rate;
 struct store_lock;
 struct store_session;
 
@@ -80,6 +81,7 @@ struct backup_set {
 	char group[HEXID_SIZE]; /* "": a backup of one domain, no group. */
 	struct store_lock *store_lock;
 	struct store_session *session;
+	struct rate *read_rate; /* Of all members' disks; NULL: no limit. */
 	uint64_t all_done, all_total; /* Bytes, for the progress display. */
 };
 

@@ -8,6 +8,7 @@
 #include "agent/job/lock.h"
 #include "agent/job/recover.h"
 #include "common/err.h"
+#include "common/rate.h"
 #include "store/store.h"
 
 static int
@@ -104,8 +105,10 @@ tidy_domain(struct backup *b, struct err *err)
 static int
 open_store(struct backup_set *set, struct err *err)
 {
-	const struct store_session_options options = { .threads = 0 };
 	struct job_context *ctx = set->ctx;
+	const struct store_session_options options = {
+		.compression = ctx->compression,
+	};
 
 	if (store_lock_take(
 		&set->store_lock, ctx->store, STORE_LOCK_SHARED, err) == -1)
@@ -116,10 +119,22 @@ open_store(struct backup_set *set, struct err *err)
 	return store_session_begin(&set->session, ctx->store, &options, err);
 }
 
+static int
+make_read_rate(struct backup_set *set, struct err *err)
+{
+	if (set->ctx->limit_read == 0)
+		return 0;
+	if ((set->read_rate = malloc(sizeof(*set->read_rate))) == NULL)
+		return err_no_memory(err);
+	rate_init(set->read_rate, set->ctx->limit_read);
+	return 0;
+}
+
 int
 backup_open(struct backup_set *set, struct err *err)
 {
-	if (job_connect(set->ctx, err) == -1 ||
+	if (make_read_rate(set, err) == -1 ||
+	    job_connect(set->ctx, err) == -1 ||
 	    backup_each(set, open_domain, err) == -1 ||
 	    lock_domains(set, err) == -1 ||
 	    backup_each(set, tidy_domain, err) == -1)
@@ -149,6 +164,9 @@ backup_close(struct backup_set *set)
 
 	store_session_end(set->session);
 	store_lock_release(set->store_lock);
+	if (set->read_rate != NULL)
+		rate_fini(set->read_rate);
+	free(set->read_rate);
 	for (i = 0; i < set->count; i++)
 		close_member(&set->members[i]);
 	free(set->members);

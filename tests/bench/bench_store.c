@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast the store takes a file and gives it back:
- *     bench_store REPO-URL CACHE-DIR FILE [THREADS]
+ *     bench_store REPO-URL CACHE-DIR FILE [THREADS [COMPRESSION [RATE]]]
  * The repository is made if it is not there.  Prints rates, processor time
  * and the largest resident size; to be held against `zstd -1`.
  */
@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "backends/backend.h"
+#include "backends/wrap_rate.h"
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/io.h"
@@ -23,6 +25,8 @@
 struct bench {
 	struct store *store;
 	unsigned int threads;
+	const struct store_compression *compression; /* NULL: the default. */
+	uint64_t rate;                               /* 0: no limit. */
 	int fd;
 	uint64_t size;
 };
@@ -57,6 +61,9 @@ open_store(struct bench *b, const char *url, const char *cache, struct err *err)
 	if (backend_open(&backend, url, BACKEND_CREATE, err) == -1)
 		return -1;
 	if (store_init(backend, NULL, err) == -1 && err->class != ERR_EXISTS)
+		return -1;
+	if (b->rate > 0 &&
+	    wrap_rate_open(&backend, backend, b->rate, err) == -1)
 		return -1;
 	return store_open(&b->store, backend, cache, err);
 }
@@ -105,7 +112,10 @@ write_disk(const struct bench *b, struct store_session *session,
 static int
 run_backup(const struct bench *b, struct manifest *m, struct err *err)
 {
-	struct store_session_options options = { .threads = b->threads };
+	struct store_session_options options = {
+		.threads = b->threads,
+		.compression = b->compression,
+	};
 	struct store_session *session;
 	int rc = -1;
 
@@ -159,14 +169,22 @@ main(int argc, char **argv)
 {
 	struct err err = ERR_INIT;
 	struct bench b = { .fd = -1 };
+	struct store_compression compression;
 	struct stat st;
 	int rc;
 
 	if (argc < 4) {
-		fprintf(
-		    stderr, "usage: bench_store URL CACHE FILE [THREADS]\n");
+		fprintf(stderr, "usage: bench_store URL CACHE FILE [THREADS "
+				"[COMPRESSION [RATE]]]\n");
 		return 2;
 	}
+	if (argc > 5) {
+		b.compression = &compression;
+		if (store_compression_parse(&compression, argv[5], &err) == -1)
+			return 2;
+	}
+	if (argc > 6 && bytes_parse(&b.rate, argv[6]) == -1)
+		return 2;
 	b.threads = argc > 4 ? (unsigned int)atoi(argv[4]) : 0;
 	b.fd = open(argv[3], O_RDONLY | O_CLOEXEC);
 	if (b.fd == -1 || fstat(b.fd, &st) == -1) {

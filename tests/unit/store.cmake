@@ -7,6 +7,7 @@ hs_unit_test(test_lock hs_store_rig)
 hs_unit_test(test_localindex hs_store_rig)
 hs_unit_test(test_manifest hs_store_rig)
 hs_unit_test(test_claims hs_store_rig)
+hs_unit_test(test_compression hs_store_rig)
 # Not a test: figures, by hand.
 add_executable(bench_store ${CMAKE_CURRENT_LIST_DIR}/../bench/bench_store.c)
 target_link_libraries(bench_store PRIVATE hs_store)
