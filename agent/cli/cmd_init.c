@@ -9,15 +9,37 @@
 #include "common/json/json.h"
 #include "store/store.h"
 
+enum { KEY_DAYS = 256 };
+
+static const struct cli_option options[] = {
+	{ "undelete-days", KEY_DAYS, "N", false,
+	    "how long forgotten points may be kept after all (7)" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
 static int
-make_repository(struct cli *cli, struct err *err)
+set(void *state, int key, const char *value, struct err *err)
+{
+	struct store_init_options *own = state;
+
+	(void)key;
+	if (cli_number(&own->undelete_days, "undelete-days", value, 0,
+		STORE_UNDELETE_DAYS_MAX, err) == -1)
+		return -1;
+	own->has_undelete_days = true;
+	return 0;
+}
+
+static int
+make_repository(
+    struct cli *cli, const struct store_init_options *how, struct err *err)
 {
 	struct backend *backend = NULL;
 	int rc = -1;
 
 	if (backend_open(
 		&backend, cli->ctx.repository_url, BACKEND_CREATE, err) == 0)
-		rc = store_init(backend, err);
+		rc = store_init(backend, how, err);
 	backend_close(backend);
 	if (rc == -1)
 		err_prefix(err, "repository '%s'", cli->ctx.repository_url);
@@ -28,9 +50,8 @@ static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	(void)state;
 	(void)arguments;
-	if (make_repository(cli, err) == -1 ||
+	if (make_repository(cli, state, err) == -1 ||
 	    job_open_store(&cli->ctx, err) == -1)
 		return -1;
 	if (cli->json)
@@ -46,8 +67,11 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 
 const struct cli_command cmd_init = {
 	.name = "init",
-	.arguments = "[--repo URL]",
+	.arguments = "[--repo URL] [--undelete-days N]",
 	.summary = "Make a repository",
 	.example = "  holdstill init --repo /srv/backup\n",
+	.options = options,
+	.state_size = sizeof(struct store_init_options),
+	.set = set,
 	.work = work,
 };

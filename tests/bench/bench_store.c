@@ -56,7 +56,7 @@ open_store(struct bench *b, const char *url, const char *cache, struct err *err)
 
 	if (backend_open(&backend, url, BACKEND_CREATE, err) == -1)
 		return -1;
-	if (store_init(backend, err) == -1 && err->class != ERR_EXISTS)
+	if (store_init(backend, NULL, err) == -1 && err->class != ERR_EXISTS)
 		return -1;
 	return store_open(&b->store, backend, cache, err);
 }

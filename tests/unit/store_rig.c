@@ -64,7 +64,7 @@ rig_init(struct rig *rig, const char *kind)
 	else
 		snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
 	assert_int_equal(backend_open(&b, rig->url, BACKEND_CREATE, &err), 0);
-	assert_int_equal(store_init(b, &err), 0);
+	assert_int_equal(store_init(b, NULL, &err), 0);
 	backend_close(b);
 	rig->store = rig_open_store(rig, rig->cache);
 }
@@ -243,11 +243,20 @@ rig_backup(struct rig *rig, struct store *s, struct manifest **out,
 	struct store_session *session = NULL;
 	struct store_disk *disk = NULL;
 	struct manifest *m = describe(im, parent);
-	int rc = -1;
+	int rc = -1, usable;
 
 	(void)rig;
-	if (store_session_begin(&session, s, &options, err) == -1 ||
-	    store_disk_begin(&disk, session, im->size,
+	if (store_session_begin(&session, s, &options, err) == -1)
+		goto out;
+	/* A base that is about to go makes a full, as with a real disk. */
+	if (parent != NULL) {
+		usable = store_session_base(session, parent, err);
+		if (usable == -1)
+			goto out;
+		if (usable == 0)
+			parent = NULL, base = NULL;
+	}
+	if (store_disk_begin(&disk, session, im->size,
 		parent == NULL ? NULL : parent->disks[0].root,
 		parent == NULL ? 0 : parent->disks[0].size_bytes, err) == -1)
 		goto out;
@@ -265,6 +274,14 @@ out:
 	store_session_end(session);
 	manifest_free(m);
 	return rc;
+}
+
+int
+rig_prune(struct store *s, struct store_prune_result *out, struct err *err)
+{
+	const struct store_prune_options options = { .silence_ms = 1 };
+
+	return store_prune(s, &options, out, err);
 }
 
 uint64_t
