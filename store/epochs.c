@@ -64,14 +64,14 @@ roll_key(char out[OBJECT_KEY_SIZE], uint64_t number, const uint8_t *id)
 }
 
 static int
-put_head(struct backend *b, uint64_t number, uint64_t decided,
-    const char *roll, struct err *err)
+put_head(struct backend *b, uint64_t number, uint64_t decided, const char *roll,
+    struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 
 	return numbered_put(b, epoch_key(key, number), OBJECT_EPOCH,
-	    json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)number,
-		"decided", (json_int_t)decided, "roll", roll),
+	    json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)number, "decided",
+		(json_int_t)decided, "roll", roll),
 	    err);
 }
 
@@ -146,8 +146,7 @@ get_roll(struct epoch *e, struct store *s, const char *hex, struct err *err)
 }
 
 int
-epochs_get(
-    struct epoch *out, struct store *s, uint64_t number, struct err *err)
+epochs_get(struct epoch *out, struct store *s, uint64_t number, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE], *roll = NULL;
 	json_t *json;
@@ -291,8 +290,8 @@ epochs_put(struct store *s, struct epoch *e, struct err *err)
 
 	idset_sort(&e->roll);
 	if (e->list_count > 1)
-		qsort(e->list, e->list_count, sizeof(*e->list),
-		    compare_entries);
+		qsort(
+		    e->list, e->list_count, sizeof(*e->list), compare_entries);
 	if (hexid_random(id, sizeof(id), err) == -1 ||
 	    put_roll(s, e, id, err) == -1)
 		return -1;

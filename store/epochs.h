@@ -38,8 +38,8 @@ const struct epoch_entry *epoch_find(
 int epochs_init(struct backend *b, struct err *err);
 
 /* ERR_NOT_FOUND: there is none such, or its roll has been removed. */
-int epochs_get(struct epoch *out, struct store *s, uint64_t number,
-    struct err *err);
+int epochs_get(
+    struct epoch *out, struct store *s, uint64_t number, struct err *err);
 
 /* By get of the next number until there is none; caller finis. */
 int epochs_newest(struct epoch *out, struct store *s, struct err *err);

@@ -75,8 +75,8 @@ forgotten_get(struct forgotten *out, struct store *s,
 	int rc;
 
 	*out = (struct forgotten){ .word = FORGOTTEN_NONE };
-	if (numbered_free(&out->count, s->backend, prefix_of(key, id), 0,
-		err) == -1)
+	if (numbered_free(
+		&out->count, s->backend, prefix_of(key, id), 0, err) == -1)
 		return -1;
 	if (out->count == 0)
 		return 0;

@@ -65,8 +65,8 @@ change_all(struct localindex *li, MDB_txn *txn, change_fn *fn, const void *arg)
 		if (notes == 0)
 			code = mdb_cursor_del(cursor, 0);
 		else
-			code = mdb_cursor_put(
-			    cursor, &key, &value, MDB_CURRENT);
+			code =
+			    mdb_cursor_put(cursor, &key, &value, MDB_CURRENT);
 		if (code != 0)
 			break;
 	}
@@ -118,8 +118,7 @@ note_listed(struct localindex *li, MDB_txn *txn, const struct idset *listed)
 		key = (MDB_val){ .mv_size = OBJECT_ID_BYTES,
 			.mv_data = listed->ids[i] };
 		value = (MDB_val){ .mv_size = 1, .mv_data = &notes };
-		code =
-		    mdb_put(txn, li->packs, &key, &value, MDB_NOOVERWRITE);
+		code = mdb_put(txn, li->packs, &key, &value, MDB_NOOVERWRITE);
 		if (code == MDB_KEYEXIST)
 			code = 0;
 	}
@@ -194,8 +193,8 @@ try_found(struct localindex *li, uint64_t epoch, const struct idset *packs)
 			if (mdb_get(txn, li->packs, &key, &value) != 0 ||
 			    value.mv_size != 1)
 				continue;
-			notes = *(const uint8_t *)value.mv_data |
-				LOCALINDEX_FOUND;
+			notes =
+			    *(const uint8_t *)value.mv_data | LOCALINDEX_FOUND;
 			value = (MDB_val){ .mv_size = 1, .mv_data = &notes };
 			code = mdb_put(txn, li->packs, &key, &value, 0);
 		}

@@ -21,8 +21,8 @@ is_ours(struct backend *b, const char *key, enum object_type type,
 	char *body;
 	size_t size;
 
-	if (envelope_get(b, key, type, id, NULL, BODY_MAX, &body, &size,
-		&ignored) == -1)
+	if (envelope_get(
+		b, key, type, id, NULL, BODY_MAX, &body, &size, &ignored) == -1)
 		return false;
 	free(body);
 	return true;
@@ -76,8 +76,8 @@ numbered_get(struct json_t **out, struct backend *b, const char *key,
 	size_t size;
 	int rc = -1;
 
-	if (envelope_get(
-		b, key, type, NULL, id, BODY_MAX, &text, &size, err) == -1)
+	if (envelope_get(b, key, type, NULL, id, BODY_MAX, &text, &size, err) ==
+	    -1)
 		return -1;
 	if (json_parse(&json, text, size, err) == 0)
 		rc = check_key(json, key, err);
@@ -92,8 +92,8 @@ numbered_get(struct json_t **out, struct backend *b, const char *key,
 
 /* 1: it is there, 0: it is free. */
 static int
-is_taken(struct backend *b, const char *prefix, uint64_t number,
-    struct err *err)
+is_taken(
+    struct backend *b, const char *prefix, uint64_t number, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	uint64_t size;

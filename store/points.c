@@ -56,8 +56,8 @@ is_tombstone(struct store *s, const char *key)
 	struct err ignored = ERR_INIT;
 	json_t *json;
 
-	if (numbered_get(
-		&json, s->backend, key, OBJECT_TOMBSTONE, &ignored) == -1)
+	if (numbered_get(&json, s->backend, key, OBJECT_TOMBSTONE, &ignored) ==
+	    -1)
 		return false;
 	json_decref(json);
 	return true;
@@ -144,8 +144,8 @@ points_give_up(enum point_state *out, struct store *s,
 
 	object_key(key, OBJECT_MANIFEST, id);
 	*out = POINT_TOMBSTONE;
-	if (numbered_put(s->backend, key, OBJECT_TOMBSTONE, json_object(),
-		err) == 0)
+	if (numbered_put(
+		s->backend, key, OBJECT_TOMBSTONE, json_object(), err) == 0)
 		return 0;
 	if (err->class != ERR_EXISTS)
 		return -1;
@@ -158,8 +158,7 @@ given_up(struct err *err)
 {
 	err_set(err, ERR_TIMEOUT,
 	    "the backup was given up: a prune saw no sign of life from it");
-	return err_hint(err,
-	    "what it stored is kept: run the backup again");
+	return err_hint(err, "what it stored is kept: run the backup again");
 }
 
 /*
@@ -198,8 +197,8 @@ settle(struct store *s, const uint8_t *id, struct err *err)
 	err_clear(err);
 	if (points_give_up(&state, s, id, err) == -1) {
 		*err = why;
-		return err_prefix(err,
-		    "it is not known whether the point was made");
+		return err_prefix(
+		    err, "it is not known whether the point was made");
 	}
 	if (state == POINT_MANIFEST)
 		return 0;
@@ -349,7 +348,8 @@ say(struct store *s, const char *text, enum forgotten_word word,
 	/* A damaged manifest can be forgotten, a tombstone cannot. */
 	if (points_look(&state, NULL, s, id, err) == 0 &&
 	    state != POINT_MANIFEST)
-		return err_set(err, ERR_NOT_FOUND, "there is no point %s", text);
+		return err_set(
+		    err, ERR_NOT_FOUND, "there is no point %s", text);
 	err_clear(err);
 	for (;; err_clear(err)) {
 		if (forgotten_get(&f, s, id, err) == -1)

@@ -134,8 +134,7 @@ tidy(struct prune *p)
 	struct err ignored = ERR_INIT;
 	struct epoch e;
 
-	if (p->options->dry_run ||
-	    epochs_newest(&e, p->store, &ignored) == -1)
+	if (p->options->dry_run || epochs_newest(&e, p->store, &ignored) == -1)
 		return;
 	epochs_tidy(p->store, e.number);
 	sessions_tidy(p->store, e.decided);
@@ -146,10 +145,9 @@ int
 store_prune(struct store *s, const struct store_prune_options *options,
     struct store_prune_result *out, struct err *err)
 {
-	struct prune p = { .store = s,
-		.options = options,
-		.result = out,
-		.guard_fd = -1 };
+	struct prune p = {
+		.store = s, .options = options, .result = out, .guard_fd = -1
+	};
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));

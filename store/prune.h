@@ -44,9 +44,9 @@ struct prune {
 	struct store *store;
 	const struct store_prune_options *options;
 	struct store_prune_result *result;
-	bool looked;      /* For dead sessions: once in a prune. */
-	bool counted;     /* What was there before. */
-	bool rewritten;   /* Once in a prune. */
+	bool looked;       /* For dead sessions: once in a prune. */
+	bool counted;      /* What was there before. */
+	bool rewritten;    /* Once in a prune. */
 	struct idset gone; /* Dry run: what the window's end would remove. */
 
 	/* A store of our own index, so that backups keep theirs. */

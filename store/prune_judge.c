@@ -31,10 +31,9 @@ mark_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
 int
 prune_walk(struct prune *p, struct err *err)
 {
-	struct walk w = { .store = &p->view,
-		.marks = &p->marks,
-		.fn = mark_blob,
-		.arg = p };
+	struct walk w = {
+		.store = &p->view, .marks = &p->marks, .fn = mark_blob, .arg = p
+	};
 	char hex[HEXID_SIZE];
 	size_t i;
 
@@ -141,7 +140,8 @@ most_waste_first(const void *a, const void *b)
 	const struct prune_pack *x = ((const struct costly *)a)->pack;
 	const struct prune_pack *y = ((const struct costly *)b)->pack;
 	/* used / size: cross-multiplied. */
-	uint64_t left = x->used_bytes * y->size, right = y->used_bytes * x->size;
+	uint64_t left = x->used_bytes * y->size,
+		 right = y->used_bytes * x->size;
 
 	return left < right ? -1 : left > right;
 }
@@ -224,8 +224,8 @@ static int
 add_entry(struct prune *p, const uint8_t *pack, uint64_t since, bool doomed,
     struct err *err)
 {
-	struct epoch_entry *grown = reallocarray(
-	    p->next.list, p->next.list_count + 1, sizeof(*grown));
+	struct epoch_entry *grown =
+	    reallocarray(p->next.list, p->next.list_count + 1, sizeof(*grown));
 
 	if (grown == NULL)
 		return err_no_memory(err);
@@ -280,8 +280,8 @@ is_needed(struct prune *p, const struct pack_table *t, struct err *err)
 	if (localindex_view_begin(&v, p->view.index, err) == -1)
 		return -1;
 	for (i = 0; rc == 0 && i < t->blob_count; i++) {
-		rc = localindex_view_find(&v, t->blobs[i].type,
-		    t->blobs[i].hash, &place, NULL, err);
+		rc = localindex_view_find(
+		    &v, t->blobs[i].type, t->blobs[i].hash, &place, NULL, err);
 		if (rc != 1)
 			continue;
 		pack = idset_find(&p->packs, place.pack);
@@ -302,8 +302,8 @@ pardoned(struct prune *p, const struct epoch_entry *e, struct err *err)
 
 	if (idset_find(&p->packs, e->pack) < 0)
 		return 0;
-	if (pack_read_table(
-		&table, &size, p->store->backend, e->pack, err) == -1) {
+	if (pack_read_table(&table, &size, p->store->backend, e->pack, err) ==
+	    -1) {
 		if (!store_worth_resync(err))
 			return -1;
 		rc = err->class == ERR_NOT_FOUND ? 0 : 2;
@@ -353,8 +353,8 @@ prune_decide(struct prune *p, struct err *err)
 	size_t i;
 
 	p->next = (struct epoch){ .number = p->epoch.number + 1 };
-	p->next.decided = p->first_open < p->epoch.number ? p->first_open
-							  : p->epoch.number;
+	p->next.decided =
+	    p->first_open < p->epoch.number ? p->first_open : p->epoch.number;
 	p->result->bytes_waiting = 0;
 	if (condemn(p, &changed, err) == -1)
 		return -1;

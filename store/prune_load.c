@@ -230,8 +230,8 @@ note_names(struct prune *p, size_t number, struct index_set *set, void *arg,
 /* A pack is put before any index of it and never again: if all are gone now,
  * they are gone for ever. */
 static int
-load_or_remove(struct prune *p, size_t number, struct index_set *set,
-    void *arg, struct err *err)
+load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
+    struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	unsigned int i, kept = 0;

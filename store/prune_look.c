@@ -24,9 +24,8 @@ end_window(struct prune *p, const uint8_t *id, struct err *err)
 		if (p->options->undelete_ms > 0 &&
 		    clock_wall_ms() - f.time_ms < p->options->undelete_ms)
 			return 0;
-		if (!p->options->dry_run &&
-		    forgotten_say(
-			p->store, id, f.count, FORGOTTEN_GONE, err) == -1) {
+		if (!p->options->dry_run && forgotten_say(p->store, id, f.count,
+						FORGOTTEN_GONE, err) == -1) {
 			if (err->class != ERR_EXISTS)
 				return -1;
 			err_clear(err); /* Kept, or gone, since we looked. */
@@ -76,8 +75,8 @@ add_disks(struct prune *p, const uint8_t *id, const struct manifest *m,
 	size_t i;
 
 	for (i = 0; i < m->disk_count; i++) {
-		grown = prune_grow(p->disks, p->disk_count, &p->disk_capacity,
-		    sizeof(*grown));
+		grown = prune_grow(
+		    p->disks, p->disk_count, &p->disk_capacity, sizeof(*grown));
 		if (grown == NULL)
 			return err_no_memory(err);
 		p->disks = grown;
@@ -270,8 +269,8 @@ watch(struct prune *p, struct err *err)
 	if (count_beats(p, true, &all_alive, err) == -1)
 		return -1;
 	while (!all_alive && (left = end - clock_monotonic_ms()) > 0) {
-		prune_tell(p, "waiting for sessions", (uint64_t)(silence - left),
-		    (uint64_t)silence);
+		prune_tell(p, "waiting for sessions",
+		    (uint64_t)(silence - left), (uint64_t)silence);
 		if (cancel_check(err) == -1)
 			return -1;
 		left = left > 1000 ? 1000 : left;

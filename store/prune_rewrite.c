@@ -188,8 +188,8 @@ copy_all(struct copier *c, struct err *err)
 	for (i = 0; i < c->prune->packs.count; i++) {
 		if (c->prune->pack[i].action != PRUNE_REWRITE)
 			continue;
-		prune_tell(c->prune, "packs written anew", i,
-		    c->prune->packs.count);
+		prune_tell(
+		    c->prune, "packs written anew", i, c->prune->packs.count);
 		if (cancel_check(err) == -1 || copy_pack(c, i, err) == -1)
 			return -1;
 		c->prune->result->packs_rewritten++;
@@ -212,8 +212,7 @@ prune_rewrite(struct prune *p, struct err *err)
 	c.codec = frame_codec_new();
 	c.raw = malloc(FRAME_RAW_MAX);
 	c.out = malloc(FRAME_RAW_MAX);
-	if (p->set == NULL || c.codec == NULL || c.raw == NULL ||
-	    c.out == NULL)
+	if (p->set == NULL || c.codec == NULL || c.raw == NULL || c.out == NULL)
 		err_no_memory(err);
 	else if (frame_reader_new(&c.frames, p->store, err) == 0)
 		rc = copy_all(&c, err);

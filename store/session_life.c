@@ -245,8 +245,8 @@ remember_roots(
 		return err_no_memory(err);
 	s->bases = grown;
 	for (i = 0; i < m->disk_count; i++)
-		memcpy(s->bases[s->base_count++], m->disks[i].root,
-		    DIGEST_BYTES);
+		memcpy(
+		    s->bases[s->base_count++], m->disks[i].root, DIGEST_BYTES);
 	return 1;
 }
 
@@ -272,8 +272,8 @@ session_base_known(const struct store_session *session, const uint8_t *root)
  * Else its blobs are looked up one by one.
  */
 int
-store_session_base(struct store_session *session, const struct manifest *m,
-    struct err *err)
+store_session_base(
+    struct store_session *session, const struct manifest *m, struct err *err)
 {
 	uint8_t id[OBJECT_ID_BYTES];
 	enum point_state state;
@@ -287,8 +287,8 @@ store_session_base(struct store_session *session, const struct manifest *m,
 		if (state != POINT_MANIFEST)
 			return 0;
 		if (m->epoch <= session->epoch.number)
-			rc = usable_listed_since(
-			    session->usable, m->epoch, err);
+			rc =
+			    usable_listed_since(session->usable, m->epoch, err);
 		if (rc == 1)
 			rc = walk_base(session, m, err);
 		else if (rc == 0)

@@ -54,8 +54,8 @@ to_json(const struct session_object *o)
 		}
 	}
 	hex_encode(tag, o->tag, sizeof(o->tag));
-	return json_pack("{s:s, s:s, s:o}", "kind", "session", "tag", tag,
-	    "points", points);
+	return json_pack(
+	    "{s:s, s:s, s:o}", "kind", "session", "tag", tag, "points", points);
 }
 
 static int
@@ -116,9 +116,8 @@ sessions_get(struct session_object *out, struct store *s,
 	int rc;
 
 	*out = (struct session_object){ .seal = false };
-	if (numbered_get(
-		&json, s->backend, key_of(key, name), OBJECT_SESSION, err) ==
-	    -1)
+	if (numbered_get(&json, s->backend, key_of(key, name), OBJECT_SESSION,
+		err) == -1)
 		return -1;
 	rc = parse(out, json, err);
 	json_decref(json);
@@ -216,8 +215,8 @@ beats_prefix(char out[OBJECT_KEY_SIZE], const struct session_name *name)
 }
 
 static char *
-beat_key(char out[OBJECT_KEY_SIZE], const struct session_name *name,
-    uint64_t beat)
+beat_key(
+    char out[OBJECT_KEY_SIZE], const struct session_name *name, uint64_t beat)
 {
 	char prefix[OBJECT_KEY_SIZE];
 

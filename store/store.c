@@ -61,8 +61,8 @@ store_init(struct backend *b, const struct store_init_options *options,
 	    hexid_random(id, sizeof(id), err) == -1)
 		return -1;
 	hex_encode(hex, id, sizeof(id));
-	json = json_pack("{s:s, s:i, s:s, s:s, s:i, s:i}", "format", FORMAT_NAME,
-	    "version", 1, "id", hex, "created",
+	json = json_pack("{s:s, s:i, s:s, s:s, s:i, s:i}", "format",
+	    FORMAT_NAME, "version", 1, "id", hex, "created",
 	    clock_format_rfc3339(created, clock_wall_ms()), "block_bytes",
 	    (int)STORE_BLOCK_BYTES, "undelete_days", (int)days);
 	if (json == NULL || (text = json_text(json, false)) == NULL)

@@ -130,8 +130,8 @@ void store_session_point(
  * May disks be built on those of this point?  1: yes; 0: no, a prune may be
  * about to remove some of it: the disks have to be written whole.  -1.
  */
-int store_session_base(struct store_session *session, const struct manifest *m,
-    struct err *err);
+int store_session_base(
+    struct store_session *session, const struct manifest *m, struct err *err);
 
 /*
  * Ends the session; NULL is allowed.  Points that were not committed are given
@@ -285,10 +285,10 @@ struct store_prune_result {
 	uint64_t packs_before, packs_removed, packs_rewritten;
 	uint64_t bytes_before, bytes_freed;
 	uint64_t blocks_kept, blocks_removed;
-	uint64_t points_removed;  /* Forgotten ones, for ever. */
-	uint64_t sessions_dead;   /* Given up. */
-	uint64_t sessions_alive;  /* What is in bytes_waiting waits for them. */
-	uint64_t bytes_waiting;   /* Condemned, not yet removed. */
+	uint64_t points_removed; /* Forgotten ones, for ever. */
+	uint64_t sessions_dead;  /* Given up. */
+	uint64_t sessions_alive; /* What is in bytes_waiting waits for them. */
+	uint64_t bytes_waiting;  /* Condemned, not yet removed. */
 };
 
 /*

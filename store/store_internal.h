@@ -15,8 +15,8 @@ struct store {
 	char id[HEXID_SIZE];
 	unsigned int undelete_days;
 	struct localindex *index;
-	char *cache_dir;           /* Of this repository. */
-	pthread_mutex_t sync_lock; /* One sync at a time. */
+	char *cache_dir;             /* Of this repository. */
+	pthread_mutex_t sync_lock;   /* One sync at a time. */
 	_Atomic uint64_t epoch_seen; /* There is one of this number. */
 };
 

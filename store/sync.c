@@ -184,8 +184,7 @@ store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
 }
 
 int
-store_sync_session(
-    struct store *s, const struct epoch *epoch, struct err *err)
+store_sync_session(struct store *s, const struct epoch *epoch, struct err *err)
 {
 	return sync_with(s, SYNC_ADOPT, epoch, false, err);
 }

@@ -104,7 +104,8 @@ run(void *arg)
 
 int
 uploader_new(struct uploader **out, struct store *s, struct claims *claims,
-    struct usable *usable, uploader_failed_fn *failed, void *arg, struct err *err)
+    struct usable *usable, uploader_failed_fn *failed, void *arg,
+    struct err *err)
 {
 	struct uploader *u = calloc(1, sizeof(*u));
 	int code;

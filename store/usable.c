@@ -42,8 +42,8 @@ add_list(struct idset *out, const struct epoch *e, struct err *err)
  * 0: some list cannot be read.
  */
 static int
-lists_between(struct idset *out, const struct usable *u, uint64_t from,
-    struct err *err)
+lists_between(
+    struct idset *out, const struct usable *u, uint64_t from, struct err *err)
 {
 	uint64_t n = u->epoch->number;
 	struct epoch e;
@@ -252,8 +252,8 @@ usable_blob(struct usable *u, struct localindex_view *v, enum blob_type type,
 }
 
 int
-usable_put(struct usable *u, const struct index_pack *packs,
-    unsigned int count, struct err *err)
+usable_put(struct usable *u, const struct index_pack *packs, unsigned int count,
+    struct err *err)
 {
 	unsigned int i;
 	int rc = 0;
@@ -275,8 +275,7 @@ usable_note(struct usable *u, struct err *err)
 	found = u->found;
 	u->found = (struct idset){ .ids = NULL };
 	pthread_mutex_unlock(&u->lock);
-	rc = localindex_found(
-	    u->store->index, u->epoch->number, &found, err);
+	rc = localindex_found(u->store->index, u->epoch->number, &found, err);
 	idset_fini(&found);
 	return rc;
 }

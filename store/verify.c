@@ -148,8 +148,7 @@ run(struct verify *v, struct err *err)
 	    marks_init(&v->marks, &v->packs, err) == -1 ||
 	    choose_points(v, err) == -1)
 		goto out;
-	if ((v->options->points == NULL &&
-		verify_small(v, err) == -1) ||
+	if ((v->options->points == NULL && verify_small(v, err) == -1) ||
 	    check_indexes(v, &indexes, err) == -1 ||
 	    verify_mark_points(v, err) == -1 || verify_packs(v, err) == -1)
 		goto out;

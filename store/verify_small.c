@@ -64,8 +64,8 @@ check_type(struct verify *v, enum object_type type, struct err *err)
 	int rc = -1;
 	size_t i;
 
-	if (backend_list(v->store->backend, object_prefix(type), note_key, &k,
-		err) == 0)
+	if (backend_list(
+		v->store->backend, object_prefix(type), note_key, &k, err) == 0)
 		rc = k.failed ? err_no_memory(err) : 0;
 	for (i = 0; rc == 0 && i < k.count; i++)
 		rc = check_key(v, type, k.key[i], err);
@@ -97,7 +97,6 @@ check_newest(struct verify *v, struct err *err)
 {
 	struct epoch e;
 
-	v->result->objects_checked++;
 	if (epochs_newest(&e, v->store, err) == -1)
 		return verify_tell_or_fail(v, "epochs/", err);
 	epoch_fini(&e);
@@ -109,13 +108,16 @@ verify_small(struct verify *v, struct err *err)
 {
 	static const enum object_type types[] = { OBJECT_EPOCH, OBJECT_SESSION,
 		OBJECT_BEAT, OBJECT_WORD };
+	uint64_t damaged;
 	size_t i;
 
 	if (check_config(v, err) == -1)
 		return -1;
+	damaged = v->result->damaged_objects;
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (check_type(v, types[i], err) == -1)
 			return -1;
 	}
-	return check_newest(v, err);
+	/* Each damaged object is told of once. */
+	return v->result->damaged_objects == damaged ? check_newest(v, err) : 0;
 }

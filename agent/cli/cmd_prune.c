@@ -70,14 +70,13 @@ set(void *state, int key, const char *value, struct err *err)
 	if (key == KEY_REPACK)
 		return set_repack(r, value, err);
 	if (key == KEY_SILENCE) {
-		if (cli_number(&number, "silence", value, 1, SILENCE_MAX_S,
-			err) == -1)
+		if (cli_number(
+			&number, "silence", value, 1, SILENCE_MAX_S, err) == -1)
 			return -1;
 		r->options.silence_ms = (int64_t)number * 1000;
 		return 0;
 	}
-	if (cli_number(&number, "undelete-days", value, 0, DAYS_MAX, err) ==
-	    -1)
+	if (cli_number(&number, "undelete-days", value, 0, DAYS_MAX, err) == -1)
 		return -1;
 	r->has_days = true;
 	r->options.undelete_ms = (int64_t)number * DAY_MS;
@@ -128,7 +127,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	if (cli->json)
 		return cli_print_json(
 		    json_pack("{s:{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-				  "s:I, s:I, s:I, s:I}}",
+			      "s:I, s:I, s:I, s:I}}",
 			"prune", "dry_run", dry_run, "packs_before",
 			(json_int_t)r.packs_before, "packs_removed",
 			(json_int_t)r.packs_removed, "packs_rewritten",

@@ -112,7 +112,8 @@ run(struct backup_set *set, struct err *err)
 	int rc;
 
 	if (backup_open(set, err) == -1 || backup_each(set, plan, err) == -1 ||
-	    check_bases(set, err) == -1 || backup_prepare(set, err) == -1 || backup_hold(set, err) == -1 ||
+	    check_bases(set, err) == -1 || backup_prepare(set, err) == -1 ||
+	    backup_hold(set, err) == -1 ||
 	    backup_each(set, backup_settle, err) == -1 ||
 	    group_judge(set, err) == -1 || backup_stream(set, err) == -1 ||
 	    cancel_check(err) == -1)

@@ -213,8 +213,8 @@ match_start(void *arg, const char *id, int64_t time_ms)
 }
 
 int
-job_unforget(struct job_context *ctx, const char *point,
-    struct manifest **out, struct err *err)
+job_unforget(struct job_context *ctx, const char *point, struct manifest **out,
+    struct err *err)
 {
 	struct found found = { .start = point };
 	struct manifest *m;

@@ -176,8 +176,8 @@ test_localindex_trust_needs_an_index_object(void **state)
 		add(li, 1, round == 1);
 		name(hash, 1, 3);
 		assert_int_equal(localindex_view_begin(&v, li, &err), 0);
-		assert_int_equal(localindex_view_find(&v, BLOB_DATA, hash,
-				     &place, &notes, &err),
+		assert_int_equal(localindex_view_find(
+				     &v, BLOB_DATA, hash, &place, &notes, &err),
 		    1);
 		localindex_view_end(&v);
 		assert_int_equal(notes & LOCALINDEX_INDEXED, round == 1);

@@ -87,12 +87,14 @@ static void
 hold_up(struct party *p)
 {
 	struct world *w = p->world;
-	uint64_t until = w->calls + draw(&p->random) % 60;
+	/* Now and then through all that a prune does. */
+	bool for_long = draw(&p->random) % 12 == 0;
+	uint64_t until = w->calls + draw(&p->random) % (for_long ? 1000 : 40);
 	struct timespec end;
 	int rc = 0;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_nsec += 4000000;
+	end.tv_nsec += for_long ? 100000000 : 1000000;
 	if (end.tv_nsec >= 1000000000) {
 		end.tv_sec++;
 		end.tv_nsec -= 1000000000;
@@ -111,7 +113,7 @@ gate(struct party *p, struct err *err)
 	pthread_mutex_lock(&w->lock);
 	w->calls++;
 	pthread_cond_broadcast(&w->moved);
-	if (draw(&p->random) % 4 == 0)
+	if (draw(&p->random) % 8 == 0)
 		hold_up(p);
 	if (p->limit != 0 && ++p->calls > p->limit)
 		rc = err_set(err, ERR_IO, "stopped for ever");
@@ -135,8 +137,9 @@ party_put(struct backend *b, const char *key, const void *buf, size_t size,
 	    backend_put(p->world->inner, key, buf, size, err) == -1)
 		return -1;
 	/* Packs and indexes are not tried again: nothing to be learned. */
-	if (happens(p, p->loses && strncmp(key, "pack", 4) != 0 &&
-			   strncmp(key, "index", 5) != 0,
+	if (happens(p,
+		p->loses && strncmp(key, "pack", 4) != 0 &&
+		    strncmp(key, "index", 5) != 0,
 		12))
 		return err_set(err, ERR_IO, "the answer was lost");
 	return 0;
@@ -391,8 +394,8 @@ need_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
 
 /* P1: by what indexes name and a listing shows, and nothing else. */
 static void
-check_point_whole(struct store *s, const struct manifest *m,
-    struct marks *marks)
+check_point_whole(
+    struct store *s, const struct manifest *m, struct marks *marks)
 {
 	struct walk walk = { .store = s, .fn = need_blob, .marks = marks };
 	struct err err = ERR_INIT;
@@ -439,7 +442,8 @@ check_done(struct world *w, struct store *s)
 		if (f.word == FORGOTTEN_GONE)
 			continue;
 		if (state == POINT_TOMBSTONE)
-			fail_msg("P3: %s is done and given up", w->done[i].m->id);
+			fail_msg(
+			    "P3: %s is done and given up", w->done[i].m->id);
 		if (state != POINT_MANIFEST)
 			fail_msg("P2: %s has no manifest", w->done[i].m->id);
 		rig_expect(s, w->done[i].m, &w->done[i].im);
@@ -489,9 +493,9 @@ check_needed(struct store *s, const struct marks *marks, const uint8_t *id)
 static void
 check_tidy(struct world *w)
 {
-	const struct store_prune_options options = { .silence_ms = 1,
-		.live_percent = 1,
-		.undelete_ms = 1000000 };
+	const struct store_prune_options options = {
+		.silence_ms = 1, .live_percent = 1, .undelete_ms = 1000000
+	};
 	struct store_prune_result result;
 	struct err err = ERR_INIT;
 	struct idset packs;
@@ -549,12 +553,11 @@ world_fini(struct world *w)
 static void
 begin(struct world *w, uint64_t random)
 {
-	struct party plain = { .backend.ops = &party_ops,
-		.world = w,
-		.random = random };
+	struct party plain = {
+		.backend.ops = &party_ops, .world = w, .random = random
+	};
 
-	snprintf(
-	    plain.cache, sizeof(plain.cache), "%.200s/host0", w->rig.root);
+	snprintf(plain.cache, sizeof(plain.cache), "%.200s/host0", w->rig.root);
 	run_backup(&plain);
 	run_forget(&plain);
 }
@@ -586,9 +589,8 @@ run_round(uint64_t seed)
 	}
 	begin(&w, draw(&random));
 	for (i = 0; i < PARTIES; i++)
-		assert_int_equal(pthread_create(
-				     &thread[i], NULL, roles[i], &party[i]),
-		    0);
+		assert_int_equal(
+		    pthread_create(&thread[i], NULL, roles[i], &party[i]), 0);
 	for (i = 0; i < PARTIES; i++)
 		pthread_join(thread[i], NULL);
 	check(&w, "check");
