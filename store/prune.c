@@ -125,7 +125,10 @@ run_rounds(struct prune *p, struct err *err)
 			    "verify', and forget the points it names");
 		}
 	}
-	return 0;
+	if (outcome == ROUND_DONE)
+		return 0;
+	err_set(err, ERR_BUSY, "other prunes were always faster");
+	return err_hint(err, "they do the work; try again when they are done");
 }
 
 static void

@@ -27,7 +27,7 @@
 #include "tests/unit/store_rig.h"
 
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
-#define ROUNDS 25
+#define ROUNDS 10
 #define DISK_BLOCKS 4
 #define CONTENTS 6 /* Of which disks are made: garbage is wanted again. */
 #define POINTS_MAX 32
