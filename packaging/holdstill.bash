@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for holdstill(8).
 
-_holdstill_commands="init backup list show restore verify forget prune
-	catalog run guest recover"
+_holdstill_commands="init backup list show restore verify forget
+	unforget prune catalog run guest recover"
 _holdstill_global="--repo --connect --config --state-dir --json --quiet -q --verbose -v
 	--no-progress --help"
 _holdstill_keep="--keep-last --keep-hourly --keep-daily --keep-weekly
@@ -126,7 +126,9 @@ _holdstill_options()
 		;;
 	verify) echo --sample --limit-rate ;;
 	forget) echo "$_holdstill_keep" --dry-run ;;
-	prune) echo --dry-run ;;
+	prune) echo --dry-run --undelete-days --max-repack --silence ;;
+	init) echo --undelete-days ;;
+	list) echo --forgotten ;;
 	guest) [[ $2 == freeze-test ]] && echo --hold --lease ;;
 	esac
 }

@@ -15,6 +15,7 @@ struct config {
 	/* repository is the repository's id; mode none: no cipher, no check. */
 	struct seal_settings seal;
 	struct store_compression compression; /* Of backups. */
+	unsigned int undelete_days;
 };
 
 int config_put(struct backend *b, const struct config *c, struct err *err);

@@ -16,7 +16,7 @@
 struct err;
 
 #define OBJECT_ID_BYTES 16
-#define OBJECT_KEY_SIZE 64 /* Holds each key that we make. */
+#define OBJECT_KEY_SIZE 96 /* Holds each key that we make. */
 #define ENVELOPE_HEAD_BYTES 48
 #define ENVELOPE_VERSION 1
 
@@ -24,9 +24,14 @@ enum object_type {
 	OBJECT_CONFIG = 1,
 	OBJECT_INDEX = 2,
 	OBJECT_MANIFEST = 3,
-	OBJECT_LOCK = 4,
 	OBJECT_PACK = 5,
 	OBJECT_KEY_SLOT = 6,
+	OBJECT_EPOCH = 7,
+	OBJECT_ROLL = 8,
+	OBJECT_SESSION = 9,
+	OBJECT_BEAT = 10,
+	OBJECT_WORD = 11,
+	OBJECT_TOMBSTONE = 12,
 };
 
 struct object_head {
@@ -37,7 +42,8 @@ struct object_head {
 	uint64_t raw_size;
 };
 
-/* "packs/0f/0f12...": the key of an object.  Returns out. */
+/* "packs/0f/0f12...": the key of an object that is named by an id alone.
+ * Returns out. */
 char *object_key(char out[OBJECT_KEY_SIZE], enum object_type type,
     const uint8_t id[OBJECT_ID_BYTES]);
 /* The folder of a type's keys, with its slash. */

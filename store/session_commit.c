@@ -39,8 +39,11 @@ add_frame(struct store_session *s, struct pack **pack, enum frame_coding coding,
 {
 	struct pack *full;
 
-	if (*pack == NULL && pack_new(pack, err) == -1)
-		return -1;
+	if (*pack == NULL) {
+		if (pack_new(pack, err) == -1)
+			return -1;
+		session_tag_pack(s, *pack);
+	}
 	if (pack_add_frame(*pack, coding, stored, stored_size, raw_size, blobs,
 		count, err) == -1)
 		return -1;
@@ -75,15 +78,13 @@ static int
 piece_is_new(struct store_session *s, const uint8_t *hash, struct err *err)
 {
 	struct localindex_view v;
-	struct blob_place place;
-	bool trusted = false;
 	int rc;
 
 	if (localindex_view_begin(&v, s->store->index, err) == -1)
 		return -1;
-	rc = localindex_view_find(&v, BLOB_MAP, hash, &place, &trusted, err);
+	rc = usable_blob(s->usable, &v, BLOB_MAP, hash, err);
 	localindex_view_end(&v);
-	if (rc == -1 || (rc == 1 && trusted))
+	if (rc != 0)
 		return rc == -1 ? -1 : 0;
 	return claims_take(s->claims, BLOB_MAP, hash, err);
 }

@@ -41,15 +41,13 @@ hash_blocks(struct worker *w, struct job *job, struct err *err)
 	return 0;
 }
 
-/* Bit i of *unknown: block i is in no indexed pack. */
+/* Bit i of *unknown: block i is in no pack that may be used. */
 static int
 find_unknown(
     struct worker *w, struct job *job, uint32_t *unknown, struct err *err)
 {
 	struct localindex_view v;
-	struct blob_place place;
 	unsigned int i;
-	bool trusted;
 	int rc = 0;
 
 	*unknown = 0;
@@ -58,10 +56,9 @@ find_unknown(
 	for (i = 0; rc != -1 && i < job->chunk.count; i++) {
 		if (digest_is_zero(job->hash[i]))
 			continue;
-		trusted = false;
-		rc = localindex_view_find(
-		    &v, BLOB_DATA, job->hash[i], &place, &trusted, err);
-		if (rc == 0 || (rc == 1 && !trusted))
+		rc = usable_blob(
+		    w->session->usable, &v, BLOB_DATA, job->hash[i], err);
+		if (rc == 0)
 			*unknown |= UINT32_C(1) << i;
 	}
 	localindex_view_end(&v);

@@ -7,18 +7,20 @@
 #include "common/err.h"
 #include "common/io.h"
 #include "store/config.h"
+#include "store/epochs.h"
 #include "store/seal/secret.h"
 #include "store/seal/slot.h"
 #include "store/store_internal.h"
 
-/* A key slot without settings is what an interrupted init has left. */
+/* Key slots and an epoch without settings: an interrupted init left them. */
 static int
 note_any(void *arg, const char *key, uint64_t size_bytes)
 {
 	const char *slots = object_prefix(OBJECT_KEY_SLOT);
 
 	(void)size_bytes;
-	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0;
+	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0 &&
+		       strcmp(key, "epochs/0") != 0;
 	return *(bool *)arg;
 }
 
@@ -77,7 +79,8 @@ store_init(struct backend *b, const struct store_init_options *options,
 {
 	struct config c = { .seal.mode = SEAL_NONE,
 		.seal.block_bytes = STORE_BLOCK_BYTES,
-		.compression = store_compression_default };
+		.compression = store_compression_default,
+		.undelete_days = STORE_UNDELETE_DAYS };
 
 	if (check_empty(b, err) == -1 ||
 	    hexid_random(c.seal.repository, OBJECT_ID_BYTES, err) == -1)
@@ -88,6 +91,10 @@ store_init(struct backend *b, const struct store_init_options *options,
 	    (options->compression.mode != STORE_COMPRESSION_ZSTD ||
 		options->compression.level != 0))
 		c.compression = options->compression;
+	if (options != NULL && options->has_undelete_days)
+		c.undelete_days = options->undelete_days;
+	if (epochs_init(b, err) == -1)
+		return -1;
 	if (options == NULL || options->mode == SEAL_NONE)
 		return config_put(b, &c, err);
 	return init_sealed(b, &c, options, err);
@@ -102,6 +109,7 @@ read_config(struct store *s, struct err *err)
 		return -1;
 	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
 	s->compression = c.compression;
+	s->undelete_days = c.undelete_days;
 	if (c.seal.mode == SEAL_NONE)
 		return 0;
 	return err_set(err, ERR_AUTH,
@@ -129,6 +137,8 @@ store_open(struct store **out, struct backend *b, const char *cache_dir,
 	}
 	if (localindex_open(&s->index, dir, err) == -1)
 		goto out;
+	s->cache_dir = dir;
+	dir = NULL;
 	*out = s;
 	s = NULL;
 	rc = 0;
@@ -149,6 +159,7 @@ store_close(struct store *s)
 	localindex_close(s->index);
 	backend_close(s->backend);
 	pthread_mutex_destroy(&s->sync_lock);
+	free(s->cache_dir);
 	free(s);
 }
 
@@ -162,4 +173,10 @@ const struct store_compression *
 store_compression(const struct store *s)
 {
 	return &s->compression;
+}
+
+unsigned int
+store_undelete_days(const struct store *s)
+{
+	return s->undelete_days;
 }

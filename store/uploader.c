@@ -9,6 +9,7 @@
 struct uploader {
 	struct store *store;
 	struct claims *claims;
+	struct usable *usable;
 	uploader_failed_fn *failed_fn;
 	void *arg;
 	pthread_t thread;
@@ -34,6 +35,8 @@ write_index(struct uploader *u, struct err *err)
 	if (u->pending.count == 0)
 		return 0;
 	if (index_put(u->store->backend, &u->pending, id, err) == -1 ||
+	    usable_put(u->usable, u->pending.packs, u->pending.count, err) ==
+		-1 ||
 	    localindex_add(u->store->index, id, u->pending.packs,
 		u->pending.count, err) == -1)
 		return -1;
@@ -101,7 +104,8 @@ run(void *arg)
 
 int
 uploader_new(struct uploader **out, struct store *s, struct claims *claims,
-    uploader_failed_fn *failed, void *arg, struct err *err)
+    struct usable *usable, uploader_failed_fn *failed, void *arg,
+    struct err *err)
 {
 	struct uploader *u = calloc(1, sizeof(*u));
 	int code;
@@ -110,6 +114,7 @@ uploader_new(struct uploader **out, struct store *s, struct claims *claims,
 		return err_no_memory(err);
 	u->store = s;
 	u->claims = claims;
+	u->usable = usable;
 	u->failed_fn = failed;
 	u->arg = arg;
 	pthread_mutex_init(&u->lock, NULL);

@@ -34,6 +34,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_restore,
 	&cmd_verify,
 	&cmd_forget,
+	&cmd_unforget,
 	&cmd_prune,
 	&cmd_run,
 	&cmd_guest,

@@ -124,6 +124,7 @@ int cli_main(int argc, char **argv);
 extern const struct cli_command cmd_backup;
 extern const struct cli_command cmd_catalog;
 extern const struct cli_command cmd_forget;
+extern const struct cli_command cmd_unforget;
 extern const struct cli_command cmd_guest;
 extern const struct cli_command cmd_init;
 extern const struct cli_command cmd_list;

@@ -9,11 +9,13 @@
 #include "common/json/json.h"
 #include "store/store.h"
 
-enum { KEY_COMPRESSION = 256 };
+enum { KEY_COMPRESSION = 256, KEY_DAYS };
 
 static const struct cli_option options[] = {
 	{ "compression", KEY_COMPRESSION, "HOW", false,
 	    "none, auto or zstd:LEVEL (zstd:1)" },
+	{ "undelete-days", KEY_DAYS, "N", false,
+	    "how long forgotten points may be kept after all (7)" },
 	{ NULL, 0, NULL, false, NULL },
 };
 
@@ -22,8 +24,13 @@ set(void *state, int key, const char *value, struct err *err)
 {
 	struct store_init_options *init = state;
 
-	(void)key;
-	return store_compression_parse(&init->compression, value, err);
+	if (key == KEY_COMPRESSION)
+		return store_compression_parse(&init->compression, value, err);
+	if (cli_number(&init->undelete_days, "undelete-days", value, 0,
+		STORE_UNDELETE_DAYS_MAX, err) == -1)
+		return -1;
+	init->has_undelete_days = true;
+	return 0;
 }
 
 static int
@@ -68,7 +75,7 @@ static const struct store_init_options defaults = {
 
 const struct cli_command cmd_init = {
 	.name = "init",
-	.arguments = "[--repo URL]",
+	.arguments = "[--repo URL] [--undelete-days N]",
 	.summary = "Make a repository",
 	.example =
 	    "  holdstill init --repo /srv/backup\n"
