@@ -79,9 +79,8 @@ backend_close(struct backend *b)
 		b->ops->close(b);
 }
 
-int
-backend_put(struct backend *b, const char *key, const void *buf, size_t size,
-    struct err *err)
+static int
+check_object(const char *key, size_t size, struct err *err)
 {
 	if (check_key(key, err) == -1)
 		return -1;
@@ -90,6 +89,34 @@ backend_put(struct backend *b, const char *key, const void *buf, size_t size,
 		    "object '%s' is too large: %zu "
 		    "bytes",
 		    key, size);
+	return 0;
+}
+
+int
+backend_put(struct backend *b, const char *key, const void *buf, size_t size,
+    struct err *err)
+{
+	if (check_object(key, size, err) == -1)
+		return -1;
+	return b->ops->put(b, key, buf, size, err);
+}
+
+int
+backend_put_paced(struct backend *b, const char *key, const void *buf,
+    size_t size, const struct backend_pace *pace, struct err *err)
+{
+	size_t done, n;
+
+	if (check_object(key, size, err) == -1)
+		return -1;
+	if (b->ops->put_paced != NULL)
+		return b->ops->put_paced(b, key, buf, size, pace, err);
+	for (done = 0; done < size; done += n) {
+		n = size - done < pace->piece_bytes ? size - done
+						    : pace->piece_bytes;
+		if (pace->fn(pace->arg, n, err) == -1)
+			return -1;
+	}
 	return b->ops->put(b, key, buf, size, err);
 }
 

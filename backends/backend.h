@@ -34,6 +34,14 @@ enum backend_open_mode {
 	BACKEND_CREATE, /* Made if absent (a folder, a prefix). */
 };
 
+/* What a put asks before each of its pieces moves; see backend_put_paced(). */
+struct backend_pace {
+	/* -1 with err ends the put. */
+	int (*fn)(void *arg, size_t bytes, struct err *err);
+	void *arg;
+	size_t piece_bytes; /* The largest piece; not 0. */
+};
+
 /* Called once for each object.  Non-zero ends the listing early. */
 typedef int backend_visit_fn(void *arg, const char *key, uint64_t size_bytes);
 
@@ -70,6 +78,12 @@ struct backend_ops {
 	 */
 	int (*list)(struct backend *b, const char *prefix, backend_visit_fn *fn,
 	    void *arg, struct err *err);
+	/*
+	 * As put, at the pace that is asked for.  NULL: the backend moves an
+	 * object in one go, and is given it once all of it may move.
+	 */
+	int (*put_paced)(struct backend *b, const char *key, const void *buf,
+	    size_t size, const struct backend_pace *pace, struct err *err);
 };
 
 /*
@@ -85,6 +99,10 @@ void backend_close(struct backend *b);
 
 int backend_put(struct backend *b, const char *key, const void *buf,
     size_t size, struct err *err);
+/* As backend_put(); pace->fn is asked for each piece, in order, before it
+ * moves. */
+int backend_put_paced(struct backend *b, const char *key, const void *buf,
+    size_t size, const struct backend_pace *pace, struct err *err);
 int backend_get(struct backend *b, const char *key, uint64_t offset, void *buf,
     size_t size, struct err *err);
 int backend_stat(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for holdstill(8).
 
-_holdstill_commands="init backup list show restore verify forget prune
-	catalog key run guest recover"
+_holdstill_commands="init backup list show restore verify forget
+	unforget prune catalog key run guest recover"
 _holdstill_global="--repo --connect --config --state-dir --passphrase-file
 	--key-file --json --quiet -q --verbose -v
 	--no-progress --help"
@@ -98,6 +98,10 @@ _holdstill_value()
 		mapfile -t COMPREPLY < <(compgen -W \
 			"application filesystem crash" -- "$cur")
 		;;
+	--compression)
+		# ':' would cut "zstd:1" in two.
+		mapfile -t COMPREPLY < <(compgen -W "auto none zstd" -- "$cur")
+		;;
 	--format)
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw" -- "$cur")
 		;;
@@ -106,6 +110,7 @@ _holdstill_value()
 			"passphrase keyfile" -- "$cur")
 		;;
 	--connect | --label | --lease | --spread | --exclude-disk | --disk | --sample | --hold | \
+		--limit-rate | --limit-read | \
 		--keep-*)
 		COMPREPLY=()
 		;;
@@ -124,15 +129,20 @@ _holdstill_options()
 		;;
 	backup)
 		echo --all --group --spread --full --require --prefer --lease \
-			--exclude-disk --scratch-dir
+			--exclude-disk --scratch-dir --limit-rate --limit-read \
+			--compression
 		;;
+	init) echo --compression ;;
+	run) echo --limit-rate --limit-read --compression ;;
 	restore)
 		echo --to --format --define --start --same-identity --disk \
-			--overwrite
+			--overwrite --limit-rate
 		;;
-	verify) echo --sample ;;
+	verify) echo --sample --limit-rate ;;
 	forget) echo "$_holdstill_keep" --dry-run ;;
-	prune) echo --dry-run ;;
+	prune) echo --dry-run --undelete-days --max-repack --silence ;;
+	init) echo --undelete-days ;;
+	list) echo --forgotten ;;
 	guest) [[ $2 == freeze-test ]] && echo --hold --lease ;;
 	esac
 }

@@ -7,7 +7,6 @@
 
 #include "common/err.h"
 #include "common/json/json.h"
-#include "store/store.h"
 
 #define CONFIG_BODY_MAX 65536u
 #define FORMAT_NAME "holdstill repository"
@@ -25,13 +24,15 @@ encryption_to_json(const struct seal_settings *seal)
 static json_t *
 config_to_json(const struct config *c)
 {
-	char hex[HEXID_SIZE];
+	char hex[HEXID_SIZE], how[STORE_COMPRESSION_SIZE];
 	json_t *json;
 
 	hex_encode(hex, c->seal.repository, OBJECT_ID_BYTES);
-	json = json_pack("{s:s, s:i, s:s, s:s, s:i}", "format", FORMAT_NAME,
-	    "version", 1, "id", hex, "created", c->created, "block_bytes",
-	    (int)c->seal.block_bytes);
+	json = json_pack("{s:s, s:i, s:s, s:s, s:i, s:s, s:i}", "format",
+	    FORMAT_NAME, "version", 1, "id", hex, "created", c->created,
+	    "block_bytes", (int)c->seal.block_bytes, "compression",
+	    store_compression_text(how, &c->compression), "undelete_days",
+	    (int)c->undelete_days);
 	if (json != NULL && c->seal.mode != SEAL_NONE &&
 	    json_object_set_new(
 		json, "encryption", encryption_to_json(&c->seal)) == -1) {
@@ -126,6 +127,45 @@ out:
 	return rc;
 }
 
+/* A repository that does not say is one from before it was asked. */
+static int
+parse_compression(
+    struct store_compression *out, const json_t *json, struct err *err)
+{
+	char *text = NULL;
+	int rc;
+
+	*out = store_compression_default;
+	if (json_object_get(json, "compression") == NULL)
+		return 0;
+	if (json_get_string(&text, json, "compression", 64, err) == -1)
+		return -1;
+	rc = store_compression_parse(out, text, err);
+	if (rc == -1) {
+		err_set(err, ERR_UNSUPPORTED,
+		    "compression '%s' is not known here", text);
+		err_hint(err, "use a newer holdstill");
+	}
+	free(text);
+	return rc;
+}
+
+static int
+parse_days(unsigned int *out, const json_t *json, struct err *err)
+{
+	uint64_t days;
+
+	*out = STORE_UNDELETE_DAYS;
+	if (json_object_get(json, "undelete_days") == NULL)
+		return 0;
+	if (json_get_u64(&days, json, "undelete_days", err) == -1)
+		return -1;
+	if (days > STORE_UNDELETE_DAYS_MAX)
+		return err_set(err, ERR_CORRUPT, "its undelete_days are wrong");
+	*out = (unsigned int)days;
+	return 0;
+}
+
 /* Made by clocks of any kind: what is not of our form is left out. */
 static void
 take_created(struct config *out, const json_t *json)
@@ -154,7 +194,9 @@ config_get(struct config *out, struct backend *b, struct err *err)
 		    err, ERR_NOT_FOUND, "this is no holdstill repository");
 	}
 	if (json_parse(&json, text, size, err) == 0 &&
-	    check_format(&out->seal, json, err) == 0) {
+	    check_format(&out->seal, json, err) == 0 &&
+	    parse_compression(&out->compression, json, err) == 0 &&
+	    parse_days(&out->undelete_days, json, err) == 0) {
 		take_created(out, json);
 		rc = 0;
 	}

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "store/envelope.h"
 #include "store/seal/seal.h"
+#include "store/store.h"
 
 struct err;
 
@@ -13,6 +14,8 @@ struct config {
 	char created[CLOCK_RFC3339_SIZE];
 	/* repository is the repository's id; mode none: no cipher, no check. */
 	struct seal_settings seal;
+	struct store_compression compression; /* Of backups. */
+	unsigned int undelete_days;
 };
 
 int config_put(struct backend *b, const struct config *c, struct err *err);

@@ -22,9 +22,18 @@ object_prefix(enum object_type type)
 	case OBJECT_INDEX:
 		return "index/";
 	case OBJECT_MANIFEST:
+	case OBJECT_TOMBSTONE:
 		return "points/";
-	case OBJECT_LOCK:
-		return "locks/";
+	case OBJECT_EPOCH:
+		return "epochs/";
+	case OBJECT_ROLL:
+		return "rolls/";
+	case OBJECT_SESSION:
+		return "sessions/";
+	case OBJECT_BEAT:
+		return "beats/";
+	case OBJECT_WORD:
+		return "forgotten/";
 	case OBJECT_PACK:
 		return "packs/";
 	case OBJECT_KEY_SLOT:
@@ -68,8 +77,7 @@ object_key_parse(
 unsigned int
 object_flags(enum object_type type, const struct seal *seal)
 {
-	if (type == OBJECT_CONFIG || type == OBJECT_KEY_SLOT ||
-	    type == OBJECT_LOCK)
+	if (type == OBJECT_CONFIG || type == OBJECT_KEY_SLOT)
 		return 0;
 	switch (seal_mode(seal)) {
 	case SEAL_SECRET:

@@ -17,7 +17,7 @@ struct err;
 struct seal;
 
 #define OBJECT_ID_BYTES 16
-#define OBJECT_KEY_SIZE 64 /* Holds each key that we make. */
+#define OBJECT_KEY_SIZE 96 /* Holds each key that we make. */
 #define ENVELOPE_HEAD_BYTES 48
 #define ENVELOPE_VERSION 1
 /* Flags of the head. */
@@ -28,9 +28,14 @@ enum object_type {
 	OBJECT_CONFIG = 1,
 	OBJECT_INDEX = 2,
 	OBJECT_MANIFEST = 3,
-	OBJECT_LOCK = 4,
 	OBJECT_PACK = 5,
 	OBJECT_KEY_SLOT = 6,
+	OBJECT_EPOCH = 7,
+	OBJECT_ROLL = 8,
+	OBJECT_SESSION = 9,
+	OBJECT_BEAT = 10,
+	OBJECT_WORD = 11,
+	OBJECT_TOMBSTONE = 12,
 };
 
 struct object_head {
@@ -42,7 +47,8 @@ struct object_head {
 	uint64_t raw_size;
 };
 
-/* "packs/0f/0f12...": the key of an object.  Returns out. */
+/* "packs/0f/0f12...": the key of an object that is named by an id alone.
+ * Returns out. */
 char *object_key(char out[OBJECT_KEY_SIZE], enum object_type type,
     const uint8_t id[OBJECT_ID_BYTES]);
 /* The folder of a type's keys, with its slash. */
@@ -53,8 +59,8 @@ int object_key_parse(
 
 /*
  * The flags that an object of that type has in a repository with these keys
- * (NULL: plain), and where its body begins.  Settings, key slots and locks
- * are never sealed.
+ * (NULL: plain), and where its body begins.  Settings and key slots are
+ * never sealed.
  */
 unsigned int object_flags(enum object_type type, const struct seal *seal);
 size_t object_body_offset(unsigned int flags);

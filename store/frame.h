@@ -6,6 +6,7 @@
 #ifndef HOLDSTILL_STORE_FRAME_H
 #define HOLDSTILL_STORE_FRAME_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,15 @@ struct frame_codec;
 
 enum frame_coding { FRAME_RAW = 0, FRAME_ZSTD = 1 };
 
+/* Of frame_codec_level(): nothing is compressed. */
+#define FRAME_LEVEL_STORE INT_MIN
+
 struct frame_codec *frame_codec_new(void);    /* NULL without memory. */
 void frame_codec_free(struct frame_codec *c); /* NULL is allowed. */
+
+/* What frame_compress() uses from now on: a level of zstd (at first 1), or
+ * FRAME_LEVEL_STORE. */
+void frame_codec_level(struct frame_codec *c, int level);
 
 /*
  * Compresses into out (at least size bytes) and sets *out_size; returns

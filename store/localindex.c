@@ -16,7 +16,7 @@
 #include "common/io.h"
 
 /* Changes with the layout: another one is thrown away. */
-#define FORMAT "holdstill local index 1"
+#define FORMAT "holdstill local index 2"
 #define MAP_FIRST_BYTES (16u << 20)
 #define READERS_MAX 512
 /* Beside LMDB's codes and those of errno. */

@@ -45,17 +45,30 @@ void localindex_close(struct localindex *li); /* NULL is allowed. */
 struct localindex_view {
 	struct localindex *li;
 	void *txn;
+	/* The lists of all epochs up to this were looked at, if any were. */
+	bool any_lists;
+	uint64_t lists_to;
 };
 int localindex_view_begin(
     struct localindex_view *v, struct localindex *li, struct err *err);
 void localindex_view_end(struct localindex_view *v);
+/* What is noted of a pack. */
+enum localindex_note {
+	LOCALINDEX_INDEXED = 1, /* An index object names it. */
+	/* Found in the repository, or put, at a time since when no list of an
+	 * epoch up to lists_to has it: it needs no look (ALL_LISTS). */
+	LOCALINDEX_FOUND = 2,
+	LOCALINDEX_LISTED = 4, /* On the list of epoch lists_to. */
+	LOCALINDEX_LOADED = 8, /* Its blobs are in here. */
+};
 /*
- * 1: found, 0: unknown, -1: error.  trusted (may be NULL): an index object
- * names the pack, so a backup may rely on the blob.
+ * 1: found, 0: unknown, -1: error.  notes (may be NULL): LOCALINDEX_* of the
+ * blob's pack.  Of several packs with the blob it is the one to be relied on
+ * most: indexed and off the list.
  */
 int localindex_view_find(struct localindex_view *v, enum blob_type type,
-    const uint8_t hash[DIGEST_BYTES], struct blob_place *out, bool *trusted,
-    struct err *err);
+    const uint8_t hash[DIGEST_BYTES], struct blob_place *out,
+    unsigned int *notes, struct err *err);
 
 /* The same for one blob. */
 int localindex_find(struct localindex *li, enum blob_type type,
@@ -68,7 +81,24 @@ int localindex_find(struct localindex *li, enum blob_type type,
 int localindex_add(struct localindex *li, const uint8_t *index_id,
     const struct index_pack *packs, unsigned int count, struct err *err);
 
-/* Forgets everything. */
+/*
+ * The lists of the epochs up to `to` have been looked at: listed is the last,
+ * touched has the packs of all since the last call, NULL if they could not
+ * all be read.  Both sorted.  Does nothing if others have gone further.
+ * from: what lists_to was when the epochs to be looked at were chosen.
+ */
+int localindex_advance(struct localindex *li, uint64_t from, bool any_from,
+    uint64_t to, const struct idset *listed, const struct idset *touched,
+    struct err *err);
+/* Packs were found, or put, in epoch number `epoch`. */
+int localindex_found(struct localindex *li, uint64_t epoch,
+    const struct idset *packs, struct err *err);
+
+/* Of a prune's own index: nothing is noted but the list of an epoch. */
+int localindex_relist(struct localindex *li, uint64_t epoch,
+    const struct idset *listed, struct err *err);
+
+/* Forgets everything but what advance and found have noted. */
 int localindex_clear(struct localindex *li, struct err *err);
 
 /* Sorted ids of the index objects loaded; caller finis. */

@@ -10,6 +10,7 @@
 
 #define KEY_BYTES (1 + DIGEST_BYTES)
 #define PLACE_BYTES 41
+#define RANK_BEST 4u
 
 static MDB_val
 val(const void *data, size_t size)
@@ -61,13 +62,25 @@ place_get(struct blob_place *out, const MDB_val *value)
 	return 0;
 }
 
-static bool
-pack_trusted(struct localindex *li, MDB_txn *txn, const uint8_t *id)
+/* 0: not a word of it. */
+static unsigned int
+pack_notes(struct localindex *li, MDB_txn *txn, const uint8_t *id)
 {
 	MDB_val key = val(id, OBJECT_ID_BYTES), value;
 
-	return mdb_get(txn, li->packs, &key, &value) == 0 &&
-	       value.mv_size == 1 && *(const uint8_t *)value.mv_data == 1;
+	if (mdb_get(txn, li->packs, &key, &value) != 0 || value.mv_size != 1)
+		return 0;
+	return *(const uint8_t *)value.mv_data;
+}
+
+/* Of two packs with a blob the one with more serves. */
+static unsigned int
+rank(unsigned int notes)
+{
+	if ((notes & LOCALINDEX_LOADED) == 0)
+		return 0;
+	return 1 + ((notes & LOCALINDEX_INDEXED) != 0) +
+	       2 * ((notes & LOCALINDEX_LISTED) == 0);
 }
 
 int
@@ -81,6 +94,7 @@ localindex_view_begin(
 		return localindex_error(li, code, err);
 	v->li = li;
 	v->txn = txn;
+	v->any_lists = localindex_lists(li, txn, &v->lists_to);
 	return 0;
 }
 
@@ -93,8 +107,8 @@ localindex_view_end(struct localindex_view *v)
 
 int
 localindex_view_find(struct localindex_view *v, enum blob_type type,
-    const uint8_t hash[DIGEST_BYTES], struct blob_place *out, bool *trusted,
-    struct err *err)
+    const uint8_t hash[DIGEST_BYTES], struct blob_place *out,
+    unsigned int *notes, struct err *err)
 {
 	uint8_t bytes[KEY_BYTES] = { 0 };
 	MDB_val key = val(bytes, sizeof(bytes)), value;
@@ -108,8 +122,8 @@ localindex_view_find(struct localindex_view *v, enum blob_type type,
 		return localindex_error(v->li, code, err);
 	if (place_get(out, &value) == -1)
 		return 0;
-	if (trusted != NULL)
-		*trusted = pack_trusted(v->li, v->txn, out->pack);
+	if (notes != NULL)
+		*notes = pack_notes(v->li, v->txn, out->pack);
 	return 1;
 }
 
@@ -127,24 +141,30 @@ localindex_find(struct localindex *li, enum blob_type type,
 	return rc;
 }
 
-/* The first place stays, unless it is in a pack that counts for less. */
+/*
+ * The place that ranks higher stays.  Of two of the highest rank it is the
+ * later one: a prune has copied the blob, and the old copy is about to go.
+ */
 static int
 add_blob(struct localindex *li, MDB_txn *txn, const uint8_t *key_bytes,
-    const struct blob_place *place, bool trusted)
+    const struct blob_place *place, unsigned int own)
 {
 	uint8_t bytes[PLACE_BYTES];
 	MDB_val key = val(key_bytes, KEY_BYTES);
 	MDB_val value = val(bytes, sizeof(bytes));
 	struct blob_place old;
+	unsigned int other;
 	int code;
 
 	place_put(bytes, place);
 	code = mdb_put(txn, li->blobs, &key, &value, MDB_NOOVERWRITE);
 	if (code != MDB_KEYEXIST)
 		return code;
-	if (place_get(&old, &value) == 0 &&
-	    (!trusted || pack_trusted(li, txn, old.pack)))
-		return 0;
+	if (place_get(&old, &value) == 0) {
+		other = rank(pack_notes(li, txn, old.pack));
+		if (other > own || (other == own && own < RANK_BEST))
+			return 0;
+	}
 	value = val(bytes, sizeof(bytes));
 	return mdb_put(txn, li->blobs, &key, &value, 0);
 }
@@ -188,8 +208,8 @@ add_pack(struct localindex *li, MDB_txn *txn, const struct index_pack *pack,
     bool trusted)
 {
 	struct sorted *s = sort_blobs(&pack->table);
-	const uint8_t flag = trusted;
-	MDB_val key = val(pack->id, OBJECT_ID_BYTES), value = val(&flag, 1);
+	uint8_t notes = (uint8_t)pack_notes(li, txn, pack->id);
+	MDB_val key = val(pack->id, OBJECT_ID_BYTES), value = val(&notes, 1);
 	struct blob_place place = { .coding = 0 };
 	uint8_t blob_key[KEY_BYTES];
 	uint32_t i;
@@ -197,10 +217,8 @@ add_pack(struct localindex *li, MDB_txn *txn, const struct index_pack *pack,
 
 	if (s == NULL)
 		return ENOMEM;
-	code = mdb_put(
-	    txn, li->packs, &key, &value, trusted ? 0 : MDB_NOOVERWRITE);
-	if (code == MDB_KEYEXIST)
-		code = 0;
+	notes |= LOCALINDEX_LOADED | (trusted ? LOCALINDEX_INDEXED : 0u);
+	code = mdb_put(txn, li->packs, &key, &value, 0);
 	memcpy(place.pack, pack->id, OBJECT_ID_BYTES);
 	for (i = 0; code == 0 && i < pack->table.blob_count; i++) {
 		place.frame_offset = s[i].frame->offset;
@@ -211,7 +229,7 @@ add_pack(struct localindex *li, MDB_txn *txn, const struct index_pack *pack,
 		place.size = s[i].blob->size;
 		place.ordinal = s[i].ordinal;
 		key_put(blob_key, s[i].blob->type, s[i].blob->hash);
-		code = add_blob(li, txn, blob_key, &place, trusted);
+		code = add_blob(li, txn, blob_key, &place, rank(notes));
 	}
 	free(s);
 	return code;
@@ -263,7 +281,7 @@ localindex_clear(struct localindex *li, struct err *err)
 	if (code != 0)
 		return localindex_error(li, code, err);
 	if ((code = mdb_drop(txn, li->blobs, 0)) == 0 &&
-	    (code = mdb_drop(txn, li->packs, 0)) == 0 &&
+	    (code = localindex_unload(li, txn)) == 0 &&
 	    (code = mdb_drop(txn, li->indexes, 0)) == 0)
 		code = mdb_txn_commit(txn);
 	else
@@ -273,7 +291,7 @@ localindex_clear(struct localindex *li, struct err *err)
 }
 
 static int
-collect(struct idset *out, MDB_cursor *cursor, bool trusted_only,
+collect(struct idset *out, MDB_cursor *cursor, unsigned int need,
     struct err *err, int *code)
 {
 	MDB_val key, value;
@@ -281,8 +299,8 @@ collect(struct idset *out, MDB_cursor *cursor, bool trusted_only,
 	while ((*code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
 		if (key.mv_size != OBJECT_ID_BYTES)
 			continue;
-		if (trusted_only &&
-		    (value.mv_size != 1 || *(uint8_t *)value.mv_data != 1))
+		if (need != 0 && (value.mv_size != 1 ||
+				     (*(uint8_t *)value.mv_data & need) == 0))
 			continue;
 		if (idset_add(out, key.mv_data, err) == -1)
 			return -1;
@@ -294,7 +312,7 @@ collect(struct idset *out, MDB_cursor *cursor, bool trusted_only,
 
 static int
 list_table(struct idset *out, struct localindex *li, bool packs,
-    bool trusted_only, struct err *err)
+    unsigned int need, struct err *err)
 {
 	struct localindex_view v;
 	MDB_cursor *cursor = NULL;
@@ -305,7 +323,7 @@ list_table(struct idset *out, struct localindex *li, bool packs,
 		return -1;
 	code = mdb_cursor_open(v.txn, packs ? li->packs : li->indexes, &cursor);
 	if (code == 0) {
-		rc = collect(out, cursor, trusted_only, err, &code);
+		rc = collect(out, cursor, need, err, &code);
 		mdb_cursor_close(cursor);
 	}
 	localindex_view_end(&v);
@@ -321,12 +339,13 @@ list_table(struct idset *out, struct localindex *li, bool packs,
 int
 localindex_indexes(struct idset *out, struct localindex *li, struct err *err)
 {
-	return list_table(out, li, false, false, err);
+	return list_table(out, li, false, 0, err);
 }
 
 int
 localindex_packs(struct idset *out, struct localindex *li, bool trusted_only,
     struct err *err)
 {
-	return list_table(out, li, true, trusted_only, err);
+	return list_table(out, li, true,
+	    trusted_only ? LOCALINDEX_INDEXED : LOCALINDEX_LOADED, err);
 }

@@ -14,9 +14,9 @@ struct localindex {
 	char *dir;
 	char format[LOCALINDEX_MARKER_SIZE + 64]; /* As in meta. */
 	MDB_env *env;
-	MDB_dbi meta;    /* "format" -> text */
+	MDB_dbi meta;    /* "format" -> text, "lists" -> epoch */
 	MDB_dbi blobs;   /* type, hash -> place */
-	MDB_dbi packs;   /* pack id -> 1 if an index names it, else 0 */
+	MDB_dbi packs;   /* pack id -> LOCALINDEX_* bits */
 	MDB_dbi indexes; /* index id -> nothing */
 	/* Held for reading through each transaction: the map may only be
 	 * resized while there is none. */
@@ -29,6 +29,12 @@ int localindex_error(struct localindex *li, int code, struct err *err);
 /* Holds the resize lock until the caller unlocks it, after the end. */
 int localindex_txn_begin(
     struct localindex *li, unsigned int flags, MDB_txn **txn);
+
+/* ---- localindex_notes.c ---- */
+/* Which lists were looked at; false: none. */
+bool localindex_lists(struct localindex *li, MDB_txn *txn, uint64_t *out);
+/* Packs are in here no longer, but what is noted of them stays. */
+int localindex_unload(struct localindex *li, MDB_txn *txn);
 
 /* Doubles the map; no transaction may be open in this thread. */
 int localindex_grow(struct localindex *li);

@@ -113,6 +113,7 @@ struct manifest_disk {
 
 struct manifest {
 	char id[HEXID_SIZE];
+	uint64_t epoch; /* Of the session that made it (docs/prune.md). */
 	char parent[HEXID_SIZE]; /* "" for the first of a domain. */
 	char *domain;
 	char *uuid;

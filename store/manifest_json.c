@@ -168,6 +168,8 @@ manifest_to_json(const struct manifest *m, bool whole)
 		return json;
 	if (json_object_set_new(
 		json, "time_ms", json_integer((json_int_t)m->time_ms)) == -1 ||
+	    json_object_set_new(
+		json, "epoch", json_integer((json_int_t)m->epoch)) == -1 ||
 	    json_object_set_new(json, "checkpoint", string_of(m->checkpoint)) ==
 		-1 ||
 	    json_object_set_new(

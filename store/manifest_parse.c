@@ -339,6 +339,7 @@ parse_whole(struct manifest *m, const json_t *json, struct err *err)
 		-1 ||
 	    json_get_string(&m->host, json, "host", NAME_MAX_BYTES, err) ==
 		-1 ||
+	    json_get_u64(&m->epoch, json, "epoch", err) == -1 ||
 	    json_get_i64(&m->time_ms, json, "time_ms", err) == -1 ||
 	    json_get_i64(&m->duration_ms, json, "duration_ms", err) == -1 ||
 	    json_get_string(&m->consistency_reason, json, "consistency_reason",

@@ -32,9 +32,7 @@ marks_set(struct marks *m, const struct blob_place *place, struct err *err)
 	uint8_t *row, bit = (uint8_t)(1u << place->ordinal % 8);
 
 	if (pack < 0 || place->ordinal >= PACK_BLOBS_MAX)
-		return err_set(err, ERR_CORRUPT,
-		    "the local index names an "
-		    "unknown pack");
+		return 2;
 	if (m->bits[pack] == NULL &&
 	    (m->bits[pack] = calloc(1, PACK_BLOBS_MAX / 8)) == NULL)
 		return err_no_memory(err);

@@ -16,7 +16,8 @@ struct marks {
 int marks_init(struct marks *m, const struct idset *packs, struct err *err);
 void marks_fini(struct marks *m);
 
-/* 1: it was marked already; 0: it is now; -1: not of these packs. */
+/* 1: it was marked already; 0: it is now; 2: it is in none of these packs;
+ * -1. */
 int marks_set(struct marks *m, const struct blob_place *place, struct err *err);
 bool marks_has(const struct marks *m, size_t pack, uint32_t ordinal);
 /* Is any blob of the pack marked? */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Points: their manifests put, listed, read, removed. */
+/* Points: committed, given up, listed, read, forgotten and kept after all. */
 #include "store/points.h"
 
 #include <stdlib.h>
@@ -7,8 +7,10 @@
 
 #include "common/err.h"
 #include "common/json/json.h"
+#include "store/numbered.h"
 
 #define MANIFEST_BODY_MAX (16u << 20)
+#define COMMIT_TRIES 3
 
 /* Key and binary id of a point; ERR_ARG if the text is no id. */
 static int
@@ -22,47 +24,7 @@ point_key(char key[OBJECT_KEY_SIZE], uint8_t id[OBJECT_ID_BYTES],
 	return 0;
 }
 
-int
-points_put(struct store *s, struct manifest *m, struct err *err)
-{
-	char key[OBJECT_KEY_SIZE], *text = NULL;
-	uint8_t id[OBJECT_ID_BYTES];
-	json_t *json = NULL;
-	int rc = -1;
-
-	if ((m->id[0] == '\0' && hexid_new(m->id, err) == -1) ||
-	    point_key(key, id, m->id, err) == -1)
-		return -1;
-	json = manifest_to_json(m, true);
-	if (json == NULL || (text = json_text(json, false)) == NULL)
-		err_no_memory(err);
-	else if (strlen(text) > MANIFEST_BODY_MAX)
-		err_set(err, ERR_ARG, "the point's manifest is too large");
-	else
-		rc = envelope_put(s->backend, s->seal, key, OBJECT_MANIFEST, id,
-		    text, strlen(text), true, err);
-	free(text);
-	json_decref(json);
-	return rc;
-}
-
-int
-store_points(struct store *s, store_point_fn *fn, void *arg, struct err *err)
-{
-	struct idset points;
-	char hex[HEXID_SIZE];
-	size_t i;
-
-	if (idset_list(&points, s->backend, OBJECT_MANIFEST, err) == -1)
-		return -1;
-	for (i = 0; i < points.count; i++) {
-		hex_encode(hex, points.ids[i], OBJECT_ID_BYTES);
-		if (fn(arg, hex) != 0)
-			break;
-	}
-	idset_fini(&points);
-	return 0;
-}
+/* ---- reading ---- */
 
 static int
 parse(struct manifest **out, const char *text, size_t size, const char *id,
@@ -88,33 +50,331 @@ out:
 	return rc;
 }
 
+static bool
+is_tombstone(struct store *s, const char *key)
+{
+	struct err ignored = ERR_INIT;
+	json_t *json;
+
+	if (numbered_get(&json, s->backend, s->seal, key, OBJECT_TOMBSTONE,
+		&ignored) == -1)
+		return false;
+	json_decref(json);
+	return true;
+}
+
+int
+points_look(enum point_state *out, struct manifest **m, struct store *s,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err)
+{
+	char key[OBJECT_KEY_SIZE], hex[HEXID_SIZE], *text;
+	struct manifest *own = NULL;
+	size_t size;
+	int rc;
+
+	object_key(key, OBJECT_MANIFEST, id);
+	hex_encode(hex, id, OBJECT_ID_BYTES);
+	*out = POINT_NONE;
+	if (envelope_get(s->backend, s->seal, key, OBJECT_MANIFEST, id, NULL,
+		MANIFEST_BODY_MAX, &text, &size, err) == -1) {
+		if (err->class == ERR_NOT_FOUND) {
+			err_clear(err);
+			return 0;
+		}
+		if (err->class != ERR_CORRUPT || !is_tombstone(s, key))
+			return -1;
+		err_clear(err);
+		*out = POINT_TOMBSTONE;
+		return 0;
+	}
+	rc = parse(&own, text, size, hex, err);
+	free(text);
+	if (rc == -1)
+		return err_prefix(err, "object '%s'", key);
+	*out = POINT_MANIFEST;
+	if (m != NULL)
+		*m = own;
+	else
+		manifest_free(own);
+	return 0;
+}
+
 int
 store_manifest_read(
     struct manifest **out, struct store *s, const char *id, struct err *err)
 {
-	char key[OBJECT_KEY_SIZE], *text;
+	char key[OBJECT_KEY_SIZE];
 	uint8_t binary[OBJECT_ID_BYTES];
-	size_t size;
-	int rc;
+	enum point_state state;
 
 	if (point_key(key, binary, id, err) == -1 ||
-	    envelope_get(s->backend, s->seal, key, OBJECT_MANIFEST, binary,
-		NULL, MANIFEST_BODY_MAX, &text, &size, err) == -1)
+	    points_look(&state, out, s, binary, err) == -1)
 		return -1;
-	rc = parse(out, text, size, id, err);
+	switch (state) {
+	case POINT_MANIFEST:
+		return 0;
+	case POINT_TOMBSTONE:
+		return err_set(err, ERR_NOT_FOUND,
+		    "point %s was given up before it was finished", id);
+	case POINT_NONE:
+		break;
+	}
+	return err_set(err, ERR_NOT_FOUND, "there is no point %s", id);
+}
+
+bool
+store_point_gone(struct store *s, const char *id)
+{
+	struct err err = ERR_INIT;
+	struct manifest *m;
+
+	if (store_manifest_read(&m, s, id, &err) == -1)
+		return err.class == ERR_NOT_FOUND;
+	manifest_free(m);
+	return false;
+}
+
+/* ---- the commit ---- */
+
+int
+points_give_up(enum point_state *out, struct store *s,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+
+	object_key(key, OBJECT_MANIFEST, id);
+	*out = POINT_TOMBSTONE;
+	if (numbered_put(s->backend, s->seal, key, OBJECT_TOMBSTONE,
+		json_object(), err) == 0)
+		return 0;
+	if (err->class != ERR_EXISTS)
+		return -1;
+	err_clear(err);
+	return points_look(out, NULL, s, id, err);
+}
+
+static int
+given_up(struct err *err)
+{
+	err_set(err, ERR_TIMEOUT,
+	    "the backup was given up: a prune saw no sign of life from it");
+	return err_hint(err, "what it stored is kept: run the backup again");
+}
+
+/*
+ * Whoever put the manifest without an answer: 1: it is there, 0: it is not
+ * and may be put again, -1: it will never be.
+ */
+static int
+ask(struct store *s, const uint8_t *id, struct err *err)
+{
+	enum point_state state;
+	struct forgotten f;
+
+	if (points_look(&state, NULL, s, id, err) == -1)
+		return -1;
+	if (state == POINT_MANIFEST)
+		return 1;
+	if (state == POINT_TOMBSTONE)
+		return given_up(err);
+	/* It may have been there, and be gone already. */
+	if (forgotten_get(&f, s, id, err) == -1)
+		return -1;
+	if (f.count > 0)
+		return err_set(err, ERR_NOT_FOUND,
+		    "the point was made, and has been forgotten and removed "
+		    "since");
+	return 0;
+}
+
+/* No answer: the tombstone tells, for one put of the two has won. */
+static int
+settle(struct store *s, const uint8_t *id, struct err *err)
+{
+	struct err why = *err;
+	enum point_state state;
+
+	err_clear(err);
+	if (points_give_up(&state, s, id, err) == -1) {
+		*err = why;
+		return err_prefix(
+		    err, "it is not known whether the point was made");
+	}
+	if (state == POINT_MANIFEST)
+		return 0;
+	*err = why;
+	return -1;
+}
+
+static int
+put_manifest(struct store *s, const char *key, const uint8_t *id,
+    const char *text, struct err *err)
+{
+	int tries, rc;
+	struct err why;
+
+	for (tries = 0; tries < COMMIT_TRIES; tries++) {
+		if (envelope_put(s->backend, s->seal, key, OBJECT_MANIFEST, id,
+			text, strlen(text), true, err) == 0)
+			return 0;
+		why = *err;
+		err_clear(err);
+		if ((rc = ask(s, id, err)) == 1)
+			return 0;
+		if (rc == -1) {
+			if (err->class == ERR_TIMEOUT ||
+			    err->class == ERR_NOT_FOUND)
+				return -1;
+			break;
+		}
+	}
+	*err = why;
+	return settle(s, id, err);
+}
+
+int
+points_commit(struct store *s, const struct manifest *m, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE], *text = NULL;
+	uint8_t id[OBJECT_ID_BYTES];
+	json_t *json;
+	int rc = -1;
+
+	if (point_key(key, id, m->id, err) == -1)
+		return -1;
+	json = manifest_to_json(m, true);
+	if (json == NULL || (text = json_text(json, false)) == NULL)
+		err_no_memory(err);
+	else if (strlen(text) > MANIFEST_BODY_MAX)
+		err_set(err, ERR_ARG, "the point's manifest is too large");
+	else
+		rc = put_manifest(s, key, id, text, err);
 	free(text);
-	return rc == -1 ? err_prefix(err, "object '%s'", key) : 0;
+	json_decref(json);
+	return rc;
+}
+
+/* ---- all points ---- */
+
+/* Is the point forgotten, for now or for ever? */
+static int
+is_forgotten(bool *out, struct forgotten *f, struct store *s,
+    const struct idset *said, const uint8_t *id, struct err *err)
+{
+	*out = false;
+	if (!idset_has(said, id))
+		return 0;
+	if (forgotten_get(f, s, id, err) == -1)
+		return -1;
+	*out = f->word == FORGOTTEN_FORGOTTEN || f->word == FORGOTTEN_GONE;
+	return 0;
+}
+
+int
+store_points(struct store *s, store_point_fn *fn, void *arg, struct err *err)
+{
+	struct idset points = { .ids = NULL }, said = { .ids = NULL };
+	char hex[HEXID_SIZE];
+	struct forgotten f;
+	bool forgotten;
+	int rc = -1;
+	size_t i;
+
+	if (idset_list(&points, s->backend, OBJECT_MANIFEST, err) == -1 ||
+	    forgotten_list(&said, s, err) == -1)
+		goto out;
+	for (i = 0; i < points.count; i++) {
+		if (is_forgotten(
+			&forgotten, &f, s, &said, points.ids[i], err) == -1)
+			goto out;
+		hex_encode(hex, points.ids[i], OBJECT_ID_BYTES);
+		if (!forgotten && fn(arg, hex) != 0)
+			break;
+	}
+	rc = 0;
+out:
+	idset_fini(&points);
+	idset_fini(&said);
+	return rc;
+}
+
+int
+store_forgotten(
+    struct store *s, store_forgotten_fn *fn, void *arg, struct err *err)
+{
+	struct idset points = { .ids = NULL }, said = { .ids = NULL };
+	char hex[HEXID_SIZE];
+	struct forgotten f;
+	bool forgotten;
+	int rc = -1;
+	size_t i;
+
+	if (idset_list(&points, s->backend, OBJECT_MANIFEST, err) == -1 ||
+	    forgotten_list(&said, s, err) == -1)
+		goto out;
+	for (i = 0; i < points.count; i++) {
+		if (is_forgotten(
+			&forgotten, &f, s, &said, points.ids[i], err) == -1)
+			goto out;
+		if (!forgotten || f.word == FORGOTTEN_GONE)
+			continue;
+		hex_encode(hex, points.ids[i], OBJECT_ID_BYTES);
+		if (fn(arg, hex, f.time_ms) != 0)
+			break;
+	}
+	rc = 0;
+out:
+	idset_fini(&points);
+	idset_fini(&said);
+	return rc;
+}
+
+/* ---- forget, and keep after all ---- */
+
+/* Makes the last word on a point that is there `word`. */
+static int
+say(struct store *s, const char *text, enum forgotten_word word,
+    struct err *err)
+{
+	uint8_t id[OBJECT_ID_BYTES];
+	char key[OBJECT_KEY_SIZE];
+	enum point_state state;
+	struct forgotten f;
+	uint64_t size;
+
+	if (point_key(key, id, text, err) == -1 ||
+	    backend_stat(s->backend, key, &size, err) == -1)
+		return -1;
+	/* A damaged manifest can be forgotten, a tombstone cannot. */
+	if (points_look(&state, NULL, s, id, err) == 0 &&
+	    state != POINT_MANIFEST)
+		return err_set(
+		    err, ERR_NOT_FOUND, "there is no point %s", text);
+	err_clear(err);
+	for (;; err_clear(err)) {
+		if (forgotten_get(&f, s, id, err) == -1)
+			return -1;
+		if (f.word == FORGOTTEN_GONE)
+			return err_set(err, ERR_NOT_FOUND,
+			    "point %s is gone: a prune has removed it", text);
+		if (f.word == word ||
+		    (word == FORGOTTEN_KEPT && f.word == FORGOTTEN_NONE))
+			return 0;
+		if (forgotten_say(s, id, f.count, word, err) == 0)
+			return 0;
+		if (err->class != ERR_EXISTS)
+			return -1;
+	}
 }
 
 int
 store_point_forget(struct store *s, const char *id, struct err *err)
 {
-	uint8_t binary[OBJECT_ID_BYTES];
-	char key[OBJECT_KEY_SIZE];
-	uint64_t size;
+	return say(s, id, FORGOTTEN_FORGOTTEN, err);
+}
 
-	if (point_key(key, binary, id, err) == -1 ||
-	    backend_stat(s->backend, key, &size, err) == -1)
-		return -1;
-	return backend_remove(s->backend, key, err);
+int
+store_point_unforget(struct store *s, const char *id, struct err *err)
+{
+	return say(s, id, FORGOTTEN_KEPT, err);
 }

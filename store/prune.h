@@ -1,40 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of prune share; nobody else includes this. */
+/* What the files of prune share (docs/prune.md); nobody else includes this. */
 #ifndef HOLDSTILL_STORE_PRUNE_H
 #define HOLDSTILL_STORE_PRUNE_H
 
+#include "store/points.h"
+#include "store/sessions.h"
 #include "store/walk.h"
 
-enum prune_action { PRUNE_KEEP, PRUNE_REMOVE, PRUNE_REWRITE };
+#define PRUNE_DECIDED UINT64_MAX
 
-struct prune_pack {
+enum prune_action {
+	PRUNE_KEEP,
+	PRUNE_CONDEMN, /* No live blob has its place there. */
+	PRUNE_REWRITE, /* Too few have: they are copied, then as above. */
+};
+
+struct prune_pack { /* One that is there and not doomed. */
 	uint64_t size;
 	uint64_t used_bytes; /* Of size: what used blobs come to. */
 	uint32_t blobs, used_blobs;
 	enum prune_action action;
-	bool seen;    /* Some good index, or its own table, told its blobs. */
-	bool indexed; /* Some good index names it. */
-	bool written; /* A new index names it. */
+	bool listed;  /* Condemned by an epoch. */
+	bool indexed; /* Some index that can be read names it. */
+	bool spared;  /* Put by a session that is still at work. */
+	bool judged;
+};
+
+/* A disk of a point that is there. */
+struct prune_disk {
+	uint8_t point[OBJECT_ID_BYTES];
+	struct manifest_disk disk; /* root and size_bytes only. */
+};
+
+struct prune_session { /* One that is not decided. */
+	struct session_name name;
+	struct idset open; /* Its points without a word. */
+	uint8_t tag[SESSION_TAG_BYTES];
+	uint64_t beats;
+	bool alive;
 };
 
 struct prune {
 	struct store *store;
-	struct idset packs, indexes;
-	struct prune_pack *pack; /* One for each of packs. */
-	bool *replace;           /* For each of indexes. */
-	struct marks marks;
-	struct index_set *set; /* The new index being gathered. */
+	const struct store_prune_options *options;
 	struct store_prune_result *result;
+	bool looked;       /* For dead sessions: once in a prune. */
+	bool counted;      /* What was there before. */
+	bool rewritten;    /* Once in a prune. */
+	struct idset gone; /* Dry run: what the window's end would remove. */
+
+	/* A store of our own index, so that backups keep theirs. */
+	struct store view;
+	int guard_fd;
+
+	/* ---- of one round ---- */
+	struct epoch epoch;
+	struct idset roll; /* What the walk found. */
+	struct prune_disk *disks;
+	size_t disk_count, disk_capacity;
+	struct prune_session *sessions;
+	size_t session_count, session_capacity;
+	uint64_t first_open; /* Epoch of the first session not decided. */
+
+	struct idset indexes;
+	struct idset packs;
+	struct prune_pack *pack; /* One for each of packs. */
+	struct marks marks;
+	bool missing;          /* The walk met a blob that is in no pack. */
+	struct index_set *set; /* A new index being gathered. */
+	struct epoch next;
+	uint64_t new_bytes; /* Of packs that were put. */
 };
 
+void prune_tell(
+    struct prune *p, const char *what, uint64_t done, uint64_t total);
+/* Makes room for one more in an array; NULL without memory. */
+void *prune_grow(void *array, size_t count, size_t *capacity, size_t each);
+
+/* ---- prune_look.c: points and sessions ---- */
+/* The window of forgotten points; puts `gone` and removes. */
+int prune_window(struct prune *p, struct err *err);
+/* Which points there are, who is at work; gives up the dead. */
+int prune_look(struct prune *p, struct err *err);
+void prune_look_fini(struct prune *p);
+
+/* ---- prune_load.c: packs and indexes ---- */
+int prune_remove_doomed(struct prune *p, struct err *err);
+/* Removes indexes all of whose packs are gone; loads the others. */
+int prune_load(struct prune *p, struct err *err);
+void prune_load_fini(struct prune *p);
+int prune_view_open(struct prune *p, struct err *err);
+void prune_view_close(struct prune *p);
+
+/* ---- prune_judge.c: what is live, and what becomes of each pack ---- */
+int prune_walk(struct prune *p, struct err *err);
+int prune_judge(struct prune *p, struct err *err);
+/* Fills p->next; 1: it says something new. */
+int prune_decide(struct prune *p, struct err *err);
+
 /* ---- prune_rewrite.c ---- */
-/* Copies the used blobs of all PRUNE_REWRITE packs into new ones, and puts
- * them; their tables go into p->set. */
+/* Puts an index of packs with live blobs that none names. */
+int prune_adopt(struct prune *p, struct err *err);
+/* Copies the used blobs of all PRUNE_REWRITE packs into new ones, puts them
+ * and their indexes. */
 int prune_rewrite(struct prune *p, struct err *err);
-/* Puts the gathered index, if any. */
-int prune_flush_index(struct prune *p, struct err *err);
-/* Adds a pack to the gathered index, which takes the table over. */
-int prune_gather(struct prune *p, const uint8_t id[OBJECT_ID_BYTES],
-    uint64_t size, struct pack_table *table, struct err *err);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Used blobs of wasteful packs, copied into new packs and checked. */
+/* New packs with the used blobs of wasteful ones, checked; new indexes. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/err.h"
+#include "store/compression.h"
 #include "store/prune.h"
 
 struct copier {
@@ -14,25 +16,58 @@ struct copier {
 	struct pack *pack[BLOB_MAP + 1]; /* Being filled, one a type. */
 };
 
-int
-prune_flush_index(struct prune *p, struct err *err)
+static int
+flush_index(struct prune *p, struct err *err)
 {
 	uint8_t id[OBJECT_ID_BYTES];
 	int rc = 0;
 
-	if (p->set->count > 0)
+	if (p->set->count > 0 && !p->options->dry_run)
 		rc = index_put(
 		    p->store->backend, p->store->seal, p->set, id, err);
 	index_set_fini(p->set);
 	return rc;
 }
 
-int
-prune_gather(struct prune *p, const uint8_t id[OBJECT_ID_BYTES], uint64_t size,
+/* Takes the table over. */
+static int
+gather(struct prune *p, const uint8_t id[OBJECT_ID_BYTES], uint64_t size,
     struct pack_table *table, struct err *err)
 {
 	index_set_add(p->set, id, size, table);
-	return index_set_full(p->set) ? prune_flush_index(p, err) : 0;
+	return index_set_full(p->set) ? flush_index(p, err) : 0;
+}
+
+static int
+adopt_one(struct prune *p, size_t i, struct err *err)
+{
+	struct pack_table table;
+	uint64_t size;
+
+	if (pack_read_table(&table, &size, p->store->backend, p->store->seal,
+		p->packs.ids[i], err) == -1)
+		return -1;
+	p->pack[i].indexed = true;
+	return gather(p, p->packs.ids[i], size, &table, err);
+}
+
+int
+prune_adopt(struct prune *p, struct err *err)
+{
+	int rc = 0;
+	size_t i;
+
+	if ((p->set = calloc(1, sizeof(*p->set))) == NULL)
+		return err_no_memory(err);
+	for (i = 0; rc == 0 && i < p->packs.count; i++) {
+		if (!p->pack[i].indexed && marks_any(&p->marks, i))
+			rc = adopt_one(p, i, err);
+	}
+	if (rc == 0)
+		rc = flush_index(p, err);
+	index_set_free(p->set);
+	p->set = NULL;
+	return rc;
 }
 
 static int
@@ -45,12 +80,15 @@ put_pack(struct copier *c, enum blob_type type, struct err *err)
 	if (pack == NULL)
 		return 0;
 	c->pack[type] = NULL;
+	/* A dry run does all but this, for its figures are to be exact. */
 	if (pack_finish(pack, err) == 0 &&
-	    backend_put(c->prune->store->backend,
-		object_key(key, OBJECT_PACK, pack->id), pack->data, pack->size,
-		err) == 0)
-		rc = prune_gather(
-		    c->prune, pack->id, pack->size, &pack->table, err);
+	    (c->prune->options->dry_run ||
+		backend_put(c->prune->store->backend,
+		    object_key(key, OBJECT_PACK, pack->id), pack->data,
+		    pack->size, err) == 0)) {
+		c->prune->new_bytes += pack->size;
+		rc = gather(c->prune, pack->id, pack->size, &pack->table, err);
+	}
 	pack_free(pack);
 	return rc;
 }
@@ -151,33 +189,49 @@ copy_all(struct copier *c, struct err *err)
 	size_t i;
 
 	for (i = 0; i < c->prune->packs.count; i++) {
-		if (c->prune->pack[i].action == PRUNE_REWRITE &&
-		    copy_pack(c, i, err) == -1)
+		if (c->prune->pack[i].action != PRUNE_REWRITE)
+			continue;
+		prune_tell(
+		    c->prune, "packs written anew", i, c->prune->packs.count);
+		if (cancel_check(err) == -1 || copy_pack(c, i, err) == -1)
 			return -1;
+		c->prune->result->packs_rewritten++;
 	}
-	if (put_pack(c, BLOB_DATA, err) == -1)
+	if (put_pack(c, BLOB_DATA, err) == -1 ||
+	    put_pack(c, BLOB_MAP, err) == -1)
 		return -1;
-	return put_pack(c, BLOB_MAP, err);
+	return flush_index(c->prune, err);
 }
 
 int
 prune_rewrite(struct prune *p, struct err *err)
 {
 	struct copier c = { .prune = p };
+	struct level level;
 	int rc = -1;
 
+	if (p->rewritten)
+		return 0;
+	level_init(&level, &p->store->compression);
+	p->set = calloc(1, sizeof(*p->set));
 	c.codec = frame_codec_new();
 	c.raw = malloc(FRAME_RAW_MAX);
 	c.out = malloc(FRAME_RAW_MAX);
-	if (c.codec == NULL || c.raw == NULL || c.out == NULL)
+	if (p->set == NULL || c.codec == NULL || c.raw == NULL ||
+	    c.out == NULL) {
 		err_no_memory(err);
-	else if (frame_reader_new(&c.frames, p->store, err) == 0)
+	} else if (frame_reader_new(&c.frames, p->store, err) == 0) {
+		frame_codec_level(c.codec, level_now(&level));
 		rc = copy_all(&c, err);
+	}
 	frame_reader_free(c.frames);
 	frame_codec_free(c.codec);
 	pack_free(c.pack[BLOB_DATA]);
 	pack_free(c.pack[BLOB_MAP]);
+	index_set_free(p->set);
+	p->set = NULL;
 	free(c.raw);
 	free(c.out);
+	p->rewritten = rc == 0;
 	return rc;
 }

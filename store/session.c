@@ -45,8 +45,8 @@ make_buffers(struct store_session *s, struct err *err)
 	s->map_raw = malloc(2 * MAP_FRAME_PIECES * MAP_PIECE_BYTES);
 	if (s->claims == NULL || s->map_codec == NULL || s->map_raw == NULL)
 		return err_no_memory(err);
-	return uploader_new(
-	    &s->uploader, s->store, s->claims, upload_failed, s, err);
+	return uploader_new(&s->uploader, s->store, s->claims, s->usable,
+	    upload_failed, s, err);
 }
 
 static int
@@ -64,6 +64,7 @@ start_threads(struct store_session *s, unsigned int threads, struct err *err)
 		if (code == 0)
 			s->worker_count++;
 	}
+	s->thread_count = s->worker_count;
 	if (code == 0)
 		code =
 		    pthread_create(&s->committer, NULL, session_committer, s);
@@ -79,16 +80,21 @@ store_session_begin(struct store_session **out, struct store *store,
 {
 	struct store_session *s;
 
-	if (store_sync(store, SYNC_ADOPT, false, err) == -1)
-		return -1;
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return err_no_memory(err);
 	s->store = store;
+	level_init(&s->level, options->compression != NULL
+				  ? options->compression
+				  : &store->compression);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
 	pthread_cond_init(&s->done, NULL);
 	pthread_cond_init(&s->room, NULL);
-	if (make_buffers(s, err) == -1 ||
+	/* Registering first: what is found before may go meanwhile. */
+	if (session_register(s, options, err) == -1 ||
+	    usable_new(&s->usable, store, &s->epoch, err) == -1 ||
+	    store_sync_session(store, &s->epoch, err) == -1 ||
+	    make_buffers(s, err) == -1 ||
 	    start_threads(s, options->threads, err) == -1) {
 		store_session_end(s);
 		return -1;
@@ -115,12 +121,19 @@ stop_threads(struct store_session *s)
 void
 store_session_end(struct store_session *session)
 {
+	struct err ignored = ERR_INIT;
 	unsigned int i;
 
 	if (session == NULL)
 		return;
 	stop_threads(session);
 	uploader_free(session->uploader);
+	session_unregister(session);
+	if (session->usable != NULL)
+		usable_note(session->usable, &ignored);
+	usable_free(session->usable);
+	epoch_fini(&session->epoch);
+	free(session->bases);
 	claims_free(session->claims);
 	frame_codec_free(session->map_codec);
 	pack_free(session->data_pack);
@@ -156,6 +169,9 @@ store_disk_begin(struct store_disk **out, struct store_session *session,
 
 	if (session->disk != NULL)
 		return err_set(err, ERR_BUG, "a disk is being written already");
+	if (base_root != NULL && !session_base_known(session, base_root))
+		return err_set(err, ERR_BUG,
+		    "a disk is to be built on what was not asked for");
 	if ((d = calloc(1, sizeof(*d))) == NULL)
 		return err_no_memory(err);
 	d->session = session;
@@ -316,23 +332,29 @@ int
 store_session_commit(
     struct store_session *session, struct manifest *m, struct err *err)
 {
-	int rc;
+	struct err ignored = ERR_INIT;
+	int rc, point;
 
 	if (session->disk != NULL)
 		return err_set(err, ERR_BUG,
 		    "a session is committed at a "
 		    "wrong moment");
+	if ((point = session_point(session, m, err)) == -1)
+		return -1;
 	pthread_mutex_lock(&session->lock);
 	rc = check_failed(session, err);
 	pthread_mutex_unlock(&session->lock);
 	if (rc == -1)
 		return -1;
 	/* R1: packs, then index, then the manifest that makes the point. */
+	m->epoch = session->epoch.number;
 	if (session_flush_packs(session, err) == -1 ||
 	    uploader_flush(session->uploader, err) == -1 ||
-	    points_put(session->store, m, err) == -1) {
+	    points_commit(session->store, m, err) == -1) {
 		session_fail(session, err);
 		return -1;
 	}
+	session->used[point] = true;
+	usable_note(session->usable, &ignored);
 	return 0;
 }

@@ -2,7 +2,34 @@
 /* Results of the workers, in order, into packs and the map. */
 #include <string.h>
 
+#include "common/clock.h"
 #include "store/session_internal.h"
+
+/*
+ * Waits for room before the backend.  How long, against how long the workers
+ * had nothing to do since the last pack: that says which of them is the limit.
+ */
+static int
+hand_over(struct store_session *s, struct pack *pack, struct err *err)
+{
+	uint64_t before = clock_monotonic_ns(), now, idle;
+	struct level_times times = { .queued = uploader_queued(s->uploader) };
+	int rc = uploader_put(s->uploader, pack, err);
+
+	now = clock_monotonic_ns();
+	pthread_mutex_lock(&s->lock);
+	idle = s->idle_ns;
+	pthread_mutex_unlock(&s->lock);
+	times.passed_ns = now - s->pack_ns;
+	times.blocked_ns = now - before;
+	times.idle_ns = (idle - s->pack_idle_ns) / s->thread_count;
+	/* The first finds every queue empty. */
+	if (s->pack_ns != 0)
+		level_learn(&s->level, &times);
+	s->pack_ns = now;
+	s->pack_idle_ns = idle;
+	return rc;
+}
 
 /* The pack that is being filled, a new one if need be. */
 static int
@@ -12,8 +39,11 @@ add_frame(struct store_session *s, struct pack **pack, enum frame_coding coding,
 {
 	struct pack *full;
 
-	if (*pack == NULL && pack_new(pack, s->store->seal, err) == -1)
-		return -1;
+	if (*pack == NULL) {
+		if (pack_new(pack, s->store->seal, err) == -1)
+			return -1;
+		session_tag_pack(s, *pack);
+	}
 	if (pack_add_frame(*pack, coding, stored, stored_size, raw_size, blobs,
 		count, err) == -1)
 		return -1;
@@ -21,7 +51,7 @@ add_frame(struct store_session *s, struct pack **pack, enum frame_coding coding,
 		return 0;
 	full = *pack;
 	*pack = NULL;
-	return uploader_put(s->uploader, full, err);
+	return hand_over(s, full, err);
 }
 
 static int
@@ -48,15 +78,13 @@ static int
 piece_is_new(struct store_session *s, const uint8_t *hash, struct err *err)
 {
 	struct localindex_view v;
-	struct blob_place place;
-	bool trusted = false;
 	int rc;
 
 	if (localindex_view_begin(&v, s->store->index, err) == -1)
 		return -1;
-	rc = localindex_view_find(&v, BLOB_MAP, hash, &place, &trusted, err);
+	rc = usable_blob(s->usable, &v, BLOB_MAP, hash, err);
 	localindex_view_end(&v);
-	if (rc == -1 || (rc == 1 && trusted))
+	if (rc != 0)
 		return rc == -1 ? -1 : 0;
 	return claims_take(s->claims, BLOB_MAP, hash, err);
 }

@@ -12,7 +12,9 @@
 
 #include "common/err.h"
 #include "store/claims.h"
+#include "store/compression.h"
 #include "store/map_build.h"
+#include "store/sessions.h"
 #include "store/store_internal.h"
 #include "store/uploader.h"
 
@@ -37,11 +39,30 @@ struct job {                      /* A chunk on its way. */
 
 struct store_session {
 	struct store *store;
+	struct epoch epoch; /* In which it has registered. */
+	struct session_name name;
+	struct session_object self;
+	bool registered;
+	bool *used; /* For each of self.points: committed, or refused. */
+	struct usable *usable;
+	uint8_t (*bases)[DIGEST_BYTES]; /* Roots that may be built on. */
+	size_t base_count;
 	struct claims *claims;
 	struct uploader *uploader;
+	struct level level; /* The committer learns, the workers use it. */
+
+	/* The beats: see session_life.c. */
+	pthread_t life;
+	bool life_started;
+	pthread_mutex_t life_lock; /* Guards life_stop. */
+	pthread_cond_t life_wake;
+	bool life_stop;
+	int64_t beat_ms;
+	uint64_t beats; /* Of the thread, until it is joined. */
 
 	pthread_t workers[SESSION_THREADS_MAX];
 	unsigned int worker_count;
+	unsigned int thread_count; /* Of workers, as begun with. */
 	pthread_t committer;
 	bool committer_started;
 
@@ -52,6 +73,7 @@ struct store_session {
 	bool stop;
 	bool failed;
 	struct err failure;
+	uint64_t idle_ns; /* In which a worker had nothing to do; of all. */
 	/* Jobs go round: number n uses jobs[n % SESSION_CHUNKS]. */
 	uint64_t next_get;    /* Number of the next chunk handed out. */
 	uint64_t next_commit; /* Number that the committer waits for. */
@@ -61,6 +83,8 @@ struct store_session {
 	struct store_disk *disk;
 	struct pack *data_pack;
 	struct pack *map_pack;
+	/* When the last one was handed over; 0: none was. */
+	uint64_t pack_ns, pack_idle_ns;
 	struct frame_codec *map_codec;
 	uint8_t *map_raw; /* MAP_FRAME_PIECES pieces, and as much again. */
 	struct pack_blob map_blobs[MAP_FRAME_PIECES];
@@ -77,6 +101,21 @@ struct store_disk {
 
 /* Remembers the first failure and wakes everybody. */
 void session_fail(struct store_session *session, const struct err *err);
+
+/* ---- session_life.c: from registering to the last word on its points ---- */
+/* Draws the points' ids and registers; starts the beats. */
+int session_register(struct store_session *session,
+    const struct store_session_options *options, struct err *err);
+/* Stops the beats and gives up the points that were not made. */
+void session_unregister(struct store_session *session);
+/* The packs of a session bear its tag. */
+void session_tag_pack(const struct store_session *session, struct pack *pack);
+/* Number of the point among the session's, which is given to m if it has no
+ * id; -1: it is none of them. */
+int session_point(
+    const struct store_session *session, struct manifest *m, struct err *err);
+bool session_base_known(
+    const struct store_session *session, const uint8_t *root);
 
 /* ---- session_work.c: the threads ---- */
 void *session_worker(void *session);

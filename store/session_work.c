@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "common/clock.h"
 #include "store/session_internal.h"
 
 struct worker {
@@ -40,15 +41,13 @@ hash_blocks(struct worker *w, struct job *job, struct err *err)
 	return 0;
 }
 
-/* Bit i of *unknown: block i is in no indexed pack. */
+/* Bit i of *unknown: block i is in no pack that may be used. */
 static int
 find_unknown(
     struct worker *w, struct job *job, uint32_t *unknown, struct err *err)
 {
 	struct localindex_view v;
-	struct blob_place place;
 	unsigned int i;
-	bool trusted;
 	int rc = 0;
 
 	*unknown = 0;
@@ -57,10 +56,9 @@ find_unknown(
 	for (i = 0; rc != -1 && i < job->chunk.count; i++) {
 		if (digest_is_zero(job->hash[i]))
 			continue;
-		trusted = false;
-		rc = localindex_view_find(
-		    &v, BLOB_DATA, job->hash[i], &place, &trusted, err);
-		if (rc == 0 || (rc == 1 && !trusted))
+		rc = usable_blob(
+		    w->session->usable, &v, BLOB_DATA, job->hash[i], err);
+		if (rc == 0)
 			*unknown |= UINT32_C(1) << i;
 	}
 	localindex_view_end(&v);
@@ -115,6 +113,7 @@ work_on(struct worker *w, struct job *job, struct err *err)
 		return 0;
 	job->raw_size = (size_t)job->blob_count * STORE_BLOCK_BYTES;
 	job->stored_size = job->raw_size;
+	frame_codec_level(w->codec, level_now(&w->session->level));
 	job->coding = frame_compress(w->codec, job->frame, &job->stored_size,
 	    job->chunk.data, job->raw_size);
 	return 0;
@@ -137,6 +136,16 @@ take_queued(struct store_session *s)
 	return NULL;
 }
 
+/* With the lock held. */
+static void
+wait_for_work(struct store_session *s)
+{
+	uint64_t since = clock_monotonic_ns();
+
+	pthread_cond_wait(&s->work, &s->lock);
+	s->idle_ns += clock_monotonic_ns() - since;
+}
+
 static void
 work_loop(struct worker *w)
 {
@@ -148,7 +157,7 @@ work_loop(struct worker *w)
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop && !s->failed) {
 		if ((job = take_queued(s)) == NULL) {
-			pthread_cond_wait(&s->work, &s->lock);
+			wait_for_work(s);
 			continue;
 		}
 		pthread_mutex_unlock(&s->lock);

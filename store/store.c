@@ -8,19 +8,21 @@
 #include "common/err.h"
 #include "common/io.h"
 #include "store/config.h"
+#include "store/epochs.h"
 #include "store/seal/secret.h"
 #include "store/seal/slot.h"
 #include "store/store_internal.h"
 #include "store/unseal.h"
 
-/* A key slot without settings is what an interrupted init has left. */
+/* Key slots and an epoch without settings: an interrupted init left them. */
 static int
 note_any(void *arg, const char *key, uint64_t size_bytes)
 {
 	const char *slots = object_prefix(OBJECT_KEY_SLOT);
 
 	(void)size_bytes;
-	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0;
+	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0 &&
+		       strcmp(key, "epochs/0") != 0;
 	return *(bool *)arg;
 }
 
@@ -51,6 +53,7 @@ init_sealed(struct backend *b, struct config *c,
     const struct store_init_options *options, struct err *err)
 {
 	uint8_t *master = secret_alloc(SEAL_KEY_BYTES);
+	struct seal *seal = NULL;
 	struct slot slot;
 	int rc = -1;
 
@@ -65,10 +68,13 @@ init_sealed(struct backend *b, struct config *c,
 	    seal_settings_sign(&c->seal, master, err) == -1 ||
 	    slot_make(&slot, c->seal.repository, master, options->secret,
 		options->label, options->cost, err) == -1 ||
-	    slot_put(b, &slot, err) == -1)
+	    slot_put(b, &slot, err) == -1 ||
+	    seal_open_master(&seal, &c->seal, master, err) == -1 ||
+	    epochs_init(b, seal, err) == -1)
 		goto out;
 	rc = config_put(b, c, err);
 out:
+	seal_free(seal);
 	secret_free(master, SEAL_KEY_BYTES);
 	return rc;
 }
@@ -78,15 +84,26 @@ store_init(struct backend *b, const struct store_init_options *options,
     struct err *err)
 {
 	struct config c = { .seal.mode = SEAL_NONE,
-		.seal.block_bytes = STORE_BLOCK_BYTES };
+		.seal.block_bytes = STORE_BLOCK_BYTES,
+		.compression = store_compression_default,
+		.undelete_days = STORE_UNDELETE_DAYS };
 
 	if (check_empty(b, err) == -1 ||
 	    hexid_random(c.seal.repository, OBJECT_ID_BYTES, err) == -1)
 		return -1;
 	clock_format_rfc3339(c.created, clock_wall_ms());
-	if (options == NULL || options->mode == SEAL_NONE)
-		return config_put(b, &c, err);
-	return init_sealed(b, &c, options, err);
+	/* Level 0: the caller has set nothing of it. */
+	if (options != NULL &&
+	    (options->compression.mode != STORE_COMPRESSION_ZSTD ||
+		options->compression.level != 0))
+		c.compression = options->compression;
+	if (options != NULL && options->has_undelete_days)
+		c.undelete_days = options->undelete_days;
+	if (options != NULL && options->mode != SEAL_NONE)
+		return init_sealed(b, &c, options, err);
+	if (epochs_init(b, NULL, err) == -1)
+		return -1;
+	return config_put(b, &c, err);
 }
 
 /* What is to be said depends on what could be given. */
@@ -149,6 +166,8 @@ read_config(
 	if (config_get(&c, s->backend, err) == -1)
 		return -1;
 	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
+	s->compression = c.compression;
+	s->undelete_days = c.undelete_days;
 	if (unlock(s, &c.seal, options, err) == -1)
 		return -1;
 	if (c.seal.mode == SEAL_PUBLIC)
@@ -159,8 +178,8 @@ read_config(
 
 /* Whose names the blobs of the local index have: a name tells nothing of the
  * key that made it. */
-static int
-index_marker(
+int
+store_index_marker(
     char out[LOCALINDEX_MARKER_SIZE], const struct store *s, struct err *err)
 {
 	static const char text[] = "holdstill local index";
@@ -185,12 +204,15 @@ open_index(struct store *s, const char *cache_dir, struct err *err)
 	char marker[LOCALINDEX_MARKER_SIZE], *dir;
 	int rc;
 
-	if (index_marker(marker, s, err) == -1)
+	if (store_index_marker(marker, s, err) == -1)
 		return -1;
 	if ((dir = io_path(cache_dir, s->id)) == NULL)
 		return err_no_memory(err);
 	rc = localindex_open(&s->index, dir, marker, err);
-	free(dir);
+	if (rc == 0)
+		s->cache_dir = dir;
+	else
+		free(dir);
 	return rc;
 }
 
@@ -224,6 +246,7 @@ store_close(struct store *s)
 	seal_free(s->seal);
 	salts_free(s->salts);
 	pthread_mutex_destroy(&s->sync_lock);
+	free(s->cache_dir);
 	free(s);
 }
 
@@ -237,4 +260,16 @@ enum seal_mode
 store_seal_mode(const struct store *s)
 {
 	return seal_mode(s->seal);
+}
+
+const struct store_compression *
+store_compression(const struct store *s)
+{
+	return &s->compression;
+}
+
+unsigned int
+store_undelete_days(const struct store *s)
+{
+	return s->undelete_days;
 }

@@ -37,14 +37,46 @@ struct store;
  * pipeline has more buffers than these, or the caller would wait for itself. */
 #define STORE_CHUNKS_HELD 12u
 
+/* ---- compression of data blocks ---- */
+
+enum store_compression_mode {
+	STORE_COMPRESSION_ZSTD, /* At one level. */
+	STORE_COMPRESSION_NONE,
+	/* zstd: a faster level while the processors are the limit, a
+	 * stronger one while the backend is. */
+	STORE_COMPRESSION_AUTO,
+};
+/* Negative ones are zstd's fast levels; there is no level 0. */
+#define STORE_LEVEL_MIN (-9)
+#define STORE_LEVEL_MAX 19
+struct store_compression {
+	enum store_compression_mode mode;
+	int level; /* STORE_COMPRESSION_ZSTD only. */
+};
+extern const struct store_compression store_compression_default;
+
+/* "none", "auto", "zstd:LEVEL"; else ERR_ARG with a hint. */
+int store_compression_parse(
+    struct store_compression *out, const char *text, struct err *err);
+/* The same backwards; returns out. */
+#define STORE_COMPRESSION_SIZE 16
+char *store_compression_text(
+    char out[STORE_COMPRESSION_SIZE], const struct store_compression *c);
+
 /* ---- the repository ---- */
 
-struct store_init_options {
+#define STORE_UNDELETE_DAYS 7
+#define STORE_UNDELETE_DAYS_MAX 3650
+
+struct store_init_options {  /* Zeroed is all defaults. */
 	enum seal_mode mode; /* SEAL_NONE: the others are not read. */
 	const enum aead_cipher *cipher;   /* NULL: this machine's faster one. */
 	const struct slot_secret *secret; /* Of the first key slot. */
 	const char *label;                /* The slot's. */
 	const struct slot_cost *cost;     /* The slot's; NULL: the default. */
+	struct store_compression compression; /* What backups use. */
+	bool has_undelete_days;
+	unsigned int undelete_days; /* STORE_UNDELETE_DAYS else. */
 };
 
 /*
@@ -81,6 +113,8 @@ void store_close(struct store *s); /* NULL is allowed. */
 
 /* 32 hex digits that name the repository for ever. */
 const char *store_id(const struct store *s);
+/* As its settings say. */
+const struct store_compression *store_compression(const struct store *s);
 enum seal_mode store_seal_mode(const struct store *s);
 
 /* ---- key slots of an encrypted repository (store/seal/slot.h) ----
@@ -97,24 +131,16 @@ int store_key_remove(struct store *s, const char *id, struct err *err);
 /* The slot that opened this store. */
 void store_key_opened(char id[HEXID_SIZE], const struct store *s);
 
-/* ---- locks: for now a prune excludes everything that writes ---- */
-
-enum store_lock_kind { STORE_LOCK_SHARED, STORE_LOCK_EXCLUSIVE };
-struct store_lock;
-
-/*
- * Puts a lock object.  A lock of a dead process of this host is removed on
- * the way; any other that conflicts is ERR_BUSY and named.
- */
-int store_lock_take(struct store_lock **out, struct store *s,
-    enum store_lock_kind kind, struct err *err);
-void store_lock_release(struct store_lock *lock); /* NULL is allowed. */
+/* For so many days a forgotten point may be kept after all. */
+unsigned int store_undelete_days(const struct store *s);
 
 /* ---- points ---- */
 
 typedef int store_point_fn(void *arg, const char *id);
 
-/* Visits the id of each point, any order; non-zero from fn ends it, with 0. */
+/* Visits the id of each point that is not forgotten, in any order; non-zero
+ * from fn ends it, with 0.  One that was given up may be among them: reading
+ * it is ERR_NOT_FOUND. */
 int store_points(
     struct store *s, store_point_fn *fn, void *arg, struct err *err);
 
@@ -122,8 +148,24 @@ int store_points(
 int store_manifest_read(
     struct manifest **out, struct store *s, const char *id, struct err *err);
 
-/* Removes the manifest: the point is gone, its blocks stay until prune. */
+/* Is there no such point (any more)?  For whoever misses a piece of it: a
+ * prune may have removed a forgotten point while it was read. */
+bool store_point_gone(struct store *s, const char *id);
+
+/*
+ * Forgets a point: it is listed no more, and a prune removes it when its
+ * settings say so.  Until then it is there with all it needs, and may be kept
+ * after all.  Both are done if that is so already.  ERR_NOT_FOUND: there is no
+ * such point, or it is too late.
+ */
 int store_point_forget(struct store *s, const char *id, struct err *err);
+int store_point_unforget(struct store *s, const char *id, struct err *err);
+
+/* The points that are forgotten and still there, and since when (for people).
+ * Non-zero from fn ends it, with 0. */
+typedef int store_forgotten_fn(void *arg, const char *id, int64_t time_ms);
+int store_forgotten(
+    struct store *s, store_forgotten_fn *fn, void *arg, struct err *err);
 
 /* ---- writing points: one session, any number of points and disks ---- */
 
@@ -132,23 +174,44 @@ struct store_disk; /* One disk being written. */
 
 struct store_session_options {
 	unsigned int threads; /* Compressors; 0: as many as processors. */
+	/* NULL: the repository's.  Borrowed for the call. */
+	const struct store_compression *compression;
+	unsigned int points; /* That it may make; 0: one. */
+	int64_t beat_ms;     /* 0: STORE_BEAT_MS. */
 };
 
+/* A session shows at such times that it is alive; a prune gives up one that
+ * has not for so long. */
+#define STORE_BEAT_MS 30000
+#define STORE_SILENCE_MS 300000
+
 /*
- * Syncs the local index, adopts finished packs of interrupted runs (R8),
- * starts the pipeline.  The caller holds a shared lock for its whole life.
+ * Registers, which keeps prunes from removing what is used (docs/prune.md),
+ * syncs the local index, adopts finished packs of interrupted runs (R8),
+ * starts the pipeline.
  */
 int store_session_begin(struct store_session **out, struct store *s,
     const struct store_session_options *options, struct err *err);
 
+/* The id of the session's n-th point, from 0 on; out has HEXID_SIZE bytes. */
+void store_session_point(
+    const struct store_session *session, unsigned int n, char *out);
+
 /*
- * Ends the session without a point; NULL is allowed, and after a commit it
- * only frees.  Packs that were finished stay and serve the next run.
+ * May disks be built on those of this point?  1: yes; 0: no, a prune may be
+ * about to remove some of it: the disks have to be written whole.  -1.
+ */
+int store_session_base(
+    struct store_session *session, const struct manifest *m, struct err *err);
+
+/*
+ * Ends the session; NULL is allowed.  Points that were not committed are given
+ * up.  Packs that were finished stay and serve the next run.
  */
 void store_session_end(struct store_session *session);
 
 /*
- * Starts a disk.  base_root: the map this disk's unwritten ranges keep (the
+ * Starts a disk.  base_root, of a point that store_session_base() allowed: the map this disk's unwritten ranges keep (the
  * parent point's root for an incremental), or NULL: they read as zeros.
  * base_size_bytes is that map's disk size.  A disk is written in rising
  * offsets; disks of one session follow one another.  Where a base of another
@@ -197,9 +260,10 @@ int store_disk_end(
 void store_disk_abort(struct store_disk *disk);
 
 /*
- * Makes the packs, then the index, then the manifest durable (R1) and gives
- * the manifest its id if it has none.  0: the point exists.  -1: it does not.
- * May be called once for each point whose disks were written.
+ * Makes the packs, then the index, then the manifest durable (R1).  A manifest
+ * without an id is given the session's next.  0: the point exists.  -1: it
+ * does not; ERR_TIMEOUT: a prune has given it up.  May be called once for each
+ * of the session's points.
  */
 int store_session_commit(
     struct store_session *session, struct manifest *m, struct err *err);
@@ -267,17 +331,43 @@ int store_verify(struct store *s, const struct store_verify_options *options,
     store_damage_fn *fn, void *arg, struct store_verify_result *result,
     struct err *err);
 
+struct store_prune_options {
+	bool dry_run; /* Puts and removes nothing. */
+	/* A forgotten point goes when it was forgotten so long ago, by this
+	 * host's clock; 0: at once.  A clock that is wrong ends the time to
+	 * change one's mind early or late, and harms no other point. */
+	int64_t undelete_ms;
+	/* A session that shows no sign of life for so long, while the prune
+	 * looks on, is given up; 0: STORE_SILENCE_MS. */
+	int64_t silence_ms;
+	/* Packs of which less than this is used are written anew; 0: 75. */
+	unsigned int live_percent;
+	/* Of packs to be written anew, in one prune: bytes, or percent of
+	 * all that is stored, whichever is more; both 0: no limit. */
+	uint64_t repack_bytes;
+	unsigned int repack_percent;
+	/* May be NULL: says what is done now, and how far it is. */
+	void (*progress)(
+	    void *arg, const char *what, uint64_t done, uint64_t total);
+	void *arg;
+};
+
 struct store_prune_result {
 	uint64_t packs_before, packs_removed, packs_rewritten;
 	uint64_t bytes_before, bytes_freed;
 	uint64_t blocks_kept, blocks_removed;
+	uint64_t points_removed; /* Forgotten ones, for ever. */
+	uint64_t sessions_dead;  /* Given up. */
+	uint64_t sessions_alive; /* What is in bytes_waiting waits for them. */
+	uint64_t bytes_waiting;  /* Condemned, not yet removed. */
 };
+
 /*
- * Gives back the space of blocks that no point uses.  The caller holds the
- * exclusive lock.  May be killed at any time: nothing that a point needs is
- * removed before its new copy is durable and indexed.
+ * Gives back the space of blocks that no point uses, beside any number of
+ * sessions and prunes (docs/prune.md).  May be killed at any time: nothing is
+ * decided until all can read it.
  */
-int store_prune(struct store *s, bool dry_run, struct store_prune_result *out,
-    struct err *err);
+int store_prune(struct store *s, const struct store_prune_options *options,
+    struct store_prune_result *out, struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #define HOLDSTILL_STORE_STORE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "backends/backend.h"
 #include "store/localindex.h"
@@ -15,9 +16,19 @@ struct store {
 	struct seal *seal;             /* NULL: the repository is plain. */
 	struct salts *salts;           /* Of its packs; NULL as well. */
 	uint8_t slot[OBJECT_ID_BYTES]; /* That opened it, if sealed. */
+	struct store_compression compression;
+	unsigned int undelete_days;
 	struct localindex *index;
-	pthread_mutex_t sync_lock; /* One sync at a time. */
+	char *cache_dir;             /* Of this repository. */
+	pthread_mutex_t sync_lock;   /* One sync at a time. */
+	_Atomic uint64_t epoch_seen; /* There is one of this number. */
 };
+
+struct epoch;
+
+/* The marker of local indexes of the store's blobs. */
+int store_index_marker(
+    char out[LOCALINDEX_MARKER_SIZE], const struct store *s, struct err *err);
 
 enum sync_mode {
 	SYNC_INDEXES, /* What the index objects say. */
@@ -32,6 +43,9 @@ enum sync_mode {
  */
 int store_sync(
     struct store *s, enum sync_mode mode, bool rebuild, struct err *err);
+/* SYNC_ADOPT for a session of this epoch: packs on its list are left. */
+int store_sync_session(
+    struct store *s, const struct epoch *epoch, struct err *err);
 
 /* Reads frames; belongs to one thread at a time. */
 struct frame_reader;

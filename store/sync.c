@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "store/epochs.h"
 #include "store/store_internal.h"
 
 struct sync {
@@ -15,6 +16,7 @@ struct sync {
 	struct idset packs;
 	struct idset known; /* Loaded indexes, later packs. */
 	struct index_set *set;
+	const struct epoch *epoch; /* Of a session, or NULL. */
 };
 
 static void
@@ -148,7 +150,9 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 	if ((y->set = calloc(1, sizeof(*y->set))) == NULL)
 		return err_no_memory(err);
 	for (i = 0; i < y->packs.count; i++) {
-		if (idset_has(&y->known, y->packs.ids[i]))
+		if (idset_has(&y->known, y->packs.ids[i]) ||
+		    (mode == SYNC_ADOPT &&
+			epoch_find(y->epoch, y->packs.ids[i]) != NULL))
 			continue;
 		if (load_table(y, y->packs.ids[i], err) == -1)
 			return -1;
@@ -158,10 +162,11 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 	return flush_set(y, mode, err);
 }
 
-int
-store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
+static int
+sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
+    bool rebuild, struct err *err)
 {
-	struct sync y = { .store = s };
+	struct sync y = { .store = s, .epoch = epoch };
 	int rc = -1;
 
 	pthread_mutex_lock(&s->sync_lock);
@@ -172,4 +177,16 @@ store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
 	pthread_mutex_unlock(&s->sync_lock);
 	sync_fini(&y);
 	return rc;
+}
+
+int
+store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
+{
+	return sync_with(s, mode, NULL, rebuild, err);
+}
+
+int
+store_sync_session(struct store *s, const struct epoch *epoch, struct err *err)
+{
+	return sync_with(s, SYNC_ADOPT, epoch, false, err);
 }

@@ -9,6 +9,7 @@
 struct uploader {
 	struct store *store;
 	struct claims *claims;
+	struct usable *usable;
 	uploader_failed_fn *failed_fn;
 	void *arg;
 	pthread_t thread;
@@ -35,6 +36,8 @@ write_index(struct uploader *u, struct err *err)
 		return 0;
 	if (index_put(u->store->backend, u->store->seal, &u->pending, id,
 		err) == -1 ||
+	    usable_put(u->usable, u->pending.packs, u->pending.count, err) ==
+		-1 ||
 	    localindex_add(u->store->index, id, u->pending.packs,
 		u->pending.count, err) == -1)
 		return -1;
@@ -102,7 +105,8 @@ run(void *arg)
 
 int
 uploader_new(struct uploader **out, struct store *s, struct claims *claims,
-    uploader_failed_fn *failed, void *arg, struct err *err)
+    struct usable *usable, uploader_failed_fn *failed, void *arg,
+    struct err *err)
 {
 	struct uploader *u = calloc(1, sizeof(*u));
 	int code;
@@ -111,6 +115,7 @@ uploader_new(struct uploader **out, struct store *s, struct claims *claims,
 		return err_no_memory(err);
 	u->store = s;
 	u->claims = claims;
+	u->usable = usable;
 	u->failed_fn = failed;
 	u->arg = arg;
 	pthread_mutex_init(&u->lock, NULL);
@@ -161,6 +166,17 @@ uploader_put(struct uploader *u, struct pack *pack, struct err *err)
 	pthread_mutex_unlock(&u->lock);
 	pack_free(pack);
 	return rc;
+}
+
+unsigned int
+uploader_queued(struct uploader *u)
+{
+	unsigned int queued;
+
+	pthread_mutex_lock(&u->lock);
+	queued = (u->busy ? 1 : 0) + (u->waiting != NULL ? 1 : 0);
+	pthread_mutex_unlock(&u->lock);
+	return queued;
 }
 
 int

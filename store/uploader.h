@@ -9,15 +9,18 @@
 
 #include "store/claims.h"
 #include "store/store_internal.h"
+#include "store/usable.h"
 
 struct uploader;
 
 /* Told once, from the uploader's thread, when it fails. */
 typedef void uploader_failed_fn(void *arg, const struct err *err);
 
-/* claims is borrowed: blobs leave it when an index names them. */
+/* claims is borrowed: blobs leave it when an index names them.  So is usable:
+ * it is told of the packs. */
 int uploader_new(struct uploader **out, struct store *s, struct claims *claims,
-    uploader_failed_fn *failed, void *arg, struct err *err);
+    struct usable *usable, uploader_failed_fn *failed, void *arg,
+    struct err *err);
 /* Finishes the put under way, drops what waits, joins the thread. */
 void uploader_free(struct uploader *u); /* NULL is allowed. */
 
@@ -26,6 +29,9 @@ void uploader_free(struct uploader *u); /* NULL is allowed. */
  * a failed put, this one's or an earlier one's.
  */
 int uploader_put(struct uploader *u, struct pack *pack, struct err *err);
+
+/* Packs under way and waiting: 0 to 2. */
+unsigned int uploader_queued(struct uploader *u);
 
 /* Waits until every pack is durable and indexed. */
 int uploader_flush(struct uploader *u, struct err *err);

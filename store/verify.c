@@ -10,9 +10,6 @@
 #include "store/seal/slot.h"
 #include "store/verify_internal.h"
 
-/* A locks, settings or index object is far smaller. */
-#define SMALL_BODY_MAX (128u << 20)
-
 void
 verify_tell_object(struct verify *v, const char *key, const char *what)
 {
@@ -42,9 +39,8 @@ verify_grow(void *array, size_t count, size_t *capacity, size_t each)
 	return grown;
 }
 
-/* Damage is told and forgotten; what keeps us from checking is returned. */
-static int
-tell_or_fail(struct verify *v, const char *key, struct err *err)
+int
+verify_tell_or_fail(struct verify *v, const char *key, struct err *err)
 {
 	if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
 		return -1;
@@ -53,75 +49,13 @@ tell_or_fail(struct verify *v, const char *key, struct err *err)
 	return 0;
 }
 
-static int
-check_small(
-    struct verify *v, enum object_type type, const uint8_t *id, struct err *err)
-{
-	char key[OBJECT_KEY_SIZE], *body = NULL;
-	size_t size = 0;
-
-	object_key(key, type, id);
-	v->result->objects_checked++;
-	if (envelope_get(v->store->backend, v->store->seal, key, type, id, NULL,
-		SMALL_BODY_MAX, &body, &size, err) == -1) {
-		if (type == OBJECT_LOCK && err->class == ERR_NOT_FOUND) {
-			err_clear(err); /* Released meanwhile. */
-			return 0;
-		}
-		return tell_or_fail(v, key, err);
-	}
-	v->result->bytes_checked += size;
-	free(body);
-	return 0;
-}
-
-static int
-check_key(struct verify *v, const uint8_t *id, struct err *err)
-{
-	char key[OBJECT_KEY_SIZE];
-	struct slot slot;
-
-	v->result->objects_checked++;
-	if (slot_get(&slot, v->store->backend, id, err) == 0)
-		return 0;
-	if (err->class == ERR_NOT_FOUND) {
-		err_clear(err); /* Removed meanwhile. */
-		return 0;
-	}
-	return tell_or_fail(v, object_key(key, OBJECT_KEY_SLOT, id), err);
-}
-
-static int
-check_config_locks_keys(struct verify *v, struct err *err)
-{
-	uint8_t id[OBJECT_ID_BYTES];
-	struct idset locks = { .ids = NULL }, keys = { .ids = NULL };
-	size_t i;
-	int rc = -1;
-
-	hex_decode(id, sizeof(id), v->store->id);
-	if (check_small(v, OBJECT_CONFIG, id, err) == 0 &&
-	    idset_list(&locks, v->store->backend, OBJECT_LOCK, err) == 0 &&
-	    idset_list(&keys, v->store->backend, OBJECT_KEY_SLOT, err) == 0)
-		rc = 0;
-	for (i = 0; rc == 0 && i < locks.count; i++)
-		rc = check_small(v, OBJECT_LOCK, locks.ids[i], err);
-	for (i = 0; rc == 0 && i < keys.count; i++)
-		rc = check_key(v, keys.ids[i], err);
-	idset_fini(&locks);
-	idset_fini(&keys);
-	return rc;
-}
-
+/* A prune may have removed it, if no point needs it. */
 static int
 note_lost(struct verify *v, const struct index_pack *p, struct err *err)
 {
 	struct verify_lost *grown;
-	char key[OBJECT_KEY_SIZE];
 	uint32_t i;
 
-	verify_tell_object(
-	    v, object_key(key, OBJECT_PACK, p->id), "it is missing");
 	for (i = 0; i < p->table.blob_count; i++) {
 		grown = verify_grow(
 		    v->lost, v->lost_count, &v->lost_capacity, sizeof(*grown));
@@ -132,6 +66,7 @@ note_lost(struct verify *v, const struct index_pack *p, struct err *err)
 		memcpy(grown->pack, p->id, OBJECT_ID_BYTES);
 		memcpy(grown->hash, p->table.blobs[i].hash, DIGEST_BYTES);
 		grown->type = p->table.blobs[i].type;
+		grown->told = false;
 	}
 	return 0;
 }
@@ -149,7 +84,7 @@ check_index(
 	object_key(key, OBJECT_INDEX, id);
 	v->result->objects_checked++;
 	if (index_get(&set, v->store->backend, v->store->seal, id, err) == -1)
-		return tell_or_fail(v, key, err);
+		return verify_tell_or_fail(v, key, err);
 	for (i = 0; rc == 0 && i < set->count; i++) {
 		if (idset_has(&v->packs, set->packs[i].id) ||
 		    idset_has(missing, set->packs[i].id))
@@ -214,14 +149,17 @@ run(struct verify *v, struct err *err)
 	    marks_init(&v->marks, &v->packs, err) == -1 ||
 	    choose_points(v, err) == -1)
 		goto out;
-	if ((v->options->points == NULL &&
-		check_config_locks_keys(v, err) == -1) ||
+	if ((v->options->points == NULL && verify_small(v, err) == -1) ||
 	    check_indexes(v, &indexes, err) == -1 ||
 	    verify_mark_points(v, err) == -1 || verify_packs(v, err) == -1)
 		goto out;
 	rc = 0;
-	if (v->hurt || v->bad_count > 0)
-		rc = verify_tell_points(v, err);
+	if (v->hurt || v->bad_count > 0) {
+		/* A prune may have moved what seems to be missing. */
+		rc = store_sync(v->store, SYNC_TABLES, true, err);
+		if (rc == 0)
+			rc = verify_tell_points(v, err);
+	}
 out:
 	idset_fini(&indexes);
 	return rc;

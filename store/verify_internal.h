@@ -17,6 +17,7 @@ struct verify_lost {
 	uint8_t pack[OBJECT_ID_BYTES];
 	enum blob_type type;
 	uint8_t hash[DIGEST_BYTES];
+	bool told; /* Of the pack. */
 };
 
 struct verify {
@@ -40,8 +41,14 @@ struct verify {
 /* Tells of a damaged object; thread-safe. */
 void verify_tell_object(struct verify *v, const char *key, const char *what);
 
+/* Damage is told and forgotten; what keeps us from checking is returned. */
+int verify_tell_or_fail(struct verify *v, const char *key, struct err *err);
+
 /* Makes room for one more; NULL without memory. */
 void *verify_grow(void *array, size_t count, size_t *capacity, size_t each);
+
+/* ---- verify_small.c: settings, epochs, sessions, words ---- */
+int verify_small(struct verify *v, struct err *err);
 
 /* ---- verify_packs.c: each pack, in threads ---- */
 int verify_packs(struct verify *v, struct err *err);

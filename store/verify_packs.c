@@ -72,6 +72,16 @@ note_bad(struct verify *v, const uint8_t *pack, uint32_t frame_offset,
 	return rc;
 }
 
+/* Points that need the pack are looked at again. */
+static int
+note_gone(struct verify *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->hurt = true;
+	pthread_mutex_unlock(&v->lock);
+	return 0;
+}
+
 /* The stored bytes, their seal, then each blob against its name. */
 static int
 check_frame(struct verify *v, struct buffers *b, const uint8_t *id,
@@ -120,6 +130,10 @@ check_frames(struct verify *v, struct buffers *b, const uint8_t *id,
 	for (i = 0; i < t->frame_count; i++) {
 		if (check_frame(v, b, id, key, t, &t->frames[i], err) == 0)
 			continue;
+		if (err->class == ERR_NOT_FOUND) {
+			err_clear(err);
+			return note_gone(v);
+		}
 		if (!store_worth_resync(err) ||
 		    note_bad(v, id, t->frames[i].offset, err) == -1)
 			return -1;
@@ -145,6 +159,11 @@ check_pack(
 	object_key(key, OBJECT_PACK, id);
 	if (pack_read_table(
 		&t, &size, v->store->backend, v->store->seal, id, err) == -1) {
+		if (err->class == ERR_NOT_FOUND) {
+			/* A prune has removed it since it was listed. */
+			err_clear(err);
+			return note_gone(v);
+		}
 		if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
 			return -1;
 		verify_tell_object(v, key, err->text);

@@ -38,6 +38,11 @@ each_point(struct verify *v, bool tell, point_fn *fn, struct err *err)
 			manifest_free(m);
 			continue;
 		}
+		/* Given up, or removed since it was listed. */
+		if (err->class == ERR_NOT_FOUND && v->options->points == NULL) {
+			err_clear(err);
+			continue;
+		}
 		if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
 			return -1;
 		object_key(key, OBJECT_MANIFEST, v->points.ids[i]);
@@ -115,15 +120,36 @@ tell(struct teller *t, const uint8_t *pack, const char *what)
 		t->verify->fn(t->verify->arg, &damage);
 }
 
+/* An object is damage by itself only if some point needs it. */
+static void
+tell_lost(struct verify *v, const struct verify_lost *lost)
+{
+	char key[OBJECT_KEY_SIZE];
+	size_t i;
+
+	if (lost->told)
+		return;
+	for (i = 0; i < v->lost_count; i++) {
+		if (memcmp(v->lost[i].pack, lost->pack, OBJECT_ID_BYTES) == 0)
+			v->lost[i].told = true;
+	}
+	verify_tell_object(
+	    v, object_key(key, OBJECT_PACK, lost->pack), "it is missing");
+}
+
 static void
 tell_missing(struct teller *t, enum blob_type type, const uint8_t *hash)
 {
-	const struct verify *v = t->verify;
+	struct verify *v = t->verify;
 	size_t i;
 
+	/* Forgotten, and removed by a prune under our hands, is no damage. */
+	if (store_point_gone(v->store, t->point))
+		return;
 	for (i = 0; i < v->lost_count; i++) {
 		if (v->lost[i].type == type &&
 		    memcmp(v->lost[i].hash, hash, DIGEST_BYTES) == 0) {
+			tell_lost(v, &v->lost[i]);
 			tell(t, v->lost[i].pack, "the pack is missing");
 			return;
 		}

@@ -6,7 +6,8 @@
 
 #include "common/err.h"
 
-/* 1: new to the marks, or there are none. */
+/* 1: new to the marks, or there are none; 2: of no pack that they know, for it
+ * went since, or came. */
 static int
 is_new(struct walk *w, const struct blob_place *place, struct err *err)
 {
@@ -15,7 +16,7 @@ is_new(struct walk *w, const struct blob_place *place, struct err *err)
 	if (w->marks == NULL)
 		return 1;
 	rc = marks_set(w->marks, place, err);
-	return rc == -1 ? -1 : !rc;
+	return rc == -1 || rc == 2 ? rc : !rc;
 }
 
 static int
@@ -35,6 +36,10 @@ enter(void *arg, const uint8_t hash[DIGEST_BYTES], unsigned int level,
 		return rc == -1 ? -1 : 1; /* The read says what is wrong. */
 	w->piece_lost = false;
 	rc = is_new(w, &w->piece_place, err);
+	if (rc == 2) {
+		w->piece_lost = true;
+		return 1;
+	}
 	if (rc != 1)
 		return rc;
 	if (w->fn(w->arg, BLOB_MAP, hash, &w->piece_place, NULL, err) == -1)
@@ -55,7 +60,9 @@ check_entry(struct walk *w, struct localindex_view *v, const uint8_t *hash,
 		rc = 0;
 	if (rc == 0)
 		return w->fn(w->arg, BLOB_DATA, hash, NULL, NULL, err);
-	if ((rc = is_new(w, &place, err)) != 1)
+	if ((rc = is_new(w, &place, err)) == 2)
+		return w->fn(w->arg, BLOB_DATA, hash, NULL, NULL, err);
+	if (rc != 1)
 		return rc;
 	return w->fn(w->arg, BLOB_DATA, hash, &place, NULL, err);
 }

@@ -14,11 +14,13 @@
 #include "agent/cli/unlock.h"
 #include "agent/config/config.h"
 #include "agent/quiesce/quiesce.h"
+#include "common/bytes.h"
 #include "common/cancel.h"
 #include "common/err.h"
 #include "common/io.h"
 #include "common/json/json.h"
 #include "common/log.h"
+#include "common/rate.h"
 #include "common/words.h"
 
 #define DEFAULT_REPOSITORY "/var/lib/holdstill/repo"
@@ -33,6 +35,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_restore,
 	&cmd_verify,
 	&cmd_forget,
+	&cmd_unforget,
 	&cmd_prune,
 	&cmd_run,
 	&cmd_guest,
@@ -135,6 +138,22 @@ cli_lease(unsigned int *out_ms, const char *value, struct err *err)
 		err) == -1)
 		return -1;
 	*out_ms = seconds * 1000;
+	return 0;
+}
+
+int
+cli_rate(uint64_t *out, const char *option, const char *value, struct err *err)
+{
+	uint64_t rate;
+
+	if (bytes_parse(&rate, value) == -1 || rate < RATE_MIN) {
+		err_set(err, ERR_ARG,
+		    "'--%s' takes bytes a second, at least 1K, not '%s'",
+		    option, value);
+		return err_hint(
+		    err, "write a whole number with K, M or G, as in 20M");
+	}
+	*out = rate;
 	return 0;
 }
 

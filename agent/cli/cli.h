@@ -100,6 +100,15 @@ int cli_number(unsigned int *out, const char *option, const char *value,
 /* Reads the seconds of '--lease'. */
 int cli_lease(unsigned int *out_ms, const char *value, struct err *err);
 
+/* Reads bytes a second; K, M and so on may stand behind them. */
+int cli_rate(
+    uint64_t *out, const char *option, const char *value, struct err *err);
+
+/* The options of commands that move data. */
+#define CLI_LIMIT_RATE_HELP "bytes a second to and from the repository"
+#define CLI_LIMIT_READ_HELP "bytes a second read from the guests' disks"
+#define CLI_COMPRESSION_HELP "none, auto or zstd:LEVEL, for this run"
+
 /* "holdstill: TEXT" and, on a line of its own, the hint. */
 void cli_print_error(const struct err *err);
 
@@ -122,6 +131,7 @@ int cli_add_recovery(struct cli *cli, const char *label, struct err *err);
 extern const struct cli_command cmd_backup;
 extern const struct cli_command cmd_catalog;
 extern const struct cli_command cmd_forget;
+extern const struct cli_command cmd_unforget;
 extern const struct cli_command cmd_guest;
 extern const struct cli_command cmd_init;
 extern const struct cli_command cmd_key;

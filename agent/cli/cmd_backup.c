@@ -11,15 +11,19 @@
 #include "common/err.h"
 #include "common/json/json.h"
 #include "common/log.h"
+#include "store/store.h"
 
 #define EXCLUDES_MAX 64
 
 enum {
 	KEY_ALL = 256,
+	KEY_COMPRESSION,
 	KEY_EXCLUDE_DISK,
 	KEY_FULL,
 	KEY_GROUP,
 	KEY_LEASE,
+	KEY_LIMIT_RATE,
+	KEY_LIMIT_READ,
 	KEY_PREFER,
 	KEY_REQUIRE,
 	KEY_SCRATCH_DIR,
@@ -44,6 +48,9 @@ static const struct cli_option options[] = {
 	    "leave a disk out; may be repeated" },
 	{ "scratch-dir", KEY_SCRATCH_DIR, "DIR", false,
 	    "where QEMU keeps what the guest overwrites" },
+	{ "limit-rate", KEY_LIMIT_RATE, "RATE", false, CLI_LIMIT_RATE_HELP },
+	{ "limit-read", KEY_LIMIT_READ, "RATE", false, CLI_LIMIT_READ_HELP },
+	{ "compression", KEY_COMPRESSION, "HOW", false, CLI_COMPRESSION_HELP },
 	{ NULL, 0, NULL, false, NULL },
 };
 
@@ -51,7 +58,9 @@ struct request {
 	struct backup_options backup;
 	const char *excludes[EXCLUDES_MAX];
 	const char *scratch_dir;
-	bool all, group, has_spread;
+	uint64_t limit_rate, limit_read;
+	struct store_compression compression;
+	bool all, group, has_spread, has_compression;
 };
 
 /* What came of all domains. */
@@ -96,6 +105,14 @@ set(void *state, int key, const char *value, struct err *err)
 	case KEY_SCRATCH_DIR:
 		request->scratch_dir = value;
 		return 0;
+	case KEY_LIMIT_RATE:
+		return cli_rate(&request->limit_rate, "limit-rate", value, err);
+	case KEY_LIMIT_READ:
+		return cli_rate(&request->limit_read, "limit-read", value, err);
+	case KEY_COMPRESSION:
+		request->has_compression = true;
+		return store_compression_parse(
+		    &request->compression, value, err);
 	case KEY_REQUIRE:
 		return set_level(&backup->require, "require", value, err);
 	case KEY_PREFER:
@@ -309,6 +326,10 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		    "would thaw before",
 		    request->backup.spread_ms, request->backup.lease_ms);
 	cli->ctx.scratch_dir = request->scratch_dir;
+	cli->ctx.limit_rate = request->limit_rate;
+	cli->ctx.limit_read = request->limit_read;
+	if (request->has_compression)
+		cli->ctx.compression = &request->compression;
 	return 0;
 }
 

@@ -11,9 +11,13 @@
 #include "common/json/json.h"
 #include "store/store.h"
 
-enum { KEY_ENCRYPT = 256, KEY_RECOVERY };
+enum { KEY_COMPRESSION = 256, KEY_DAYS, KEY_ENCRYPT, KEY_RECOVERY };
 
 static const struct cli_option options[] = {
+	{ "compression", KEY_COMPRESSION, "HOW", false,
+	    "none, auto or zstd:LEVEL (zstd:1)" },
+	{ "undelete-days", KEY_DAYS, "N", false,
+	    "how long forgotten points may be kept after all (7)" },
 	{ "encrypt", KEY_ENCRYPT, "WITH", false, "passphrase or keyfile" },
 	{ "recovery", KEY_RECOVERY, NULL, false,
 	    "print a recovery key as well" },
@@ -21,19 +25,14 @@ static const struct cli_option options[] = {
 };
 
 struct request {
+	struct store_init_options init;
 	bool encrypt, recovery;
 	enum slot_kind kind;
 };
 
 static int
-set(void *state, int key, const char *value, struct err *err)
+set_encrypt(struct request *request, const char *value, struct err *err)
 {
-	struct request *request = state;
-
-	if (key == KEY_RECOVERY) {
-		request->recovery = true;
-		return 0;
-	}
 	request->encrypt = true;
 	if (strcmp(value, "passphrase") == 0) {
 		request->kind = SLOT_PASSPHRASE;
@@ -49,6 +48,27 @@ set(void *state, int key, const char *value, struct err *err)
 		    "makes no repositories that hosts may only add to");
 	return err_set(err, ERR_ARG,
 	    "'--encrypt' takes passphrase or keyfile, not '%s'", value);
+}
+
+static int
+set(void *state, int key, const char *value, struct err *err)
+{
+	struct request *request = state;
+	struct store_init_options *init = &request->init;
+
+	switch (key) {
+	case KEY_COMPRESSION:
+		return store_compression_parse(&init->compression, value, err);
+	case KEY_DAYS:
+		init->has_undelete_days = true;
+		return cli_number(&init->undelete_days, "undelete-days", value,
+		    0, STORE_UNDELETE_DAYS_MAX, err);
+	case KEY_ENCRYPT:
+		return set_encrypt(request, value, err);
+	default:
+		request->recovery = true;
+		return 0;
+	}
 }
 
 static int
@@ -110,7 +130,7 @@ make_key(struct cli *cli, const struct request *request, struct err *err)
 static int
 make_repository(struct cli *cli, const struct request *request, struct err *err)
 {
-	struct store_init_options init = { .mode = SEAL_NONE };
+	struct store_init_options init = request->init;
 	struct backend *backend = NULL;
 	int rc = -1;
 
@@ -170,15 +190,28 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	return CLI_DONE;
 }
 
+/* As store_compression_default. */
+static const struct store_init_options defaults = {
+	.compression = { .mode = STORE_COMPRESSION_ZSTD, .level = 1 },
+};
+
+/* As store_compression_default. */
+static const struct request defaults = {
+	.init.compression = { .mode = STORE_COMPRESSION_ZSTD, .level = 1 },
+};
+
 const struct cli_command cmd_init = {
 	.name = "init",
 	.arguments = "[--repo URL] [--encrypt passphrase | keyfile]",
 	.summary = "Make a repository",
-	.example = "  holdstill init --repo /srv/backup\n"
-		   "  holdstill init --repo /srv/backup --encrypt keyfile "
-		   "--key-file /root/key\n",
+	.example =
+	    "  holdstill init --repo /srv/backup\n"
+	    "  holdstill init --repo /mnt/nas/backup --compression auto\n"
+	    "  holdstill init --repo /srv/backup --encrypt keyfile "
+	    "--key-file /root/key\n",
 	.options = options,
-	.state_size = sizeof(struct request),
+	.state_size = sizeof(defaults),
+	.defaults = &defaults,
 	.set = set,
 	.check = check,
 	.work = work,

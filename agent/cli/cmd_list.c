@@ -2,6 +2,7 @@
 /* holdstill list: the points of the repository. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/report.h"
@@ -10,6 +11,24 @@
 #include "common/json/json.h"
 #include "store/manifest.h"
 #include "store/store.h"
+
+enum { KEY_FORGOTTEN = 256 };
+
+static const struct cli_option options[] = {
+	{ "forgotten", KEY_FORGOTTEN, NULL, false,
+	    "those that 'holdstill unforget' can keep after all" },
+	{ NULL, 0, NULL, false, NULL },
+};
+
+static int
+set(void *state, int key, const char *value, struct err *err)
+{
+	(void)key;
+	(void)value;
+	(void)err;
+	*(bool *)state = true;
+	return 0;
+}
 
 struct listing {
 	json_t *points; /* NULL: a table. */
@@ -33,27 +52,78 @@ visit(void *arg, const struct manifest *m)
 	return 0;
 }
 
+struct forgotten {
+	struct cli *cli;
+	const char *domain;
+	struct listing *listing;
+	struct err *err;
+	int rc;
+};
+
+static int
+visit_forgotten(void *arg, const char *id, int64_t time_ms)
+{
+	struct forgotten *f = arg;
+	struct manifest *m;
+
+	(void)time_ms;
+	if (store_manifest_read(&m, f->cli->ctx.store, id, f->err) == -1) {
+		/* A prune has just ended its time. */
+		f->rc = f->err->class == ERR_NOT_FOUND ? 0 : -1;
+		if (f->rc == 0)
+			err_clear(f->err);
+		return f->rc;
+	}
+	if (f->domain == NULL || strcmp(m->domain, f->domain) == 0)
+		visit(f->listing, m);
+	manifest_free(m);
+	return 0;
+}
+
+static int
+list_forgotten(struct cli *cli, const char *domain, struct listing *listing,
+    struct err *err)
+{
+	struct forgotten f = {
+		.cli = cli, .domain = domain, .listing = listing, .err = err
+	};
+
+	if (job_open_store(&cli->ctx, err) == -1 ||
+	    store_forgotten(cli->ctx.store, visit_forgotten, &f, err) == -1)
+		return -1;
+	return f.rc;
+}
+
+static int
+list_all(struct cli *cli, const char *domain, struct listing *listing,
+    struct err *err)
+{
+	if (job_open_catalog(&cli->ctx, err) == -1)
+		return -1;
+	return catalog_points(cli->ctx.catalog, store_id(cli->ctx.store),
+	    domain, visit, listing, err);
+}
+
 static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
 	struct listing listing = { .points = NULL };
 	const char *domain = arguments->word[0];
+	const bool forgotten = *(bool *)state;
 	int rc;
 
-	(void)state;
-	if (job_open_catalog(&cli->ctx, err) == -1)
-		return -1;
 	if (cli->json)
 		listing.points = json_array();
-	rc = catalog_points(cli->ctx.catalog, store_id(cli->ctx.store), domain,
-	    visit, &listing, err);
+	rc = forgotten ? list_forgotten(cli, domain, &listing, err)
+		       : list_all(cli, domain, &listing, err);
 	if (rc == 0 && cli->json)
 		return cli_print_json(
 		    json_pack("{s:o}", "points", listing.points), err);
 	json_decref(listing.points);
 	if (rc == 0 && listing.count == 0 && !cli->quiet)
-		fprintf(stderr, "no points%s%s\n",
+		fprintf(stderr, "no %spoints%s%s\n",
+		    forgotten ? "forgotten " : "",
 		    domain != NULL ? " of domain " : " yet",
 		    domain != NULL ? domain : "");
 	return rc;
@@ -61,9 +131,12 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 
 const struct cli_command cmd_list = {
 	.name = "list",
-	.arguments = "[DOMAIN]",
+	.arguments = "[DOMAIN] [--forgotten]",
 	.summary = "List the points",
 	.example = "  holdstill list\n  holdstill list web1 --json\n",
+	.options = options,
 	.max = 1,
+	.state_size = sizeof(bool),
+	.set = set,
 	.work = work,
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* holdstill prune: gives back the space of blocks that no point uses. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
@@ -9,22 +11,75 @@
 #include "common/err.h"
 #include "common/json/json.h"
 
-enum { KEY_DRY_RUN = 256 };
+#define DAYS_MAX 3650
+#define DAY_MS (24 * 3600 * INT64_C(1000))
+#define SILENCE_MAX_S 86400
+#define REPACK_PERCENT 20u
+#define REPACK_FLOOR_BYTES (UINT64_C(256) << 20)
+
+enum { KEY_DRY_RUN = 256, KEY_DAYS, KEY_REPACK, KEY_SILENCE };
 
 static const struct cli_option options[] = {
 	{ "dry-run", KEY_DRY_RUN, NULL, false, "say it only" },
+	{ "undelete-days", KEY_DAYS, "N", false,
+	    "keep forgotten points for N days; else as the repository says" },
+	{ "max-repack", KEY_REPACK, "BYTES|PERCENT%", false,
+	    "write at most so much of wasteful packs anew (20%, or 256 MiB)" },
+	{ "silence", KEY_SILENCE, "SECONDS", false,
+	    "give up backups that are silent for so long (300)" },
 	{ NULL, 0, NULL, false, NULL },
 };
+
+struct request {
+	struct store_prune_options options;
+	bool has_days;
+	bool has_repack;
+};
+
+static int
+set_repack(struct request *r, const char *value, struct err *err)
+{
+	char *end;
+	uint64_t number;
+
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	if (value[0] < '0' || value[0] > '9' || errno != 0 ||
+	    (strcmp(end, "%") == 0 ? number > 100 : *end != '\0')) {
+		err_set(err, ERR_ARG, "'%.40s' is no size", value);
+		return err_hint(err, "write a number of bytes, or 20%%");
+	}
+	r->has_repack = true;
+	if (*end == '%')
+		r->options.repack_percent = (unsigned int)number;
+	else
+		r->options.repack_bytes = number;
+	return 0;
+}
 
 static int
 set(void *state, int key, const char *value, struct err *err)
 {
-	bool *dry_run = state;
+	struct request *r = state;
+	unsigned int number = 0;
 
-	(void)key;
-	(void)value;
-	(void)err;
-	*dry_run = true;
+	if (key == KEY_DRY_RUN) {
+		r->options.dry_run = true;
+		return 0;
+	}
+	if (key == KEY_REPACK)
+		return set_repack(r, value, err);
+	if (key == KEY_SILENCE) {
+		if (cli_number(
+			&number, "silence", value, 1, SILENCE_MAX_S, err) == -1)
+			return -1;
+		r->options.silence_ms = (int64_t)number * 1000;
+		return 0;
+	}
+	if (cli_number(&number, "undelete-days", value, 0, DAYS_MAX, err) == -1)
+		return -1;
+	r->has_days = true;
+	r->options.undelete_ms = (int64_t)number * DAY_MS;
 	return 0;
 }
 
@@ -40,21 +95,39 @@ print_result(const struct store_prune_result *result, bool dry_run)
 	    (unsigned long long)result->packs_removed,
 	    (unsigned long long)result->packs_before,
 	    (unsigned long long)result->packs_rewritten);
+	if (result->points_removed > 0)
+		printf("%llu forgotten points %s for ever\n",
+		    (unsigned long long)result->points_removed,
+		    dry_run ? "would go" : "are gone");
+	if (result->bytes_waiting > 0)
+		printf("%s more with a prune after the backups that run now\n",
+		    format_bytes(freed, result->bytes_waiting));
 }
 
 static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	const bool dry_run = *(bool *)state;
+	const struct request *request = state;
+	struct store_prune_options own = request->options;
+	const bool dry_run = own.dry_run;
 	struct store_prune_result r;
 
 	(void)arguments;
-	if (job_prune(&cli->ctx, dry_run, &r, err) == -1)
+	if (job_open_store(&cli->ctx, err) == -1)
+		return -1;
+	if (!request->has_days)
+		own.undelete_ms = store_undelete_days(cli->ctx.store) * DAY_MS;
+	if (!request->has_repack) {
+		own.repack_percent = REPACK_PERCENT;
+		own.repack_bytes = REPACK_FLOOR_BYTES;
+	}
+	if (job_prune(&cli->ctx, &own, &r, err) == -1)
 		return -1;
 	if (cli->json)
 		return cli_print_json(
-		    json_pack("{s:{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}}",
+		    json_pack("{s:{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+			      "s:I, s:I, s:I, s:I}}",
 			"prune", "dry_run", dry_run, "packs_before",
 			(json_int_t)r.packs_before, "packs_removed",
 			(json_int_t)r.packs_removed, "packs_rewritten",
@@ -62,7 +135,11 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 			(json_int_t)r.bytes_before, "bytes_freed",
 			(json_int_t)r.bytes_freed, "blocks_kept",
 			(json_int_t)r.blocks_kept, "blocks_removed",
-			(json_int_t)r.blocks_removed),
+			(json_int_t)r.blocks_removed, "points_removed",
+			(json_int_t)r.points_removed, "sessions_dead",
+			(json_int_t)r.sessions_dead, "sessions_alive",
+			(json_int_t)r.sessions_alive, "bytes_waiting",
+			(json_int_t)r.bytes_waiting),
 		    err);
 	if (!cli->quiet)
 		print_result(&r, dry_run);
@@ -71,11 +148,12 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 
 const struct cli_command cmd_prune = {
 	.name = "prune",
-	.arguments = "[--dry-run]",
+	.arguments = "[--dry-run] [--undelete-days N] [--max-repack SIZE]",
 	.summary = "Give back the space of blocks that no point uses",
-	.example = "  holdstill prune --dry-run\n",
+	.example = "  holdstill prune --dry-run\n"
+		   "  holdstill prune --max-repack 5%\n",
 	.options = options,
-	.state_size = sizeof(bool),
+	.state_size = sizeof(struct request),
 	.set = set,
 	.work = work,
 };

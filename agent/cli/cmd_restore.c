@@ -18,6 +18,7 @@ enum {
 	KEY_DEFINE = 256,
 	KEY_DISK,
 	KEY_FORMAT,
+	KEY_LIMIT_RATE,
 	KEY_OVERWRITE,
 	KEY_SAME_IDENTITY,
 	KEY_START,
@@ -36,12 +37,14 @@ static const struct cli_option options[] = {
 	{ "disk", KEY_DISK, "DISK=TARGET", false,
 	    "one disk to a file, device or nbd+unix URL" },
 	{ "overwrite", KEY_OVERWRITE, NULL, false, "write over what is there" },
+	{ "limit-rate", KEY_LIMIT_RATE, "RATE", false, CLI_LIMIT_RATE_HELP },
 	{ NULL, 0, NULL, false, NULL },
 };
 
 struct request {
 	struct restore_point_options restore;
 	bool has_format;
+	uint64_t limit_rate;
 	struct restore_point_target targets[TARGETS_MAX];
 	char *disk_names[TARGETS_MAX]; /* Owned. */
 };
@@ -116,6 +119,8 @@ set(void *state, int key, const char *value, struct err *err)
 	case KEY_OVERWRITE:
 		restore->overwrite = true;
 		return 0;
+	case KEY_LIMIT_RATE:
+		return cli_rate(&request->limit_rate, "limit-rate", value, err);
 	case KEY_DISK:
 		return add_target(request, value, err);
 	}
@@ -171,6 +176,7 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		cli->usage_error = true;
 		return -1;
 	}
+	cli->ctx.limit_rate = request->limit_rate;
 	request->restore.targets = request->targets;
 	request->restore.point = arguments->word[0];
 	return 0;

@@ -13,6 +13,36 @@
 #include "common/err.h"
 #include "common/json/json.h"
 #include "common/log.h"
+#include "store/store.h"
+
+enum { KEY_COMPRESSION = 256, KEY_LIMIT_RATE, KEY_LIMIT_READ };
+
+static const struct cli_option options[] = {
+	{ "limit-rate", KEY_LIMIT_RATE, "RATE", false, CLI_LIMIT_RATE_HELP },
+	{ "limit-read", KEY_LIMIT_READ, "RATE", false, CLI_LIMIT_READ_HELP },
+	{ "compression", KEY_COMPRESSION, "HOW", false, CLI_COMPRESSION_HELP },
+	{ NULL, 0, NULL, false, NULL },
+};
+
+/* For this run, instead of what the job says. */
+struct request {
+	uint64_t limit_rate, limit_read;
+	bool has_compression;
+	struct store_compression compression;
+};
+
+static int
+set(void *state, int key, const char *value, struct err *err)
+{
+	struct request *request = state;
+
+	if (key == KEY_LIMIT_RATE)
+		return cli_rate(&request->limit_rate, "limit-rate", value, err);
+	if (key == KEY_LIMIT_READ)
+		return cli_rate(&request->limit_read, "limit-read", value, err);
+	request->has_compression = true;
+	return store_compression_parse(&request->compression, value, err);
+}
 
 struct telling {
 	struct cli *cli;
@@ -99,7 +129,12 @@ static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	(void)state;
+	const struct request *request = state;
+
+	cli->ctx.limit_rate = request->limit_rate;
+	cli->ctx.limit_read = request->limit_read;
+	if (request->has_compression)
+		cli->ctx.compression = &request->compression;
 	/* Steps are for people who watch. */
 	if (log_get_level() < LOG_INFO)
 		cli->ctx.events = (struct job_events){ 0 };
@@ -110,8 +145,12 @@ const struct cli_command cmd_run = {
 	.name = "run",
 	.arguments = "JOB",
 	.summary = "Run a job of the configuration; what cron calls",
-	.example = "  holdstill run nightly\n",
+	.example = "  holdstill run nightly\n"
+		   "  holdstill run nightly --limit-rate 20M\n",
+	.options = options,
 	.min = 1,
 	.max = 1,
+	.state_size = sizeof(struct request),
+	.set = set,
 	.work = work,
 };

@@ -9,19 +9,29 @@
 #include "common/err.h"
 #include "common/json/json.h"
 
-enum { KEY_SAMPLE = 256 };
+enum { KEY_LIMIT_RATE = 256, KEY_SAMPLE };
 
 static const struct cli_option options[] = {
 	{ "sample", KEY_SAMPLE, "PERCENT", false,
 	    "read only so many of the packs" },
+	{ "limit-rate", KEY_LIMIT_RATE, "RATE", false, CLI_LIMIT_RATE_HELP },
 	{ NULL, 0, NULL, false, NULL },
+};
+
+struct request {
+	unsigned int sample_percent;
+	uint64_t limit_rate;
 };
 
 static int
 set(void *state, int key, const char *value, struct err *err)
 {
-	(void)key;
-	return cli_number(state, "sample", value, 1, 100, err);
+	struct request *request = state;
+
+	if (key == KEY_LIMIT_RATE)
+		return cli_rate(&request->limit_rate, "limit-rate", value, err);
+	return cli_number(
+	    &request->sample_percent, "sample", value, 1, 100, err);
 }
 
 struct damages {
@@ -68,13 +78,14 @@ static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	const unsigned int sample_percent = *(unsigned int *)state;
+	const struct request *request = state;
 	struct damages damages = { .json = cli->json ? json_array() : NULL };
 	struct store_verify_result result;
 	int rc;
 
+	cli->ctx.limit_rate = request->limit_rate;
 	rc = job_verify(&cli->ctx, arguments->word, (size_t)arguments->count,
-	    sample_percent, report, &damages, &result, err);
+	    request->sample_percent, report, &damages, &result, err);
 	if (rc == 0 && cli->json)
 		rc = cli_print_json(
 		    json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:O}}", "verify",
@@ -94,7 +105,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 								  : CLI_DONE;
 }
 
-static const unsigned int whole_percent = 100;
+static const struct request defaults = { .sample_percent = 100 };
 
 const struct cli_command cmd_verify = {
 	.name = "verify",
@@ -104,8 +115,8 @@ const struct cli_command cmd_verify = {
 		   "  holdstill verify --sample 10\n",
 	.options = options,
 	.max = -1,
-	.state_size = sizeof(whole_percent),
-	.defaults = &whole_percent,
+	.state_size = sizeof(defaults),
+	.defaults = &defaults,
 	.set = set,
 	.work = work,
 };

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "store/manifest.h"
 
@@ -54,6 +55,8 @@ struct config_job {
 	unsigned int keep_last, keep_hourly, keep_daily;
 	unsigned int keep_weekly, keep_monthly, keep_yearly;
 	unsigned int verify_percent; /* 0: no verify after the backup. */
+	/* Bytes a second, as of the options of 'backup'; 0: no limit. */
+	uint64_t limit_rate, limit_read;
 };
 
 struct config {

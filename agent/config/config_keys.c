@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/err.h"
 #include "common/ini/ini_keys.h"
 #include "common/ini/ini_value.h"
+#include "common/rate.h"
 
 #define KEEP_MAX 100000
 
@@ -222,6 +224,36 @@ job_verify(void *section, const char *value, struct err *err)
 	return err_hint(err, "write no, or a whole number from 1 to 100");
 }
 
+static int
+set_rate(uint64_t *out, const char *value, struct err *err)
+{
+	uint64_t rate;
+
+	if (bytes_parse(&rate, value) == -1 || rate < RATE_MIN) {
+		err_set(err, ERR_ARG,
+		    "'%.100s' is no rate in bytes a second of at least 1K",
+		    value);
+		return err_hint(
+		    err, "write a whole number with K, M or G, as in 20M");
+	}
+	*out = rate;
+	return 0;
+}
+
+static int
+job_limit_rate(void *section, const char *value, struct err *err)
+{
+	return set_rate(
+	    &((struct config_job *)section)->limit_rate, value, err);
+}
+
+static int
+job_limit_read(void *section, const char *value, struct err *err)
+{
+	return set_rate(
+	    &((struct config_job *)section)->limit_read, value, err);
+}
+
 #define KEEP_SETTER(what) \
 	static int job_keep_##what( \
 	    void *section, const char *value, struct err *err) \
@@ -259,6 +291,8 @@ static const struct config_key job_keys[] = {
 	{ .name = "keep-monthly", .set = job_keep_monthly },
 	{ .name = "keep-yearly", .set = job_keep_yearly },
 	{ .name = "verify", .set = job_verify },
+	{ .name = "limit-rate", .set = job_limit_rate },
+	{ .name = "limit-read", .set = job_limit_read },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -82,6 +82,29 @@ plan(struct backup *b, struct err *err)
 	return backup_plan(b, err);
 }
 
+/* What a prune may be about to remove is no base: such disks are read whole,
+ * and what is there still is not stored again. */
+static int
+check_bases(struct backup_set *set, struct err *err)
+{
+	struct backup *b;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < set->count; i++) {
+		b = &set->members[i];
+		if (b->base == NULL)
+			continue;
+		rc = store_session_base(set->session, b->base, err);
+		if (rc == -1)
+			return backup_blame(set, b, err);
+		if (rc == 0)
+			backup_plan_all_full(b, true,
+			    "a prune may be removing parts of the last point");
+	}
+	return 0;
+}
+
 static int
 run(struct backup_set *set, struct err *err)
 {
@@ -89,7 +112,8 @@ run(struct backup_set *set, struct err *err)
 	int rc;
 
 	if (backup_open(set, err) == -1 || backup_each(set, plan, err) == -1 ||
-	    backup_prepare(set, err) == -1 || backup_hold(set, err) == -1 ||
+	    check_bases(set, err) == -1 || backup_prepare(set, err) == -1 ||
+	    backup_hold(set, err) == -1 ||
 	    backup_each(set, backup_settle, err) == -1 ||
 	    group_judge(set, err) == -1 || backup_stream(set, err) == -1 ||
 	    cancel_check(err) == -1)

@@ -24,7 +24,7 @@
 
 struct job_lock;
 struct quiesce;
-struct store_lock;
+struct rate;
 struct store_session;
 
 /* "holdstill-", eight digits of the repository's id, "-", the point's id:
@@ -78,8 +78,8 @@ struct backup_set {
 	struct backup *members;
 	size_t count;
 	char group[HEXID_SIZE]; /* "": a backup of one domain, no group. */
-	struct store_lock *store_lock;
 	struct store_session *session;
+	struct rate *read_rate; /* Of all members' disks; NULL: no limit. */
 	uint64_t all_done, all_total; /* Bytes, for the progress display. */
 };
 

@@ -8,6 +8,7 @@
 #include "agent/job/lock.h"
 #include "agent/job/recover.h"
 #include "common/err.h"
+#include "common/rate.h"
 #include "store/store.h"
 
 static int
@@ -99,27 +100,43 @@ tidy_domain(struct backup *b, struct err *err)
 	return check_state(b, err);
 }
 
-/* The lock comes before the plan: a prune in between could take away what
+/* The session comes before the plan: a prune in between could take away what
  * the chosen base refers to.  So does a look at what others made since. */
 static int
 open_store(struct backup_set *set, struct err *err)
 {
-	const struct store_session_options options = { .threads = 0 };
 	struct job_context *ctx = set->ctx;
+	const struct store_session_options options = {
+		.points = (unsigned int)set->count,
+		.compression = ctx->compression,
+	};
+	size_t i;
 
-	if (store_lock_take(
-		&set->store_lock, ctx->store, STORE_LOCK_SHARED, err) == -1)
+	if (store_session_begin(&set->session, ctx->store, &options, err) == -1)
 		return -1;
+	for (i = 0; i < set->count; i++)
+		store_session_point(set->session, (unsigned int)i,
+		    set->members[i].manifest->id);
 	ctx->catalog_synced = false;
-	if (job_open_catalog(ctx, err) == -1)
-		return -1;
-	return store_session_begin(&set->session, ctx->store, &options, err);
+	return job_open_catalog(ctx, err);
+}
+
+static int
+make_read_rate(struct backup_set *set, struct err *err)
+{
+	if (set->ctx->limit_read == 0)
+		return 0;
+	if ((set->read_rate = malloc(sizeof(*set->read_rate))) == NULL)
+		return err_no_memory(err);
+	rate_init(set->read_rate, set->ctx->limit_read);
+	return 0;
 }
 
 int
 backup_open(struct backup_set *set, struct err *err)
 {
-	if (job_connect(set->ctx, err) == -1 ||
+	if (make_read_rate(set, err) == -1 ||
+	    job_connect(set->ctx, err) == -1 ||
 	    backup_each(set, open_domain, err) == -1 ||
 	    lock_domains(set, err) == -1 ||
 	    backup_each(set, tidy_domain, err) == -1)
@@ -148,7 +165,9 @@ backup_close(struct backup_set *set)
 	size_t i;
 
 	store_session_end(set->session);
-	store_lock_release(set->store_lock);
+	if (set->read_rate != NULL)
+		rate_fini(set->read_rate);
+	free(set->read_rate);
 	for (i = 0; i < set->count; i++)
 		close_member(&set->members[i]);
 	free(set->members);

@@ -250,8 +250,7 @@ describe_domain(struct backup *b, struct err *err)
 	char host[256] = "";
 
 	gethostname(host, sizeof(host) - 1);
-	if (hexid_new(m->id, err) == -1 ||
-	    domain_definition(&m->definition_xml, b->domain, err) == -1)
+	if (domain_definition(&m->definition_xml, b->domain, err) == -1)
 		return -1;
 	m->domain = strdup(domain_name(b->domain));
 	m->uuid = strdup(domain_uuid(b->domain));

@@ -104,6 +104,7 @@ stream_disk(struct stream *stream, struct manifest_disk *out, struct err *err)
 		.target = disk->disk->target,
 		.incremental = base != NULL,
 		.base_size_bytes = base != NULL ? base->size_bytes : 0,
+		.rate = stream->set->read_rate,
 	};
 	struct source_result result = { 0 };
 	struct store_disk *writer = NULL;

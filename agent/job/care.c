@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verify and prune, with their locks. */
+/* Verify and prune. */
 #include "agent/job/care.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +41,6 @@ job_verify(struct job_context *ctx, char *const *points, size_t count,
 	};
 	char(*ids)[HEXID_SIZE] = NULL;
 	const char **list = NULL;
-	struct store_lock *lock = NULL;
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
@@ -54,33 +52,39 @@ job_verify(struct job_context *ctx, char *const *points, size_t count,
 			goto out;
 		options.points = list;
 	}
-	/* A prune would move objects under the check's hands. */
 	if (job_open_store(ctx, err) == -1)
-		goto out;
-	/* A repository that cannot be written cannot be pruned either. */
-	if (store_lock_take(&lock, ctx->store, STORE_LOCK_SHARED, err) == -1 &&
-	    err->sys_errno != EROFS)
 		goto out;
 	rc = store_verify(ctx->store, &options, fn, arg, out, err);
 out:
-	store_lock_release(lock);
 	free(list);
 	free(ids);
 	return rc;
 }
 
-int
-job_prune(struct job_context *ctx, bool dry_run, struct store_prune_result *out,
-    struct err *err)
+static void
+tell_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 {
-	struct store_lock *lock = NULL;
+	const struct job_context *ctx = arg;
+
+	if (ctx->events.progress != NULL)
+		ctx->events.progress(
+		    ctx->events.arg, what, done, total, done, total);
+}
+
+int
+job_prune(struct job_context *ctx, const struct store_prune_options *options,
+    struct store_prune_result *out, struct err *err)
+{
+	struct store_prune_options own = *options;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (job_open_store(ctx, err) == -1 ||
-	    store_lock_take(&lock, ctx->store, STORE_LOCK_EXCLUSIVE, err) == -1)
+	if (job_open_store(ctx, err) == -1)
 		return -1;
-	rc = store_prune(ctx->store, dry_run, out, err);
-	store_lock_release(lock);
+	own.progress = tell_progress;
+	own.arg = ctx;
+	rc = store_prune(ctx->store, &own, out, err);
+	if (ctx->events.progress_end != NULL)
+		ctx->events.progress_end(ctx->events.arg);
 	return rc;
 }

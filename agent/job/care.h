@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Care of a repository: verify and prune, with their locks. */
+/* Care of a repository: verify and prune, beside all others. */
 #ifndef HOLDSTILL_AGENT_JOB_CARE_H
 #define HOLDSTILL_AGENT_JOB_CARE_H
 
@@ -17,8 +17,9 @@ int job_verify(struct job_context *ctx, char *const *points, size_t count,
     unsigned int sample_percent, store_damage_fn *fn, void *arg,
     struct store_verify_result *out, struct err *err);
 
-/* ERR_BUSY while anybody else works on the repository. */
-int job_prune(struct job_context *ctx, bool dry_run,
-    struct store_prune_result *out, struct err *err);
+/* The options' progress is the context's. */
+int job_prune(struct job_context *ctx,
+    const struct store_prune_options *options, struct store_prune_result *out,
+    struct err *err);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "agent/domain/domain.h"
 #include "backends/backend.h"
+#include "backends/wrap_rate.h"
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "common/err.h"
@@ -41,6 +42,9 @@ job_open_store(struct job_context *ctx, struct err *err)
 	if (make_state_dir(ctx, err) == -1 ||
 	    backend_open(&backend, ctx->repository_url, BACKEND_OPEN, err) ==
 		-1)
+		goto fail;
+	if (ctx->limit_rate > 0 &&
+	    wrap_rate_open(&backend, backend, ctx->limit_rate, err) == -1)
 		goto fail;
 	if (store_open(&ctx->store, backend, ctx->state_dir, &options, err) ==
 	    -1)

@@ -21,6 +21,7 @@ struct journal;
 struct manifest;
 struct slot_secret;
 struct store;
+struct store_compression;
 
 /* What a job tells while it works; every member may be NULL. */
 struct job_events {
@@ -51,6 +52,12 @@ struct job_context {
 	const char *connect_uri; /* NULL: libvirt's default system URI. */
 	const char *state_dir;
 	const char *scratch_dir; /* NULL: STATE_DIR/scratch. */
+	/* Bytes a second; 0: no limit.  Of the repository's objects, to and
+	 * fro; set before it is opened. */
+	uint64_t limit_rate;
+	uint64_t limit_read; /* Of the guests' disks. */
+	/* Of what is backed up; NULL: as the repository says. */
+	const struct store_compression *compression;
 	struct job_events events;
 	struct job_keys keys;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Removes points by name or by policy. */
+/* Forgets points by name or by policy, and keeps them after all. */
 #include "agent/job/forget.h"
 
 #include <stdlib.h>
@@ -17,16 +17,6 @@ remove_point(struct job_context *ctx, const char *id, struct err *err)
 	if (store_point_forget(ctx->store, id, err) == -1)
 		return -1;
 	return catalog_remove(ctx->catalog, store_id(ctx->store), id, err);
-}
-
-/* The exclusive lock of a prune reads the points that we would remove. */
-static int
-open_for_removal(
-    struct job_context *ctx, struct store_lock **out, struct err *err)
-{
-	if (job_open_catalog(ctx, err) == -1)
-		return -1;
-	return store_lock_take(out, ctx->store, STORE_LOCK_SHARED, err);
 }
 
 /* ---- by name ---- */
@@ -77,13 +67,12 @@ job_forget_points(struct job_context *ctx, char *const *points, size_t count,
     bool dry_run, forget_fn *fn, void *arg, struct err *err)
 {
 	char(*ids)[HEXID_SIZE] = calloc(count, sizeof(*ids));
-	struct store_lock *lock = NULL;
 	int rc = -1;
 	size_t i;
 
 	if (ids == NULL)
 		return err_no_memory(err);
-	if (open_for_removal(ctx, &lock, err) == -1)
+	if (job_open_catalog(ctx, err) == -1)
 		goto out;
 	/* "@latest" and "@-1" move when a point goes: resolve all first. */
 	for (i = 0; i < count; i++)
@@ -96,7 +85,6 @@ job_forget_points(struct job_context *ctx, char *const *points, size_t count,
 			goto out;
 	rc = 0;
 out:
-	store_lock_release(lock);
 	free(ids);
 	return rc;
 }
@@ -186,11 +174,10 @@ job_forget_policy(struct job_context *ctx, const char *domain,
 {
 	struct candidates list = { 0 };
 	struct by_policy decided = { .list = &list, .fn = fn, .arg = arg };
-	struct store_lock *lock = NULL;
 	int rc = -1;
 	size_t i;
 
-	if (open_for_removal(ctx, &lock, err) == -1 ||
+	if (job_open_catalog(ctx, err) == -1 ||
 	    decide(ctx, domain, policy, &list, err) == -1 ||
 	    catalog_points(ctx->catalog, store_id(ctx->store), domain,
 		report_decided, &decided, err) == -1)
@@ -200,7 +187,56 @@ job_forget_policy(struct job_context *ctx, const char *domain,
 		if (list.points[i].kept_by == 0)
 			rc = remove_point(ctx, list.points[i].id, err);
 out:
-	store_lock_release(lock);
 	free_candidates(&list);
 	return rc;
+}
+
+/* ---- after all ---- */
+
+struct found {
+	const char *start; /* Of an id. */
+	char id[HEXID_SIZE];
+	unsigned int count;
+};
+
+static int
+match_start(void *arg, const char *id, int64_t time_ms)
+{
+	struct found *found = arg;
+
+	(void)time_ms;
+	if (strncmp(id, found->start, strlen(found->start)) == 0) {
+		memcpy(found->id, id, HEXID_SIZE);
+		found->count++;
+	}
+	return 0;
+}
+
+int
+job_unforget(struct job_context *ctx, const char *point, struct manifest **out,
+    struct err *err)
+{
+	struct found found = { .start = point };
+	struct manifest *m;
+
+	if (job_open_catalog(ctx, err) == -1 ||
+	    store_forgotten(ctx->store, match_start, &found, err) == -1)
+		return -1;
+	if (found.count != 1) {
+		err_set(err, found.count == 0 ? ERR_NOT_FOUND : ERR_ARG,
+		    found.count == 0
+			? "no forgotten point begins with '%.40s'"
+			: "several forgotten points begin with '%.40s'",
+		    point);
+		return err_hint(err, "see 'holdstill list --forgotten'");
+	}
+	if (store_manifest_read(&m, ctx->store, found.id, err) == -1)
+		return -1;
+	if (store_point_unforget(ctx->store, found.id, err) == -1 ||
+	    catalog_add(ctx->catalog, store_id(ctx->store), m, err) == -1) {
+		manifest_free(m);
+		return -1;
+	}
+	*out = m;
+	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removes points: named ones, or those of a domain that a retention policy
- * does not keep.  The space comes back with the next prune.
+ * Forgets points: named ones, or those of a domain that a retention policy
+ * does not keep.  A prune removes them for ever once they have been forgotten
+ * for some days; until then they may be kept after all.
  */
 #ifndef HOLDSTILL_AGENT_JOB_FORGET_H
 #define HOLDSTILL_AGENT_JOB_FORGET_H
@@ -28,5 +29,10 @@ int job_forget_points(struct job_context *ctx, char *const *points,
 int job_forget_policy(struct job_context *ctx, const char *domain,
     const struct retention_policy *policy, bool dry_run, forget_fn *fn,
     void *arg, struct err *err);
+
+/* Keeps a forgotten point after all, named by the start of its id.  The caller
+ * owns *out. */
+int job_unforget(struct job_context *ctx, const char *point,
+    struct manifest **out, struct err *err);
 
 #endif

@@ -326,6 +326,19 @@ hint_at_verify(struct err *err)
 	return -1;
 }
 
+/* A piece that is missing: damage, or the point went while it was read. */
+static int
+explain(struct job_context *ctx, const struct manifest *m, struct err *err)
+{
+	if (err->class != ERR_CORRUPT || !store_point_gone(ctx->store, m->id))
+		return hint_at_verify(err);
+	err_set(err, ERR_NOT_FOUND,
+	    "point %s is gone: it was forgotten, and a prune removed it "
+	    "while it was restored",
+	    m->id);
+	return err_hint(err, "see 'holdstill list' for those that are there");
+}
+
 int
 job_restore(struct job_context *ctx,
     const struct restore_point_options *options,
@@ -333,8 +346,6 @@ job_restore(struct job_context *ctx,
 {
 	struct restoring r = { .ctx = ctx, .options = options, .result = out };
 	int64_t started_ms = clock_monotonic_ms();
-	struct store_lock *lock = NULL;
-	struct err unlocked = ERR_INIT;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -347,22 +358,16 @@ job_restore(struct job_context *ctx,
 	}
 	out->manifest = r.manifest;
 	sum_sizes(&r);
-	/* Keeps a prune from moving blocks under our hands; but nothing may
-	 * keep a restore from its work, a dead host's lock least of all. */
-	if (store_lock_take(&lock, ctx->store, STORE_LOCK_SHARED, &unlocked) ==
-	    -1)
-		log_line(
-		    LOG_INFO, "restoring without a lock: %s", unlocked.text);
 	job_step(ctx, r.manifest->domain, "restoring");
 	rc = options->dir != NULL ? restore_to_dir(&r, err)
 				  : restore_to_targets(&r, err);
 	if (ctx->events.progress_end != NULL)
 		ctx->events.progress_end(ctx->events.arg);
-	store_lock_release(lock);
 	out->duration_ms = clock_monotonic_ms() - started_ms;
 	if (rc == -1) {
+		rc = explain(ctx, r.manifest, err);
 		restore_point_result_fini(out);
-		return hint_at_verify(err);
+		return rc;
 	}
 	return 0;
 }

@@ -277,6 +277,29 @@ run_verify(
 	return err_hint(err, "run 'holdstill verify' to see all of it");
 }
 
+/* What the caller has set stands. */
+static void
+take_settings(struct job_context *ctx, const struct config_job *job)
+{
+	if (job->scratch_dir != NULL)
+		ctx->scratch_dir = job->scratch_dir;
+	if (ctx->limit_rate == 0)
+		ctx->limit_rate = job->limit_rate;
+	if (ctx->limit_read == 0)
+		ctx->limit_read = job->limit_read;
+}
+
+static int
+start(struct job_lock **out, struct names *names, struct job_context *ctx,
+    struct err *err)
+{
+	if (job_open_catalog(ctx, err) == -1 ||
+	    job_lock_take(out, ctx->state_dir, "job", names->job->name, err) ==
+		-1)
+		return -1;
+	return find_domains(names, ctx, err);
+}
+
 int
 job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
     void *arg, struct run_result *out, struct err *err)
@@ -290,16 +313,13 @@ job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
 	};
 	struct names names = { .job = job };
 	struct job_lock *lock = NULL;
-	const char *scratch_dir = ctx->scratch_dir;
+	const struct job_context before = *ctx;
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
 	options_of(&w.options, job);
-	if (job->scratch_dir != NULL)
-		ctx->scratch_dir = job->scratch_dir;
-	if (job_open_catalog(ctx, err) == -1 ||
-	    job_lock_take(&lock, ctx->state_dir, "job", job->name, err) == -1 ||
-	    find_domains(&names, ctx, err) == -1)
+	take_settings(ctx, job);
+	if (start(&lock, &names, ctx, err) == -1)
 		goto out;
 	rc = run_domains(&w, &names, err);
 	if (rc == 0 && out->done > 0)
@@ -309,7 +329,9 @@ job_run(struct job_context *ctx, const struct config_job *job, run_fn *fn,
 		rc = -1;
 	}
 out:
-	ctx->scratch_dir = scratch_dir;
+	ctx->scratch_dir = before.scratch_dir;
+	ctx->limit_rate = before.limit_rate;
+	ctx->limit_read = before.limit_read;
 	free_names(&names);
 	job_lock_release(lock);
 	return rc;

@@ -14,6 +14,7 @@
 #include "agent/source/source.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,9 @@
 #include "agent/domain/domain.h"
 #include "agent/nbd/nbd.h"
 #include "agent/source/extents.h"
+#include "common/clock.h"
 #include "common/err.h"
+#include "common/rate.h"
 #include "store/store.h"
 
 #define TICK_MS 200
@@ -257,6 +260,44 @@ open_chunk(struct copy *c)
 	return 0;
 }
 
+/* Until the limit lets so many bytes be read; what was read meanwhile goes on
+ * its way, and a wish to stop is heard. */
+static int
+wait_for_rate(struct copy *c, size_t bytes)
+{
+	uint64_t due, now, ms;
+	struct pollfd stop = { .fd = c->shared.stop_fd, .events = POLLIN };
+	int rc = 0;
+
+	if (c->source->rate == NULL)
+		return 0;
+	due = rate_take(c->source->rate, bytes);
+	while (rc == 0 && (now = clock_monotonic_ns()) < due) {
+		ms = (due - now) / 1000000 + 1;
+		if (ms > TICK_MS)
+			ms = TICK_MS;
+		if (nbd_link_in_flight(c->link) == 0)
+			poll(&stop, 1, (int)ms);
+		else if (nbd_link_wait(c->link, (int)ms, &c->err) == -1)
+			return -1;
+		rc = check_stop(c) == -1 ? -1 : submit_complete(c);
+	}
+	return rc;
+}
+
+/* Blocks that one request may read. */
+static unsigned int
+read_blocks_max(const struct copy *c)
+{
+	size_t bytes = (size_t)STORE_CHUNK_BLOCKS * STORE_BLOCK_BYTES;
+
+	if (c->source->rate != NULL)
+		bytes = rate_piece(c->source->rate, bytes);
+	return bytes < STORE_BLOCK_BYTES
+		   ? 1
+		   : (unsigned int)(bytes / STORE_BLOCK_BYTES);
+}
+
 /* Reads `blocks` neighbours, the first of which is number `first` of the
  * chunk, in one request. */
 static int
@@ -271,6 +312,8 @@ start_read(
 		want = (size_t)(c->size_bytes - offset);
 		memset(to + want, 0, size - want);
 	}
+	if (wait_for_rate(c, want) == -1)
+		return -1;
 	c->result.read_bytes += want;
 	slot->pending++;
 	return nbd_link_read(c->link, to, want, offset, on_read, slot, &c->err);
@@ -279,15 +322,15 @@ start_read(
 static int
 close_chunk(struct copy *c)
 {
+	unsigned int first, i, most = read_blocks_max(c);
 	struct slot *slot = c->open;
 	struct store_chunk *chunk;
-	unsigned int first, i;
 
 	if (slot == NULL)
 		return 0;
 	chunk = slot->chunk;
 	for (first = 0; first < chunk->count; first = i) {
-		for (i = first + 1; i < chunk->count; i++)
+		for (i = first + 1; i < chunk->count && i < first + most; i++)
 			if (chunk->offset[i] !=
 			    chunk->offset[i - 1] + STORE_BLOCK_BYTES)
 				break;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct err;
+struct rate;
 struct store_disk;
 
 struct source_disk {
@@ -19,6 +20,7 @@ struct source_disk {
 	/* An incremental of a disk that has grown: its map ends here, and
 	 * everything from here on is read. */
 	uint64_t base_size_bytes;
+	struct rate *rate; /* Reads of data keep to it; NULL: no limit. */
 };
 
 struct source_result {

@@ -195,11 +195,48 @@ place(struct dir_backend *d, const char *tmp, const char *path, const char *key,
 	return 0;
 }
 
+/* Each piece is sent on its way at once: a limit that holds for the page
+ * cache only would be none for a disk or a server behind it. */
+static int
+write_pieces(int fd, const char *tmp, const uint8_t *buf, size_t size,
+    const struct backend_pace *pace, struct err *err)
+{
+	size_t done, n;
+
+	for (done = 0; done < size; done += n) {
+		n = size - done < pace->piece_bytes ? size - done
+						    : pace->piece_bytes;
+		if (pace->fn(pace->arg, n, err) == -1)
+			return -1;
+		if (io_write_full(fd, buf + done, n) == -1)
+			return dir_error(err, errno, "write", tmp);
+		/* A file system that cannot is synced at the end. */
+		sync_file_range(
+		    fd, (off_t)done, (off_t)n, SYNC_FILE_RANGE_WRITE);
+	}
+	return 0;
+}
+
+static int
+write_all(int fd, const char *tmp, const void *buf, size_t size,
+    const struct backend_pace *pace, struct err *err)
+{
+	if (pace != NULL) {
+		if (write_pieces(fd, tmp, buf, size, pace, err) == -1)
+			return -1;
+	} else if (io_write_full(fd, buf, size) == -1) {
+		return dir_error(err, errno, "write", tmp);
+	}
+	if (fsync(fd) == -1)
+		return dir_error(err, errno, "write", tmp);
+	return 0;
+}
+
 static int
 write_tmp(struct dir_backend *d, const char *tmp, const void *buf, size_t size,
-    struct err *err)
+    const struct backend_pace *pace, struct err *err)
 {
-	int fd, rc = 0;
+	int fd, rc;
 
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1 && errno == ENOENT) {
@@ -209,8 +246,7 @@ write_tmp(struct dir_backend *d, const char *tmp, const void *buf, size_t size,
 	}
 	if (fd == -1)
 		return dir_error(err, errno, "make file", tmp);
-	if (io_write_full(fd, buf, size) == -1 || fsync(fd) == -1)
-		rc = dir_error(err, errno, "write", tmp);
+	rc = write_all(fd, tmp, buf, size, pace, err);
 	/* NFS may tell of a full disk only here. */
 	if (close(fd) == -1 && rc == 0)
 		rc = dir_error(err, errno, "write", tmp);
@@ -218,8 +254,8 @@ write_tmp(struct dir_backend *d, const char *tmp, const void *buf, size_t size,
 }
 
 static int
-dir_put(struct backend *b, const char *key, const void *buf, size_t size,
-    struct err *err)
+dir_put_paced(struct backend *b, const char *key, const void *buf, size_t size,
+    const struct backend_pace *pace, struct err *err)
 {
 	struct dir_backend *d = dir_of(b);
 	char *path = io_path(d->root, key), *tmp = dir_tmp_name(d);
@@ -229,13 +265,20 @@ dir_put(struct backend *b, const char *key, const void *buf, size_t size,
 		err_no_memory(err);
 	else if (access(path, F_OK) == 0)
 		err_set(err, ERR_EXISTS, "object '%s' exists already", key);
-	else if (write_tmp(d, tmp, buf, size, err) == 0)
+	else if (write_tmp(d, tmp, buf, size, pace, err) == 0)
 		rc = place(d, tmp, path, key, err);
 	if (rc == -1 && tmp != NULL)
 		unlink(tmp);
 	free(path);
 	free(tmp);
 	return rc;
+}
+
+static int
+dir_put(struct backend *b, const char *key, const void *buf, size_t size,
+    struct err *err)
+{
+	return dir_put_paced(b, key, buf, size, NULL, err);
 }
 
 /* A folder of that name is no object; neither is a name below a file. */
@@ -321,4 +364,5 @@ const struct backend_ops dir_backend_ops = {
 	.stat = dir_stat,
 	.remove = dir_remove,
 	.list = dir_list,
+	.put_paced = dir_put_paced,
 };

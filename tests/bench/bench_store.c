@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast the store takes a file and gives it back:
- *     bench_store REPO-URL CACHE-DIR FILE [THREADS [CIPHER]]
+ *     bench_store REPO-URL CACHE-DIR FILE [THREADS [COMPRESSION [RATE [CIPHER]]]]
  * The repository is made if it is not there, sealed if a cipher is named, by a
  * key that is no secret.  Prints rates, processor time
  * and the largest resident size; to be held against `zstd -1`.
@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "backends/backend.h"
+#include "backends/wrap_rate.h"
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/io.h"
@@ -25,7 +27,9 @@
 struct bench {
 	struct store *store;
 	unsigned int threads;
-	const char *cipher; /* NULL: plain. */
+	const char *cipher;                          /* NULL: plain. */
+	const struct store_compression *compression; /* NULL: the default. */
+	uint64_t rate;                               /* 0: no limit. */
 	int fd;
 	uint64_t size;
 };
@@ -75,6 +79,9 @@ open_store(struct bench *b, const char *url, const char *cache, struct err *err)
 		return -1;
 	if (store_init(backend, &init, err) == -1 && err->class != ERR_EXISTS)
 		return -1;
+	if (b->rate > 0 &&
+	    wrap_rate_open(&backend, backend, b->rate, err) == -1)
+		return -1;
 	return store_open(&b->store, backend, cache, &options, err);
 }
 
@@ -122,7 +129,10 @@ write_disk(const struct bench *b, struct store_session *session,
 static int
 run_backup(const struct bench *b, struct manifest *m, struct err *err)
 {
-	struct store_session_options options = { .threads = b->threads };
+	struct store_session_options options = {
+		.threads = b->threads,
+		.compression = b->compression,
+	};
 	struct store_session *session;
 	int rc = -1;
 
@@ -176,16 +186,24 @@ main(int argc, char **argv)
 {
 	struct err err = ERR_INIT;
 	struct bench b = { .fd = -1 };
+	struct store_compression compression;
 	struct stat st;
 	int rc;
 
 	if (argc < 4) {
 		fprintf(stderr, "usage: bench_store URL CACHE FILE [THREADS "
-				"[CIPHER]]\n");
+				"[COMPRESSION [RATE [CIPHER]]]]\n");
 		return 2;
 	}
+	if (argc > 5) {
+		b.compression = &compression;
+		if (store_compression_parse(&compression, argv[5], &err) == -1)
+			return 2;
+	}
+	if (argc > 6 && bytes_parse(&b.rate, argv[6]) == -1)
+		return 2;
 	b.threads = argc > 4 ? (unsigned int)atoi(argv[4]) : 0;
-	b.cipher = argc > 5 ? argv[5] : NULL;
+	b.cipher = argc > 7 ? argv[7] : NULL;
 	b.fd = open(argv[3], O_RDONLY | O_CLOEXEC);
 	if (b.fd == -1 || fstat(b.fd, &st) == -1) {
 		perror(argv[3]);

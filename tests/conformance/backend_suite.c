@@ -28,6 +28,8 @@ setup(void **state)
 	fixture->make(url, sizeof(url));
 	if (backend_open(&b, url, BACKEND_CREATE, &err) == -1)
 		fail_msg("open: %s", err.text);
+	if (fixture->wrap != NULL)
+		fixture->wrap(&b);
 	return 0;
 }
 

@@ -18,6 +18,8 @@ struct backend_fixture {
 	/* Leaves what a put leaves that dies before its last step; NULL: the
 	 * backend has no such moment. */
 	void (*half_put)(const char *url);
+	/* Puts a wrapper around what was just opened; NULL: none is tried. */
+	void (*wrap)(struct backend **b);
 };
 
 /* Runs all cases; returns the number that failed. */

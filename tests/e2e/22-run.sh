@@ -95,16 +95,27 @@ assert_ok holdstill --config "$conf" forget "$HS_DOM@-1" "$HS_DOM@-1"
 assert_eq 1 "$(count "$HS_DOM")" "points of web"
 repo=$RIG_DIR/repo
 before=$(du -sb "$repo" | cut -f1)
-assert_ok holdstill --config "$conf" prune --dry-run
+assert_ok holdstill --config "$conf" prune --dry-run \
+    --undelete-days 0
 assert_eq "$before" "$(du -sb "$repo" | cut -f1)" "bytes after a dry run"
-assert_ok holdstill --config "$conf" prune
+assert_ok holdstill --config "$conf" prune --undelete-days 0
 assert_num "$(du -sb "$repo" | cut -f1)" -lt $((before - 4000000)) \
     "bytes after the prune"
 assert_ok holdstill --config "$conf" verify
 HOLDSTILL_REPO=$repo hs_restore_and_compare "$HS_DOM@latest" "$RIG_DIR/ref"
 
-# A prune finds the repository busy while a backup works, and the other way.
+# A prune works beside a backup, and takes nothing from it.
 hs_hold streaming holdstill --config "$conf" -v backup "$two"
-assert_exit 4 holdstill --config "$conf" prune
 kill -CONT "$HS_PID"
-hs_wait
+assert_ok holdstill --config "$conf" prune --undelete-days 0
+hs_wait || fail "a backup beside a prune: $(cat "$HS_STDERR")"
+assert_ok holdstill --config "$conf" verify
+
+# One that is silent is given up, and fails when it comes back.
+hs_hold streaming holdstill --config "$conf" -v backup "$two"
+assert_ok holdstill --config "$conf" prune --silence 1
+kill -CONT "$HS_PID"
+! hs_wait || fail "a backup that was given up made a point"
+assert_contains "$(cat "$HS_STDERR")" "the backup was given up"
+assert_ok holdstill --config "$conf" backup "$two"
+assert_ok holdstill --config "$conf" verify

@@ -25,7 +25,7 @@ SEALED, TO_PUBLIC = 1, 2    # Flags.
 SALT = 32                   # Behind the head of what is sealed.
 
 DATA, MAP = 1, 2
-CONFIG, INDEX, POINT, LOCK, PACK, KEY = 1, 2, 3, 4, 5, 6
+CONFIG, INDEX, POINT, PACK, KEY, EPOCH = 1, 2, 3, 5, 6, 7
 TOMBSTONE = 12  # In a point's place: it will never be (prune.md).
 
 HEAD = struct.Struct(">8sBBHB3s16sQQ")
@@ -54,7 +54,7 @@ def need(true, *words):
 def key_of(type_, ident):
     ident = ident.hex()
     return {CONFIG: "config", INDEX: "index/" + ident,
-            POINT: "points/" + ident, LOCK: "locks/" + ident,
+            POINT: "points/" + ident,
             PACK: "packs/%s/%s" % (ident[:2], ident),
             KEY: "keys/" + ident}[type_]
 
@@ -63,11 +63,11 @@ def parse_key(key):
     """(type, id) of a key, id None for `config`; None if it is foreign."""
     if key == "config":
         return CONFIG, None
-    m = re.fullmatch(r"(index|points|locks|keys|packs/(..))/([0-9a-f]{32})",
+    m = re.fullmatch(r"(index|points|keys|packs/(..))/([0-9a-f]{32})",
                      key)
     if not m or m[2] is not None and not m[3].startswith(m[2]):
         return None
-    type_ = {"index": INDEX, "points": POINT, "locks": LOCK, "keys": KEY}
+    type_ = {"index": INDEX, "points": POINT, "keys": KEY}
     return type_.get(m[1], PACK), bytes.fromhex(m[3])
 
 

@@ -280,7 +280,7 @@ class Repository:
                         self.blob(hs.DATA, name)
             except (hs.Damage, hs.Later) as e:
                 complain(key, e)
-        for key in (self.keys(hs.KEY) + self.keys(hs.LOCK) +
+        for key in (self.keys(hs.KEY) +
                     sorted(set(self.keys(hs.POINT)) - set(points))):
             try:
                 hs.parse_object(self.load(key), key)

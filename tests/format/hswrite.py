@@ -41,6 +41,8 @@ class Writer:
             self.master = os.urandom(32)
             self.seal = hsseal.Keys(self.master, config)
             config["encryption"]["check"] = self.seal.check(config)
+        else:
+            self.put_epoch()
         self.put(hs.CONFIG, self.id, json.dumps(config).encode())
 
     def save(self, key, data):
@@ -50,12 +52,22 @@ class Writer:
             f.write(data)
         return key
 
-    def put(self, type_, ident, body):
+    def put_epoch(self):
+        """The one that a new repository begins with."""
+        body = json.dumps({"key": "epochs/0", "epoch": 0, "decided": 0,
+                           "roll": ""}).encode()
+        self.save("epochs/0", self.plain(hs.EPOCH, os.urandom(16), body))
+
+    @staticmethod
+    def plain(type_, ident, body):
         """An object that is neither sealed nor compressed."""
         data = hs.HEAD.pack(b"HOLDSTIL", type_, 1, 0, 0, bytes(3), ident,
                             len(body), len(body)) + body
+        return data + hashlib.sha256(data).digest()
+
+    def put(self, type_, ident, body):
         return self.save(hs.key_of(type_, ident),
-                         data + hashlib.sha256(data).digest())
+                         self.plain(type_, ident, body))
 
     def head(self, type_, ident, coding, stored, raw):
         """(head, S, key of the object or None)."""

@@ -324,9 +324,17 @@ rig_backup_disks(struct store *s, struct manifest **out, const struct image *im,
 	struct manifest *m = describe(im, count, parent);
 	struct store_session *session = NULL;
 	unsigned int i;
-	int rc;
+	int rc, usable;
 
 	rc = store_session_begin(&session, s, &options, err);
+	/* A base that is about to go makes a full, as with a real disk. */
+	if (rc == 0 && parent != NULL) {
+		usable = store_session_base(session, parent, err);
+		if (usable == -1)
+			rc = -1;
+		if (usable == 0)
+			parent = NULL, base = NULL;
+	}
 	for (i = 0; rc == 0 && i < count; i++)
 		rc = backup_disk(session, &m->disks[i], &im[i],
 		    parent == NULL ? NULL : &parent->disks[i],
@@ -348,6 +356,14 @@ rig_backup(struct rig *rig, struct store *s, struct manifest **out,
 {
 	(void)rig;
 	return rig_backup_disks(s, out, im, 1, parent, base, err);
+}
+
+int
+rig_prune(struct store *s, struct store_prune_result *out, struct err *err)
+{
+	const struct store_prune_options options = { .silence_ms = 1 };
+
+	return store_prune(s, &options, out, err);
 }
 
 uint64_t

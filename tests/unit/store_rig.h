@@ -73,6 +73,9 @@ int rig_read(struct store *s, const struct manifest *m, struct image *out,
 void rig_expect(
     struct store *s, const struct manifest *m, const struct image *im);
 
+/* A prune that gives up silent sessions and forgotten points at once. */
+int rig_prune(struct store *s, struct store_prune_result *out, struct err *err);
+
 /* Damaged objects and points that verify finds; fails the test if it cannot.
  * result may be NULL. */
 uint64_t rig_verify(struct store *s, struct store_verify_result *result);

@@ -14,8 +14,11 @@
 
 #include "backends/backend.h"
 #include "backends/wrap_fault.h"
+#include "backends/wrap_rate.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/io.h"
+#include "common/rate.h"
 #include "tests/conformance/backend_suite.h"
 
 static unsigned int serial;
@@ -217,9 +220,126 @@ test_backend_faults_come_when_planned(void **state)
 	wrap_fault_fini(&fault);
 }
 
+/* Fast enough not to be felt. */
+static void
+wrap_in_rate(struct backend **b)
+{
+	struct err err = ERR_INIT;
+
+	assert_int_equal(wrap_rate_open(b, *b, UINT64_C(64) << 30, &err), 0);
+}
+
+/* Counts pieces and looks at what has moved before each. */
+struct watch {
+	char folder[400];
+	size_t pieces, bytes, seen_bytes;
+	size_t fail_at;
+};
+
+static void
+note_size(const char *folder, size_t *out)
+{
+	char command[700], line[32] = "0";
+	FILE *p;
+
+	snprintf(command, sizeof(command),
+	    "stat -c %%s '%s'/* 2>/dev/null || echo 0", folder);
+	p = popen(command, "r");
+	assert_non_null(fgets(line, sizeof(line), p));
+	pclose(p);
+	*out = strtoul(line, NULL, 10);
+}
+
+static int
+watch_piece(void *arg, size_t bytes, struct err *err)
+{
+	struct watch *w = arg;
+
+	if (++w->pieces == w->fail_at)
+		return err_set(err, ERR_CANCELLED, "enough");
+	/* What was allowed has moved, and nothing else. */
+	note_size(w->folder, &w->seen_bytes);
+	assert_int_equal(w->seen_bytes, w->bytes);
+	w->bytes += bytes;
+	return 0;
+}
+
+static void
+test_backend_dir_puts_in_pieces(void **state)
+{
+	static uint8_t object[10001], back[sizeof(object)];
+	struct watch w = { .pieces = 0 };
+	const struct backend_pace pace = {
+		.fn = watch_piece, .arg = &w, .piece_bytes = 3000
+	};
+	struct err err = ERR_INIT;
+	struct backend *b;
+	char url[300];
+
+	(void)state;
+	dir_make(url, sizeof(url));
+	snprintf(w.folder, sizeof(w.folder), "%s/tmp", url);
+	memset(object, 'x', sizeof(object));
+	assert_int_equal(backend_open(&b, url, BACKEND_CREATE, &err), 0);
+	assert_int_equal(
+	    backend_put_paced(b, "a", object, sizeof(object), &pace, &err), 0);
+	assert_int_equal(w.pieces, 4);
+	assert_int_equal(w.bytes, sizeof(object));
+	assert_int_equal(backend_get(b, "a", 0, back, sizeof(back), &err), 0);
+	assert_memory_equal(back, object, sizeof(back));
+	/* One that is stopped leaves nothing. */
+	w.pieces = w.bytes = 0;
+	w.fail_at = 3;
+	assert_int_equal(
+	    backend_put_paced(b, "b", object, sizeof(object), &pace, &err), -1);
+	assert_int_equal(err.class, ERR_CANCELLED);
+	assert_int_equal(backend_get(b, "b", 0, back, sizeof(back), &err), -1);
+	assert_int_equal(err.class, ERR_NOT_FOUND);
+	assert_int_equal(files_in(w.folder), 0);
+	backend_close(b);
+	dir_destroy(url);
+}
+
+/* Both ways together, never more than the limit and the burst. */
+static void
+test_backend_rate_holds(void **state)
+{
+	const uint64_t limit = 1000000;
+	static uint8_t object[150000];
+	struct err err = ERR_INIT;
+	struct backend *inner, *b;
+	uint64_t start;
+	const char *kinds[2] = { "mem:rate", NULL };
+	char url[300];
+	size_t i;
+
+	(void)state;
+	dir_make(url, sizeof(url));
+	kinds[1] = url;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(
+		    backend_open(&inner, kinds[i], BACKEND_CREATE, &err), 0);
+		assert_int_equal(wrap_rate_open(&b, inner, limit, &err), 0);
+		start = clock_monotonic_ns();
+		assert_int_equal(
+		    backend_put(b, "a", object, sizeof(object), &err), 0);
+		assert_int_equal(
+		    backend_get(b, "a", 0, object, sizeof(object), &err), 0);
+		assert_true(clock_monotonic_ns() - start >=
+			    (300 - RATE_BURST_MS) * UINT64_C(1000000));
+		backend_close(b);
+	}
+	dir_destroy(url);
+}
+
 int
 main(void)
 {
+	static const struct backend_fixture rate = { .name = "rate",
+		.make = dir_make,
+		.destroy = dir_destroy,
+		.half_put = dir_half_put,
+		.wrap = wrap_in_rate };
 	static const struct backend_fixture mem = {
 		.name = "mem", .make = mem_make, .destroy = no_destroy
 	};
@@ -233,8 +353,11 @@ main(void)
 		cmocka_unit_test(test_backend_dir_refuses_a_folder_of_others),
 		cmocka_unit_test(test_backend_unknown_and_absent_schemes),
 		cmocka_unit_test(test_backend_faults_come_when_planned),
+		cmocka_unit_test(test_backend_dir_puts_in_pieces),
+		cmocka_unit_test(test_backend_rate_holds),
 	};
 
 	return backend_suite_run(&mem) + backend_suite_run(&dir) +
+	       backend_suite_run(&rate) +
 	       cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -426,22 +426,24 @@ test_care_puts_that_fail_late_do_no_harm(void **state)
 static void
 test_care_prune_gives_back_space(void **state)
 {
+	const struct store_prune_options dry_run = { .dry_run = true,
+		.silence_ms = 1 };
 	struct store_prune_result dry, done;
 	struct err err = ERR_INIT;
 	struct history h;
 
 	(void)state;
 	history_init(&h, 8 * MIB);
-	assert_int_equal(store_prune(rig.store, false, &done, &err), 0);
+	assert_int_equal(rig_prune(rig.store, &done, &err), 0);
 	assert_int_equal(done.packs_removed + done.packs_rewritten, 0);
 	assert_int_equal(done.bytes_freed, 0);
 	assert_int_equal(store_point_forget(rig.store, h.m[0]->id, &err), 0);
 	assert_int_equal(store_point_forget(rig.store, h.m[1]->id, &err), 0);
 	rig_keys(&rig, &keys, "");
-	assert_int_equal(store_prune(rig.store, true, &dry, &err), 0);
+	assert_int_equal(store_prune(rig.store, &dry_run, &dry, &err), 0);
 	rig_keys(&rig, &after, "");
 	assert_int_equal(keys.bytes, after.bytes);
-	assert_int_equal(store_prune(rig.store, false, &done, &err), 0);
+	assert_int_equal(rig_prune(rig.store, &done, &err), 0);
 	rig_keys(&rig, &after, "");
 	assert_true(after.bytes < keys.bytes);
 	assert_int_equal(dry.bytes_freed, done.bytes_freed);
@@ -449,7 +451,7 @@ test_care_prune_gives_back_space(void **state)
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
 	rig_expect(rig.store, h.m[2], &h.im[2]);
 	assert_int_equal(store_point_forget(rig.store, h.m[2]->id, &err), 0);
-	assert_int_equal(store_prune(rig.store, false, &done, &err), 0);
+	assert_int_equal(rig_prune(rig.store, &done, &err), 0);
 	rig_keys(&rig, &after, "packs/");
 	assert_int_equal(after.count, 0);
 	rig_keys(&rig, &after, "index/");
@@ -477,17 +479,17 @@ test_care_prune_may_die_anywhere(void **state)
 		assert_int_equal(
 		    store_point_forget(rig.store, h.m[1]->id, &err), 0);
 		wrap_fault_set(&rig.fault, &plan);
-		rc = store_prune(rig.store, false, &done, &err);
+		rc = rig_prune(rig.store, &done, &err);
 		wrap_fault_set(
 		    &rig.fault, &(struct wrap_fault_plan){ .ops = 0 });
 		assert_int_equal(rig_verify(rig.store, NULL), 0);
 		rig_expect(rig.store, h.m[2], &h.im[2]);
-		assert_int_equal(store_prune(rig.store, false, &done, &err), 0);
+		assert_int_equal(rig_prune(rig.store, &done, &err), 0);
 		assert_int_equal(rig_verify(rig.store, NULL), 0);
 		rig_expect(rig.store, h.m[2], &h.im[2]);
 		assert_int_equal(
 		    store_point_forget(rig.store, h.m[2]->id, &err), 0);
-		assert_int_equal(store_prune(rig.store, false, &done, &err), 0);
+		assert_int_equal(rig_prune(rig.store, &done, &err), 0);
 		rig_keys(&rig, &after, "packs/");
 		assert_int_equal(after.count, 0);
 		history_fini(&h);
@@ -514,7 +516,7 @@ test_care_prune_refuses_over_a_damaged_point(void **state)
 	bytes[size - 1] ^= 1;
 	replace(keys.key[1], bytes, size);
 	rig_keys(&rig, &keys, "");
-	assert_int_equal(store_prune(rig.store, false, &done, &err), -1);
+	assert_int_equal(rig_prune(rig.store, &done, &err), -1);
 	assert_int_equal(err.class, ERR_CORRUPT);
 	rig_keys(&rig, &after, "");
 	assert_int_equal(keys.count, after.count);

@@ -261,6 +261,25 @@ test_cli_number_bounds(void **state)
 }
 
 static void
+test_cli_rates(void **state)
+{
+	static const char *const wrong[] = { "", "0", "1023", "-1M", "20MB" };
+	struct err err = ERR_INIT;
+	uint64_t rate;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(cli_rate(&rate, "limit-rate", "20M", &err), 0);
+	assert_int_equal(rate, 20 << 20);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(
+		    cli_rate(&rate, "limit-rate", wrong[i], &err), -1);
+		assert_non_null(strstr(err.text, "--limit-rate"));
+		assert_int_equal(err.class, ERR_ARG);
+	}
+}
+
+static void
 test_cli_exit_codes(void **state)
 {
 	struct err err = ERR_INIT;
@@ -289,6 +308,7 @@ main(void)
 		cmocka_unit_test(test_format_bytes_never_shows_1024),
 		cmocka_unit_test(test_format_duration_by_size),
 		cmocka_unit_test(test_cli_number_bounds),
+		cmocka_unit_test(test_cli_rates),
 		cmocka_unit_test(test_cli_exit_codes),
 	};
 

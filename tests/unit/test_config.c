@@ -67,6 +67,7 @@ test_config_reads_every_key(void **state)
 		   "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
 		   "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
 		   "verify = 5%\ngroup = yes\nspread = 1500\n"
+		   "limit-rate = 20M\nlimit-read = 1GiB\n"
 		   "scratch-dir = /fast/scratch\n");
 	const struct config_job *job;
 	struct err err = ERR_INIT;
@@ -85,6 +86,8 @@ test_config_reads_every_key(void **state)
 	assert_int_equal(job->prefer, MANIFEST_FILESYSTEM);
 	assert_true(job->group);
 	assert_int_equal(job->spread_ms, 1500);
+	assert_true(job->limit_rate == UINT64_C(20) << 20);
+	assert_true(job->limit_read == UINT64_C(1) << 30);
 	assert_string_equal(job->scratch_dir, "/fast/scratch");
 	assert_int_equal(job->lease_seconds, 20);
 	assert_int_equal(job->keep_last, 1);
@@ -178,6 +181,8 @@ test_config_refuses_wrong_values(void **state)
 	refused(J "require =\n", 5, "no value", "");
 	refused("[global]\nstate-dir = x\n", 2, "absolute", "");
 	refused(J "scratch-dir = x\n", 5, "absolute", "");
+	refused(J "limit-rate = 20\n", 5, "at least 1K", "as in 20M");
+	refused(J "limit-read = fast\n", 5, "at least 1K", "as in 20M");
 	refused(J "spread = 60001\n", 5, "from 0 to 60000", "");
 	refused(J "spread = 500\n", 3, "'spread' goes with", "");
 	refused(J "group = yes\nlease = 2\nspread = 2001\n", 3,

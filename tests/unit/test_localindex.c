@@ -167,7 +167,7 @@ test_localindex_trust_needs_an_index_object(void **state)
 	struct blob_place place;
 	struct localindex *li;
 	struct idset set;
-	bool trusted;
+	unsigned int notes;
 	int round;
 
 	(void)state;
@@ -176,11 +176,11 @@ test_localindex_trust_needs_an_index_object(void **state)
 		add(li, 1, round == 1);
 		name(hash, 1, 3);
 		assert_int_equal(localindex_view_begin(&v, li, &err), 0);
-		assert_int_equal(localindex_view_find(&v, BLOB_DATA, hash,
-				     &place, &trusted, &err),
+		assert_int_equal(localindex_view_find(
+				     &v, BLOB_DATA, hash, &place, &notes, &err),
 		    1);
 		localindex_view_end(&v);
-		assert_int_equal(trusted, round == 1);
+		assert_int_equal(notes & LOCALINDEX_INDEXED, round == 1);
 		assert_int_equal(localindex_packs(&set, li, true, &err), 0);
 		assert_int_equal(set.count, round);
 		idset_fini(&set);

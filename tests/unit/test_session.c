@@ -248,7 +248,7 @@ static void
 test_session_interrupted_blocks_are_known_afterwards(void **state)
 {
 	struct wrap_fault_plan plan = {
-		.ops = WRAP_FAULT_PUT, .fail_at = 2, .class = ERR_IO
+		.ops = WRAP_FAULT_PUT, .fail_at = 3, .class = ERR_IO
 	};
 	struct err err = ERR_INIT;
 	struct manifest *m = NULL;
@@ -257,7 +257,7 @@ test_session_interrupted_blocks_are_known_afterwards(void **state)
 	(void)state;
 	image_init(&im, 80 * MIB);
 	image_fill(&im, 0, 80 * MIB, 3, false);
-	/* The second pack does not make it. */
+	/* The session does, and a pack; the second does not make it. */
 	wrap_fault_set(&rig.fault, &plan);
 	assert_int_equal(
 	    rig_backup(&rig, rig.store, &m, &im, NULL, NULL, &err), -1);
@@ -384,7 +384,7 @@ write_block(struct store_session *session, struct manifest_disk *d,
 static void
 test_session_makes_several_points(void **state)
 {
-	struct store_session_options options = { .threads = 2 };
+	struct store_session_options options = { .threads = 2, .points = 3 };
 	struct manifest_disk d[3] = { { .size_bytes = BLOCK },
 		{ .size_bytes = BLOCK }, { .size_bytes = BLOCK } };
 	struct manifest m[3] = { { .disks = &d[0], .disk_count = 1 },

@@ -12,6 +12,7 @@
 #include "agent/source/source.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/rate.h"
 #include "nbd_fixture.h"
 #include "store/store.h"
 
@@ -270,6 +271,73 @@ test_source_incremental_needs_the_bitmap(void **state)
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 }
 
+/* 2 MiB at 4 MiB a second, in requests no larger than the limit's pieces. */
+static void
+test_source_keeps_to_the_limit(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+	struct rate rate;
+	struct source_disk source = {
+		.socket_path = fixture.socket, .target = "vda", .rate = &rate
+	};
+	uint64_t start;
+	uint8_t *image;
+
+	(void)state;
+	nbd_fixture_io(&fixture, "write -P 5 1M 2M");
+	nbd_fixture_serve(&fixture, NULL, false);
+	rate_init(&rate, 4 * MIB);
+	start = clock_monotonic_ns();
+	if (source_copy(&source, &disk, NULL, NULL, &result, &err) == -1)
+		fail_msg("%s", err.text);
+	assert_true(clock_monotonic_ns() - start >=
+		    (500 - RATE_BURST_MS) * UINT64_C(1000000));
+	assert_int_equal(result.read_bytes, 2 * MIB);
+	image = assemble(0);
+	expect(image, MIB, 3 * MIB, 5);
+	free(image);
+	rate_fini(&rate);
+}
+
+static int
+refuse_second(void *arg, uint64_t done, uint64_t total, struct err *err)
+{
+	int *ticks = arg;
+
+	(void)done;
+	(void)total;
+	if (++*ticks < 2)
+		return 0;
+	return err_set(err, ERR_CANCELLED, "enough");
+}
+
+/* At this limit the first block would take a minute, the disk half a day. */
+static void
+test_source_stops_while_the_limit_holds_it(void **state)
+{
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+	struct rate rate;
+	struct source_disk source = {
+		.socket_path = fixture.socket, .target = "vda", .rate = &rate
+	};
+	uint64_t start;
+	int ticks = 0;
+
+	(void)state;
+	nbd_fixture_io(&fixture, "write -P 5 0 40M");
+	nbd_fixture_serve(&fixture, NULL, false);
+	rate_init(&rate, 1024);
+	start = clock_monotonic_ns();
+	assert_int_equal(
+	    source_copy(&source, &disk, refuse_second, &ticks, &result, &err),
+	    -1);
+	assert_int_equal(err.class, ERR_CANCELLED);
+	assert_true(clock_monotonic_ns() - start < UINT64_C(30000000000));
+	rate_fini(&rate);
+}
+
 static int
 kill_server(void *arg, uint64_t done, uint64_t total, struct err *err)
 {
@@ -375,6 +443,11 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_source_incremental_needs_the_bitmap, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_keeps_to_the_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_stops_while_the_limit_holds_it, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_source_fails_when_the_server_dies, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Epochs (docs/prune.md): the numbered chain of what prunes decided.  An epoch
+ * names the points that there are (the roll) and the packs that nobody may
+ * begin to use (the list).
+ */
+#ifndef HOLDSTILL_STORE_EPOCHS_H
+#define HOLDSTILL_STORE_EPOCHS_H
+
+#include "store/idset.h"
+
+struct store;
+
+/* The rolls of so many epochs before the newest are kept. */
+#define EPOCH_ROLLS_KEPT 32u
+
+struct epoch_entry { /* A pack on the list. */
+	uint8_t pack[OBJECT_ID_BYTES];
+	uint64_t since; /* The epoch that condemned it. */
+	bool doomed;
+};
+
+struct epoch { /* Zeroed is epoch 0. */
+	uint64_t number;
+	uint64_t decided; /* All sessions of epochs below this are. */
+	struct idset roll;
+	struct epoch_entry *list; /* Sorted by pack. */
+	size_t list_count;
+};
+
+void epoch_fini(struct epoch *e);
+
+/* The entry of a pack, or NULL: it is off the list. */
+const struct epoch_entry *epoch_find(
+    const struct epoch *e, const uint8_t pack[OBJECT_ID_BYTES]);
+
+/* Puts epoch 0 of a repository that is being made. */
+int epochs_init(struct backend *b, const struct seal *seal, struct err *err);
+
+/* ERR_NOT_FOUND: there is none such, or its roll has been removed. */
+int epochs_get(
+    struct epoch *out, struct store *s, uint64_t number, struct err *err);
+
+/* By get of the next number until there is none; caller finis. */
+int epochs_newest(struct epoch *out, struct store *s, struct err *err);
+
+/* Sorts the list and the roll and puts both.  ERR_EXISTS: another was
+ * faster. */
+int epochs_put(struct store *s, struct epoch *e, struct err *err);
+
+/* Removes rolls that are too old to be asked for; best effort. */
+void epochs_tidy(struct store *s, uint64_t newest);
+
+#endif

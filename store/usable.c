@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is known, and the looks that it takes. */
+#include "store/usable.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "store/store_internal.h"
+
+struct verdict {
+	uint8_t pack[OBJECT_ID_BYTES];
+	bool filled, there;
+};
+
+struct usable {
+	struct store *store;
+	const struct epoch *epoch;
+	pthread_mutex_t lock;    /* Guards from here on. */
+	struct verdict *verdict; /* Open addressing; a power of two. */
+	size_t capacity, count;
+	struct idset found; /* By this session; not sorted. */
+};
+
+/* ---- the lists since then ---- */
+
+static int
+add_list(struct idset *out, const struct epoch *e, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < e->list_count; i++) {
+		if (idset_add(out, e->list[i].pack, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * All packs on the lists of the epochs behind `from` up to ours.  1: done;
+ * 0: some list cannot be read.
+ */
+static int
+lists_between(
+    struct idset *out, const struct usable *u, uint64_t from, struct err *err)
+{
+	uint64_t n = u->epoch->number;
+	struct epoch e;
+	int rc = 0;
+
+	if (n > from + EPOCH_ROLLS_KEPT)
+		return 0;
+	if (n > from && add_list(out, u->epoch, err) == -1)
+		return -1;
+	while (rc == 0 && --n > from && n < u->epoch->number) {
+		if (epochs_get(&e, u->store, n, err) == -1) {
+			if (!store_worth_resync(err))
+				return -1;
+			err_clear(err);
+			return 0;
+		}
+		rc = add_list(out, &e, err);
+		epoch_fini(&e);
+	}
+	idset_sort(out);
+	return rc == -1 ? -1 : 1;
+}
+
+int
+usable_listed_since(struct usable *u, uint64_t epoch, struct err *err)
+{
+	struct idset all = { .ids = NULL };
+	int rc = lists_between(&all, u, epoch, err);
+
+	if (rc != -1)
+		rc = rc == 0 || all.count > 0;
+	idset_fini(&all);
+	return rc;
+}
+
+static int
+advance(struct usable *u, struct err *err)
+{
+	struct idset listed = { .ids = NULL }, touched = { .ids = NULL };
+	struct localindex *li = u->store->index;
+	struct localindex_view v;
+	int rc = -1, all = 0;
+
+	if (localindex_view_begin(&v, li, err) == -1)
+		return -1;
+	localindex_view_end(&v);
+	if (v.any_lists && v.lists_to >= u->epoch->number)
+		return 0;
+	if (add_list(&listed, u->epoch, err) == 0 &&
+	    (!v.any_lists ||
+		(all = lists_between(&touched, u, v.lists_to, err)) != -1)) {
+		idset_sort(&listed);
+		rc = localindex_advance(li, v.lists_to, v.any_lists,
+		    u->epoch->number, &listed, all == 1 ? &touched : NULL, err);
+	}
+	idset_fini(&listed);
+	idset_fini(&touched);
+	return rc;
+}
+
+int
+usable_new(struct usable **out, struct store *s, const struct epoch *epoch,
+    struct err *err)
+{
+	struct usable *u = calloc(1, sizeof(*u));
+
+	if (u == NULL)
+		return err_no_memory(err);
+	u->store = s;
+	u->epoch = epoch;
+	pthread_mutex_init(&u->lock, NULL);
+	u->capacity = 64;
+	u->verdict = calloc(u->capacity, sizeof(*u->verdict));
+	if (u->verdict == NULL) {
+		usable_free(u);
+		return err_no_memory(err);
+	}
+	if (advance(u, err) == -1) {
+		usable_free(u);
+		return -1;
+	}
+	*out = u;
+	return 0;
+}
+
+void
+usable_free(struct usable *u)
+{
+	if (u == NULL)
+		return;
+	idset_fini(&u->found);
+	free(u->verdict);
+	pthread_mutex_destroy(&u->lock);
+	free(u);
+}
+
+/* ---- one pack ---- */
+
+/* Ids are random: any of their bytes will do. */
+static struct verdict *
+slot_of(struct verdict *table, size_t capacity, const uint8_t *pack)
+{
+	size_t i;
+
+	memcpy(&i, pack, sizeof(i));
+	for (i &= capacity - 1; table[i].filled; i = (i + 1) & (capacity - 1)) {
+		if (memcmp(table[i].pack, pack, OBJECT_ID_BYTES) == 0)
+			break;
+	}
+	return &table[i];
+}
+
+static int
+make_room(struct usable *u, struct err *err)
+{
+	struct verdict *larger;
+	size_t i;
+
+	if (u->count * 2 < u->capacity)
+		return 0;
+	larger = calloc(u->capacity * 2, sizeof(*larger));
+	if (larger == NULL)
+		return err_no_memory(err);
+	for (i = 0; i < u->capacity; i++) {
+		if (u->verdict[i].filled)
+			*slot_of(larger, u->capacity * 2, u->verdict[i].pack) =
+			    u->verdict[i];
+	}
+	free(u->verdict);
+	u->verdict = larger;
+	u->capacity *= 2;
+	return 0;
+}
+
+/* With the lock held. */
+static int
+decide(struct usable *u, const uint8_t *pack, bool there, struct err *err)
+{
+	struct verdict *slot = slot_of(u->verdict, u->capacity, pack);
+
+	if (slot->filled)
+		return 0;
+	if (make_room(u, err) == -1 ||
+	    (there && idset_add(&u->found, pack, err) == -1))
+		return -1;
+	slot = slot_of(u->verdict, u->capacity, pack);
+	*slot = (struct verdict){ .filled = true, .there = there };
+	memcpy(slot->pack, pack, OBJECT_ID_BYTES);
+	u->count++;
+	return 0;
+}
+
+static int
+look(struct usable *u, const uint8_t *pack, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+	uint64_t size;
+	bool there;
+	int rc;
+
+	there = backend_stat(u->store->backend,
+		    object_key(key, OBJECT_PACK, pack), &size, err) == 0;
+	if (!there) {
+		if (err->class != ERR_NOT_FOUND)
+			return -1;
+		err_clear(err);
+	}
+	pthread_mutex_lock(&u->lock);
+	rc = decide(u, pack, there, err);
+	pthread_mutex_unlock(&u->lock);
+	return rc == -1 ? -1 : there;
+}
+
+int
+usable_pack(struct usable *u, const struct localindex_view *v,
+    unsigned int notes, const uint8_t pack[OBJECT_ID_BYTES], struct err *err)
+{
+	const struct verdict *slot;
+	bool filled, there;
+
+	if ((notes & LOCALINDEX_INDEXED) == 0 ||
+	    epoch_find(u->epoch, pack) != NULL)
+		return 0;
+	if ((notes & LOCALINDEX_FOUND) != 0 && v->any_lists &&
+	    v->lists_to >= u->epoch->number)
+		return 1;
+	pthread_mutex_lock(&u->lock);
+	slot = slot_of(u->verdict, u->capacity, pack);
+	filled = slot->filled;
+	there = slot->there;
+	pthread_mutex_unlock(&u->lock);
+	return filled ? there : look(u, pack, err);
+}
+
+int
+usable_blob(struct usable *u, struct localindex_view *v, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], struct err *err)
+{
+	struct blob_place place;
+	unsigned int notes;
+	int rc = localindex_view_find(v, type, hash, &place, &notes, err);
+
+	if (rc != 1)
+		return rc;
+	return usable_pack(u, v, notes, place.pack, err);
+}
+
+int
+usable_put(struct usable *u, const struct index_pack *packs, unsigned int count,
+    struct err *err)
+{
+	unsigned int i;
+	int rc = 0;
+
+	pthread_mutex_lock(&u->lock);
+	for (i = 0; rc == 0 && i < count; i++)
+		rc = decide(u, packs[i].id, true, err);
+	pthread_mutex_unlock(&u->lock);
+	return rc;
+}
+
+int
+usable_note(struct usable *u, struct err *err)
+{
+	struct idset found;
+	int rc;
+
+	pthread_mutex_lock(&u->lock);
+	found = u->found;
+	u->found = (struct idset){ .ids = NULL };
+	pthread_mutex_unlock(&u->lock);
+	rc = localindex_found(u->store->index, u->epoch->number, &found, err);
+	idset_fini(&found);
+	return rc;
+}
