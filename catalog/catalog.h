@@ -34,8 +34,8 @@ void catalog_close(struct catalog *c); /* NULL is allowed. */
  * that cannot be read is counted and named in a warning, no failure.
  *
  * The catalog remembers what the repository had.  Where the newest point of a
- * domain is gone, which this host has not forgotten itself, a warning names
- * it: the repository may have been set back to an older state.
+ * domain is gone, and no word says that it was forgotten, a warning names it:
+ * the repository may have been set back to an older state.
  */
 struct catalog_sync_result {
 	uint64_t added, removed, damaged;

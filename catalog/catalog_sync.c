@@ -153,10 +153,26 @@ any_gone(const struct ids *known, const struct ids *stored)
 	return false;
 }
 
-/*
- * Who forgets points begins with the oldest; who sets a repository back takes
- * the newest away.  A point that this host forgets leaves the catalog, too.
- */
+/* Who forgets a point leaves a word on it (docs/prune.md). */
+static int
+warn_if_unsaid(struct store *s, const struct catalog_node *node,
+    struct catalog_sync_result *result, struct err *err)
+{
+	int rc = store_point_was_forgotten(s, node->id, err);
+
+	if (rc != 0 && (rc == 1 || !hurts_one_point_only(err->class)))
+		return rc == 1 ? 0 : -1;
+	err_clear(err);
+	log_line(LOG_WARNING,
+	    "the newest point of '%s' that this host knows, %s, is gone, and "
+	    "nobody has forgotten it: the repository was set back to an older "
+	    "state, or somebody removes objects from it",
+	    node->domain, node->id);
+	result->newest_gone++;
+	return 0;
+}
+
+/* Who sets a repository back takes the newest away. */
 static int
 warn_of_newest(struct catalog *c, struct store *s, const struct ids *stored,
     struct catalog_sync_result *result, struct err *err)
@@ -164,24 +180,19 @@ warn_of_newest(struct catalog *c, struct store *s, const struct ids *stored,
 	const struct catalog_node *node;
 	struct catalog_nodes nodes;
 	size_t i;
+	int rc = 0;
 
 	if (catalog_nodes_read(&nodes, c, store_id(s), NULL, err) == -1)
 		return -1;
-	for (i = 0; i < nodes.count; i++) {
+	for (i = 0; rc == 0 && i < nodes.count; i++) {
 		node = &nodes.node[i];
-		if ((i + 1 < nodes.count &&
-			strcmp(node->domain, nodes.node[i + 1].domain) == 0) ||
-		    ids_have(stored, node->id))
-			continue;
-		log_line(LOG_WARNING,
-		    "the newest point of '%s' that this host knows, %s, is "
-		    "gone: if nobody has forgotten it, the repository was set "
-		    "back to an older state",
-		    node->domain, node->id);
-		result->newest_gone++;
+		if ((i + 1 == nodes.count ||
+			strcmp(node->domain, nodes.node[i + 1].domain) != 0) &&
+		    !ids_have(stored, node->id))
+			rc = warn_if_unsaid(s, node, result, err);
 	}
 	catalog_nodes_fini(&nodes);
-	return 0;
+	return rc;
 }
 
 static int

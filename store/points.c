@@ -254,6 +254,19 @@ points_commit(struct store *s, const struct manifest *m, struct err *err)
 	return rc;
 }
 
+int
+store_point_was_forgotten(struct store *s, const char *id, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+	uint8_t binary[OBJECT_ID_BYTES];
+	struct forgotten f;
+
+	if (point_key(key, binary, id, err) == -1 ||
+	    forgotten_get(&f, s, binary, err) == -1)
+		return -1;
+	return f.word == FORGOTTEN_FORGOTTEN || f.word == FORGOTTEN_GONE;
+}
+
 /* ---- all points ---- */
 
 /* Is the point forgotten, for now or for ever? */

@@ -191,11 +191,6 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 }
 
 /* As store_compression_default. */
-static const struct store_init_options defaults = {
-	.compression = { .mode = STORE_COMPRESSION_ZSTD, .level = 1 },
-};
-
-/* As store_compression_default. */
 static const struct request defaults = {
 	.init.compression = { .mode = STORE_COMPRESSION_ZSTD, .level = 1 },
 };

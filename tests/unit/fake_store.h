@@ -29,6 +29,7 @@ struct store {
 	struct fake_point points[FAKE_STORE_POINTS_MAX];
 	size_t count;
 	unsigned int reads; /* Calls of store_manifest_read(). */
+	char forgotten;     /* Digit of a point with a word on it. */
 };
 
 /* Adds a point whose id is digit, 32 times. */

@@ -149,6 +149,21 @@ test_catalog_sync_tells_of_a_repository_set_back(void **state)
 	assert_int_equal(synced(bed).newest_gone, 0);
 }
 
+/* Another host has forgotten it, and said so. */
+static void
+test_catalog_sync_believes_the_word_on_a_point(void **state)
+{
+	struct bed *bed = *state;
+
+	fake_store_add(&bed->s, '1', "db1", T0);
+	fake_store_add(&bed->s, '2', "db1", T0 + HOUR);
+	synced(bed);
+	bed->s.count = 1;
+	bed->s.forgotten = '2';
+	assert_int_equal(synced(bed).newest_gone, 0);
+	assert_string_equal(order(bed, NULL), "1");
+}
+
 /* What this host forgets itself is no riddle. */
 static void
 test_catalog_sync_says_nothing_of_what_was_removed_here(void **state)
@@ -569,6 +584,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_catalog_sync_follows_the_repository),
 		CASE(test_catalog_sync_tells_of_a_repository_set_back),
+		CASE(test_catalog_sync_believes_the_word_on_a_point),
 		CASE(test_catalog_sync_says_nothing_of_what_was_removed_here),
 		CASE(test_catalog_sync_counts_damage_and_goes_on),
 		CASE(test_catalog_rebuild_reads_all_again),
