@@ -162,8 +162,7 @@ int store_point_forget(struct store *s, const char *id, struct err *err);
 int store_point_unforget(struct store *s, const char *id, struct err *err);
 
 /* 1: somebody has forgotten the point and said so, 0: nobody has. */
-int store_point_was_forgotten(
-    struct store *s, const char *id, struct err *err);
+int store_point_was_forgotten(struct store *s, const char *id, struct err *err);
 
 /* The points that are forgotten and still there, and since when (for people).
  * Non-zero from fn ends it, with 0. */
