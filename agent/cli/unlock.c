@@ -36,7 +36,10 @@ make(struct unlock **out, struct err *err)
 
 	setrlimit(RLIMIT_CORE, &none);
 	*out = secret_alloc(sizeof(**out));
-	return *out == NULL ? err_no_memory(err) : 0;
+	if (*out != NULL)
+		return 0;
+	err_no_memory(err);
+	return -1;
 }
 
 /* Text that is a recovery key counts as that. */
