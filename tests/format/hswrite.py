@@ -41,7 +41,7 @@ class Writer:
             self.master = os.urandom(32)
             self.seal = hsseal.Keys(self.master, config)
             config["encryption"]["check"] = self.seal.check(config)
-        else:
+        if mode != "public":
             self.put_epoch()
         self.put(hs.CONFIG, self.id, json.dumps(config).encode())
 
@@ -56,7 +56,11 @@ class Writer:
         """The one that a new repository begins with."""
         body = json.dumps({"key": "epochs/0", "epoch": 0, "decided": 0,
                            "roll": ""}).encode()
-        self.save("epochs/0", self.plain(hs.EPOCH, os.urandom(16), body))
+        head, salt, key = self.head(hs.EPOCH, os.urandom(16), 0,
+                                    len(body) + self.tag(), len(body))
+        data = head + salt
+        data += self.message(key, len(data), "epochs/0", head, body)
+        self.save("epochs/0", data + hashlib.sha256(data).digest())
 
     @staticmethod
     def plain(type_, ident, body):
