@@ -67,7 +67,7 @@ char *store_compression_text(
 #define STORE_UNDELETE_DAYS 7
 #define STORE_UNDELETE_DAYS_MAX 3650
 
-struct store_init_options { /* Zeroed is all defaults. */
+struct store_init_options {  /* Zeroed is all defaults. */
 	enum seal_mode mode; /* SEAL_NONE: the others are not read. */
 	const enum aead_cipher *cipher;   /* NULL: this machine's faster one. */
 	const struct slot_secret *secret; /* Of the first key slot. */
@@ -148,8 +148,8 @@ struct store_session_options {
 	unsigned int threads; /* Compressors; 0: as many as processors. */
 	/* NULL: the repository's.  Borrowed for the call. */
 	const struct store_compression *compression;
-	unsigned int points;  /* That it may make; 0: one. */
-	int64_t beat_ms;      /* 0: STORE_BEAT_MS. */
+	unsigned int points; /* That it may make; 0: one. */
+	int64_t beat_ms;     /* 0: STORE_BEAT_MS. */
 };
 
 /* A session shows at such times that it is alive; a prune gives up one that
