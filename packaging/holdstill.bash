@@ -4,7 +4,7 @@
 _holdstill_commands="init backup list show restore verify forget prune
 	catalog run guest recover"
 _holdstill_global="--repo --connect --config --state-dir --json --quiet -q --verbose -v
-	--no-progress --help"
+	--no-progress --help --version"
 _holdstill_keep="--keep-last --keep-hourly --keep-daily --keep-weekly
 	--keep-monthly --keep-yearly"
 
