@@ -38,8 +38,6 @@ struct cli {
 
 	bool usage_error; /* The failure at hand is the user's typing. */
 	struct config *config;
-	char *owned_state_dir; /* Made absolute, or NULL. */
-	char *owned_scratch_dir;
 	struct job_context ctx;
 	struct progress *progress;
 };
@@ -95,6 +93,13 @@ int cli_number(unsigned int *out, const char *option, const char *value,
 
 /* Reads the seconds of '--lease'. */
 int cli_lease(unsigned int *out_ms, const char *value, struct err *err);
+
+/* A folder from the root, as cron, systemd and a person stand in different
+ * ones; what: "'--state-dir'". */
+int cli_absolute(const char *what, const char *path, struct err *err);
+
+/* Can this build use the context's repository?  Else wrong usage. */
+int cli_check_repository(struct cli *cli, struct err *err);
 
 /* "holdstill: TEXT" and, on a line of its own, the hint. */
 void cli_print_error(const struct err *err);

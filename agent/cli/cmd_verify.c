@@ -2,6 +2,7 @@
 /* holdstill verify: reads back and checks. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
@@ -20,7 +21,16 @@ static const struct cli_option options[] = {
 static int
 set(void *state, int key, const char *value, struct err *err)
 {
+	char digits[8];
+	size_t size = strlen(value);
+
 	(void)key;
+	/* "5%", as the configuration's 'verify' takes it. */
+	if (size > 1 && size <= sizeof(digits) && value[size - 1] == '%') {
+		memcpy(digits, value, size - 1);
+		digits[size - 1] = '\0';
+		return cli_number(state, "sample", digits, 1, 100, err);
+	}
 	return cli_number(state, "sample", value, 1, 100, err);
 }
 

@@ -24,6 +24,8 @@ target_link_libraries(hs_nbd_fixture PUBLIC hs_common PkgConfig::CMOCKA)
 hs_unit_test(test_nbd hs_nbd hs_nbd_fixture)
 hs_unit_test(test_source hs_source hs_nbd_fixture)
 hs_unit_test(test_cli hs_cli)
+target_sources(test_cli PRIVATE temp_dir.c)
+target_link_options(test_cli PRIVATE -Wl,--wrap=job_run)
 hs_unit_test(test_report hs_cli)
 hs_unit_test(test_job_lock hs_job)
 target_sources(test_job_lock PRIVATE temp_dir.c)
@@ -48,3 +50,10 @@ target_sources(test_recover PRIVATE temp_dir.c
   ${CMAKE_SOURCE_DIR}/agent/job/recover.c
   ${CMAKE_SOURCE_DIR}/agent/quiesce/quiesce_held.c)
 target_link_options(test_recover PRIVATE -Wl,--wrap=clock_monotonic_ms)
+# A point back, between a fake store and a fake libvirt.
+hs_unit_test(test_restore_point hs_store)
+target_sources(test_restore_point PRIVATE temp_dir.c
+  ${CMAKE_SOURCE_DIR}/agent/job/restore_point.c)
+# A job's domains, with backups that only have an outcome.
+hs_unit_test(test_run hs_config hs_retention)
+target_sources(test_run PRIVATE ${CMAKE_SOURCE_DIR}/agent/job/run.c)
