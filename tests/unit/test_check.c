@@ -106,12 +106,12 @@ test_check_shows_writers_and_hooks(void **state)
 	conf.lease_max_ms = 7000;
 	assert_int_equal(checked(&text), 0);
 	says(text,
-	    "db                   optional     80s    3.3s     10s       "
+	    "db                   optional     80s    2.3s     10s       "
 	    "55s  would be asked");
 	says(text, "hook:script          required     60s");
 	says(text, "old                  turned off");
 	says(text, "longer than 7 s");
-	says(text, "freeze at 3.3s with its usual lease, which is 7s here");
+	says(text, "freeze at 2.3s with its usual lease, which is 7s here");
 	assert_null(strstr(text, "would fail"));
 	free(text);
 }
@@ -137,8 +137,8 @@ test_check_shows_the_times_that_are_left(void **state)
 	free(text);
 	conf.lease_max_ms = 2000;
 	assert_int_equal(checked(&text), 0);
-	says(text, "slow                 required     80s    1.3s     25s");
-	says(text, "freeze at 1.3s");
+	says(text, "slow                 required     80s    0.6s     25s");
+	says(text, "freeze at 0.6s");
 	free(text);
 }
 
