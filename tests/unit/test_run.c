@@ -32,6 +32,7 @@ static size_t domain_count;
 static enum err_class retention, verify;
 static char tried[128], forgotten[128]; /* Names, each with a blank. */
 static unsigned int verified;
+static char *excluded; /* By name. */
 
 static void
 add(const char *name, bool active, enum err_class outcome)
@@ -176,6 +177,7 @@ setup(void **state)
 	retention = verify = ERR_NONE;
 	tried[0] = forgotten[0] = '\0';
 	verified = 0;
+	excluded = NULL;
 	return 0;
 }
 
@@ -195,6 +197,7 @@ run(struct run_result *out, struct err *err, char *first, char *second)
 	const struct config_job job = {
 		.name = (char *)(uintptr_t) "nightly",
 		.domains = { words, second == NULL ? 1 : 2 },
+		.exclude_domains = { &excluded, excluded == NULL ? 0 : 1 },
 		.lease_seconds = 10,
 		.keep_last = 3,
 		.verify_percent = 5,
@@ -265,6 +268,20 @@ test_run_each_domain_is_on_its_own(void **state)
 }
 
 static void
+test_run_leaves_out_what_is_excluded_by_name_too(void **state)
+{
+	struct err err = ERR_INIT;
+	struct run_result result;
+
+	(void)state;
+	add("db", true, ERR_NONE);
+	add("web", true, ERR_NONE);
+	excluded = W("db");
+	assert_int_equal(run(&result, &err, W("db"), W("web")), 0);
+	assert_string_equal(tried, "web ");
+}
+
+static void
 test_run_without_a_point_verifies_nothing(void **state)
 {
 	struct err err = ERR_INIT;
@@ -307,6 +324,8 @@ main(void)
 		    test_run_named_domain_that_is_off_fails, setup),
 		cmocka_unit_test_setup(
 		    test_run_each_domain_is_on_its_own, setup),
+		cmocka_unit_test_setup(
+		    test_run_leaves_out_what_is_excluded_by_name_too, setup),
 		cmocka_unit_test_setup(
 		    test_run_without_a_point_verifies_nothing, setup),
 		cmocka_unit_test_setup(
