@@ -49,22 +49,6 @@ job_find_point(struct manifest **out, struct job_context *ctx,
 }
 
 int
-job_connect(struct job_context *ctx, struct err *err)
-{
-	(void)ctx;
-	(void)err;
-	return 0;
-}
-
-void
-job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
-{
-	(void)ctx;
-	(void)domain;
-	(void)fmt;
-}
-
-int
 restore_check(const struct manifest_disk *disk,
     const struct restore_options *options, struct err *err)
 {

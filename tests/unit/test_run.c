@@ -16,7 +16,6 @@
 #include "agent/job/care.h"
 #include "agent/job/context.h"
 #include "agent/job/forget.h"
-#include "agent/job/lock.h"
 #include "agent/job/run.h"
 #include "common/err.h"
 
@@ -131,40 +130,6 @@ job_verify(struct job_context *ctx, char *const *points, size_t count,
 	verified++;
 	memset(out, 0, sizeof(*out));
 	return verify == ERR_NONE ? 0 : err_set(err, verify, "cannot verify");
-}
-
-int
-job_open_catalog(struct job_context *ctx, struct err *err)
-{
-	(void)ctx;
-	(void)err;
-	return 0;
-}
-
-int
-job_connect(struct job_context *ctx, struct err *err)
-{
-	(void)ctx;
-	(void)err;
-	return 0;
-}
-
-int
-job_lock_take(struct job_lock **out, const char *state_dir, const char *kind,
-    const char *name, struct err *err)
-{
-	(void)state_dir;
-	(void)kind;
-	(void)name;
-	(void)err;
-	*out = NULL;
-	return 0;
-}
-
-void
-job_lock_release(struct job_lock *lock)
-{
-	(void)lock;
 }
 
 /* ---- the tests ---- */
