@@ -94,6 +94,9 @@ struct backend_ops {
 int backend_open(struct backend **out, const char *url,
     enum backend_open_mode mode, struct err *err);
 
+/* As backend_open() judges the URL, without a look at what is there. */
+int backend_check_url(const char *url, struct err *err);
+
 /* NULL is allowed. */
 void backend_close(struct backend *b);
 

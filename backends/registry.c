@@ -28,22 +28,23 @@ scheme_length(const char *url)
 	return n > 0 && url[n] == ':' ? n : 0;
 }
 
-int
-backend_open(struct backend **out, const char *url, enum backend_open_mode mode,
-    struct err *err)
+static int
+find_ops(const struct backend_ops **out, const char *url, struct err *err)
 {
 	size_t n = scheme_length(url), i;
 
 	if (url[0] == '\0')
 		return err_set(err, ERR_ARG, "the repository's URL is empty");
+	*out = &dir_backend_ops;
 	if (n == 0)
-		return dir_backend_ops.open(out, url, mode, err);
+		return 0;
 	for (i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
 		if (strlen(backends[i].scheme) != n ||
 		    memcmp(backends[i].scheme, url, n) != 0)
 			continue;
-		if (backends[i].ops != NULL)
-			return backends[i].ops->open(out, url, mode, err);
+		*out = backends[i].ops;
+		if (*out != NULL)
+			return 0;
 		err_set(err, ERR_UNSUPPORTED,
 		    "'%s:' repositories are not in "
 		    "this build",
@@ -55,4 +56,23 @@ backend_open(struct backend **out, const char *url, enum backend_open_mode mode,
 	    err, ERR_ARG, "'%.*s' is no known kind of repository", (int)n, url);
 	return err_hint(
 	    err, "for a path that holds a colon write './%.100s'", url);
+}
+
+int
+backend_check_url(const char *url, struct err *err)
+{
+	const struct backend_ops *ops;
+
+	return find_ops(&ops, url, err);
+}
+
+int
+backend_open(struct backend **out, const char *url, enum backend_open_mode mode,
+    struct err *err)
+{
+	const struct backend_ops *ops;
+
+	if (find_ops(&ops, url, err) == -1)
+		return -1;
+	return ops->open(out, url, mode, err);
 }

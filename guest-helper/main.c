@@ -41,8 +41,9 @@ print_help(void)
 	    "  --run-dir DIR  where a freeze is recorded\n"
 	    "                 (default " GUEST_RUN_DIR ")\n"
 	    "  --foreground   stay attached; log to standard error\n"
-	    "  --check        print what would be frozen and asked, and what\n"
-	    "                 is wrong; exit status 1 if something is\n"
+	    "  --check        print what would be frozen and asked, what is\n"
+	    "                 passed over, and what is wrong; exit status 1 if\n"
+	    "                 something is wrong\n"
 	    "  --version      print the version, and end\n"
 	    "  --help         print this, and end");
 }

@@ -158,4 +158,12 @@ void session_hang_up(struct session *s);
 /* Does nothing remain to be waited for? */
 bool session_idle(const struct session *s);
 
+/* The most that all writers together have, whatever the configuration gives
+ * each of them, if a host asks for what hosts usually do. */
+struct session_times {
+	uint32_t lease_ms; /* As granted. */
+	uint32_t prepare_ms, freeze_ms, thaw_ms, committed_ms;
+};
+void session_usual_times(struct session_times *out, const struct conf *conf);
+
 #endif

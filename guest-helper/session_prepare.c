@@ -20,22 +20,35 @@ at_most(uint64_t value, uint32_t most)
 }
 
 static uint32_t
-granted_lease(const struct session *s)
+granted_lease(const struct conf *conf, uint32_t asked_ms)
 {
 	uint32_t most = MESSAGE_LEASE_MAX_MS;
 
-	if (s->o.conf->lease_max_ms != 0 && s->o.conf->lease_max_ms < most)
-		most = s->o.conf->lease_max_ms;
-	return at_most(s->request.lease_ms, most);
+	if (conf->lease_max_ms != 0 && conf->lease_max_ms < most)
+		most = conf->lease_max_ms;
+	return at_most(asked_ms, most);
 }
 
-/* The time that a freeze may take, which leaves some to hold. */
+/* The time that a freeze may take, which leaves some to hold, also where less
+ * of a lease is granted than the host reckoned with. */
 static uint32_t
-granted_freeze(const struct session *s, uint32_t lease_ms)
+granted_freeze(uint32_t asked_ms, uint32_t asked_lease_ms, uint32_t lease_ms)
 {
-	if (s->request.freeze_ms == 0)
+	if (asked_ms == 0)
 		return lease_ms / 2;
-	return at_most(s->request.freeze_ms, lease_ms);
+	return at_most(
+	    asked_ms, lease_ms < asked_lease_ms ? lease_ms / 2 : lease_ms);
+}
+
+void
+session_usual_times(struct session_times *out, const struct conf *conf)
+{
+	out->lease_ms = granted_lease(conf, MESSAGE_LEASE_USUAL_MS);
+	out->prepare_ms = SESSION_WRITERS_SHARE(MESSAGE_PREPARE_USUAL_MS);
+	out->freeze_ms = SESSION_WRITERS_SHARE(granted_freeze(
+	    MESSAGE_LEASE_USUAL_MS / 2, MESSAGE_LEASE_USUAL_MS, out->lease_ms));
+	out->thaw_ms = SESSION_THAW_MS;
+	out->committed_ms = SESSION_COMMITTED_MS;
 }
 
 static bool
@@ -48,8 +61,9 @@ wants_writers(const struct message *request)
 static int
 check_forecast(struct session *s, struct err *err)
 {
-	uint32_t lease_ms = granted_lease(s);
-	uint32_t freeze_ms = granted_freeze(s, lease_ms);
+	uint32_t lease_ms = granted_lease(s->o.conf, s->request.lease_ms);
+	uint32_t freeze_ms =
+	    granted_freeze(s->request.freeze_ms, s->request.lease_ms, lease_ms);
 	uint32_t forecast_ms =
 	    timing_forecast_ms(&s->timing, wants_writers(&s->request));
 
@@ -96,8 +110,8 @@ begin_session(struct session *s)
 	strcpy(s->id, m->session);
 	memcpy(s->disks, m->disks, m->disk_count * sizeof(s->disks[0]));
 	s->disk_count = m->disk_count;
-	s->lease_ms = granted_lease(s);
-	s->freeze_ms = granted_freeze(s, s->lease_ms);
+	s->lease_ms = granted_lease(s->o.conf, m->lease_ms);
+	s->freeze_ms = granted_freeze(m->freeze_ms, m->lease_ms, s->lease_ms);
 	s->prepare_ms = SESSION_PREPARE_DEFAULT_MS;
 	if (m->prepare_ms != 0)
 		s->prepare_ms = at_most(m->prepare_ms, SESSION_PREPARE_MAX_MS);

@@ -5,7 +5,7 @@ _holdstill_commands="init backup list show restore verify forget
 	unforget prune catalog key run guest recover"
 _holdstill_global="--repo --connect --config --state-dir --passphrase-file
 	--key-file --json --quiet -q --verbose -v
-	--no-progress --help"
+	--no-progress --help --version"
 _holdstill_keep="--keep-last --keep-hourly --keep-daily --keep-weekly
 	--keep-monthly --keep-yearly"
 

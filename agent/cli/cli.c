@@ -7,17 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/cli/options.h"
 #include "agent/cli/progress.h"
 #include "agent/cli/unlock.h"
 #include "agent/config/config.h"
 #include "agent/quiesce/quiesce.h"
+#include "backends/backend.h"
 #include "common/bytes.h"
 #include "common/cancel.h"
 #include "common/err.h"
-#include "common/io.h"
 #include "common/json/json.h"
 #include "common/log.h"
 #include "common/rate.h"
@@ -169,22 +168,47 @@ first_of(const char *a, const char *b, const char *c, const char *d)
 	return c != NULL && c[0] != '\0' ? c : d;
 }
 
-/* libvirt and QEMU have another working folder than we. */
-static int
-make_absolute(char **owned, const char **path, struct err *err)
+int
+cli_absolute(const char *what, const char *path, struct err *err)
 {
-	char *here;
-
-	if (*path == NULL || (*path)[0] == '/')
+	if (path[0] == '/')
 		return 0;
-	if ((here = getcwd(NULL, 0)) == NULL)
-		return err_errno(err, errno, "cannot name this folder");
-	*owned = io_path(here, *path);
-	free(here);
-	if (*owned == NULL)
-		return err_no_memory(err);
-	*path = *owned;
-	return 0;
+	err_set(err, ERR_ARG, "%s takes a path from the root, not '%.200s'",
+	    what, path);
+	return err_hint(err, "begin it with '/': where a command is started "
+			     "must not matter");
+}
+
+static int
+check_state_dir(const struct cli *cli, struct err *err)
+{
+	const char *environment = getenv("HOLDSTILL_STATE_DIR");
+
+	if (cli->state_dir != NULL)
+		return cli_absolute("'--state-dir'", cli->state_dir, err);
+	if (environment == NULL || environment[0] == '\0')
+		return 0;
+	return cli_absolute("HOLDSTILL_STATE_DIR", environment, err);
+}
+
+int
+cli_check_repository(struct cli *cli, struct err *err)
+{
+	const char *url = cli->ctx.repository_url;
+	const struct config_repository *named =
+	    config_find_repository(cli->config, url);
+
+	if (named == NULL || strchr(url, '/') != NULL) {
+		if (backend_check_url(url, err) == 0)
+			return 0;
+	} else {
+		err_set(err, ERR_ARG,
+		    "'%.100s' is a repository's name in '%.200s', not its URL",
+		    url, cli->config->path);
+		err_hint(err, "give its url: --repo %.200s", named->url);
+	}
+	cli->usage_error = true;
+	return -1;
 }
 
 static int
@@ -193,7 +217,8 @@ set_up(struct cli *cli, struct err *err)
 	const struct config *config;
 	struct job_context *ctx = &cli->ctx;
 
-	if (config_load(&cli->config, cli->config_path, err) == -1)
+	if (check_state_dir(cli, err) == -1 ||
+	    config_load(&cli->config, cli->config_path, err) == -1)
 		return -1;
 	config = cli->config;
 	unlock_attach(cli);
@@ -205,9 +230,7 @@ set_up(struct cli *cli, struct err *err)
 	    cli->connect, getenv("LIBVIRT_DEFAULT_URI"), config->connect, NULL);
 	ctx->state_dir = first_of(cli->state_dir, getenv("HOLDSTILL_STATE_DIR"),
 	    config->state_dir, DEFAULT_STATE_DIR);
-	if (make_absolute(&cli->owned_state_dir, &ctx->state_dir, err) == -1 ||
-	    make_absolute(&cli->owned_scratch_dir, &ctx->scratch_dir, err) ==
-		-1)
+	if (cli_check_repository(cli, err) == -1)
 		return -1;
 	return progress_new(&cli->progress, &ctx->events,
 	    cli->quiet || cli->json, cli->no_progress, err);
@@ -336,7 +359,7 @@ run_command(struct cli *cli, int argc, char **argv, struct err *err)
 		print_usage();
 		return CLI_DONE;
 	case 2:
-		printf("holdstill %s\n", HOLDSTILL_VERSION);
+		options_print_version();
 		return CLI_DONE;
 	}
 	if (first >= argc) {
@@ -366,7 +389,5 @@ cli_main(int argc, char **argv)
 	job_context_fini(&cli.ctx);
 	unlock_free(cli.unlock);
 	config_free(cli.config);
-	free(cli.owned_state_dir);
-	free(cli.owned_scratch_dir);
 	return rc;
 }

@@ -40,8 +40,6 @@ struct cli {
 
 	bool usage_error; /* The failure at hand is the user's typing. */
 	struct config *config;
-	char *owned_state_dir; /* Made absolute, or NULL. */
-	char *owned_scratch_dir;
 	struct unlock *unlock; /* What opens unlock_url, or NULL. */
 	const char *unlock_url;
 	struct job_context ctx;
@@ -108,6 +106,13 @@ int cli_rate(
 #define CLI_LIMIT_RATE_HELP "bytes a second to and from the repository"
 #define CLI_LIMIT_READ_HELP "bytes a second read from the guests' disks"
 #define CLI_COMPRESSION_HELP "none, auto or zstd:LEVEL, for this run"
+
+/* A folder from the root, as cron, systemd and a person stand in different
+ * ones; what: "'--state-dir'". */
+int cli_absolute(const char *what, const char *path, struct err *err);
+
+/* Can this build use the context's repository?  Else wrong usage. */
+int cli_check_repository(struct cli *cli, struct err *err);
 
 /* "holdstill: TEXT" and, on a line of its own, the hint. */
 void cli_print_error(const struct err *err);

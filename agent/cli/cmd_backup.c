@@ -104,7 +104,7 @@ set(void *state, int key, const char *value, struct err *err)
 		    QUIESCE_LEASE_MAX_MS, err);
 	case KEY_SCRATCH_DIR:
 		request->scratch_dir = value;
-		return 0;
+		return cli_absolute("'--scratch-dir'", value, err);
 	case KEY_LIMIT_RATE:
 		return cli_rate(&request->limit_rate, "limit-rate", value, err);
 	case KEY_LIMIT_READ:
@@ -317,6 +317,12 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	if (!request->all && arguments->count == 0)
 		return cli_usage(cli, err,
 		    "'backup' lacks an argument: name domains, or give --all");
+	if (request->backup.has_prefer &&
+	    request->backup.prefer < request->backup.require)
+		return cli_usage(cli, err,
+		    "'--prefer %s' is less than '--require %s'",
+		    manifest_consistency_name(request->backup.prefer),
+		    manifest_consistency_name(request->backup.require));
 	if (request->has_spread && !request->group)
 		return cli_usage(cli, err, "'--spread' goes with '--group'");
 	if (request->has_spread &&

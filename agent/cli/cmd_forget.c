@@ -34,7 +34,7 @@ static const struct cli_option options[] = {
 
 struct request {
 	struct retention_policy policy;
-	bool dry_run;
+	bool has_policy, dry_run;
 };
 
 static int
@@ -47,6 +47,7 @@ set(void *state, int key, const char *value, struct err *err)
 		request->dry_run = true;
 		return 0;
 	}
+	request->has_policy = true;
 	rule = (enum retention_rule)(key - KEY_KEEP);
 	return cli_number(&request->policy.keep[rule],
 	    retention_rule_name(rule), value, 0, KEEP_MAX, err);
@@ -114,7 +115,7 @@ forget(struct cli *cli, const struct request *request,
     const struct cli_arguments *arguments, struct decisions *decisions,
     struct err *err)
 {
-	if (retention_is_empty(&request->policy))
+	if (!request->has_policy)
 		return job_forget_points(&cli->ctx, arguments->word,
 		    (size_t)arguments->count, request->dry_run, decided,
 		    decisions, err);
@@ -150,19 +151,30 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 }
 
 static int
+check_policy(struct cli *cli, const struct retention_policy *policy,
+    const struct cli_arguments *arguments, struct err *err)
+{
+	if (arguments->count > 1)
+		return cli_usage(cli, err,
+		    "--keep-... goes with one domain, not with '%s' as well",
+		    arguments->word[1]);
+	if (!retention_is_empty(policy))
+		return 0;
+	cli_usage(cli, err, "every --keep-... is 0, so nothing would be kept");
+	return err_hint(err,
+	    "to remove all points of a domain, name them as in 'holdstill "
+	    "list'");
+}
+
+static int
 check(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
 	const struct request *request = state;
 	const char *word = arguments->word[0];
 
-	if (!retention_is_empty(&request->policy)) {
-		if (arguments->count == 1)
-			return 0;
-		return cli_usage(cli, err,
-		    "--keep-... goes with one domain, not with '%s' as well",
-		    arguments->word[1]);
-	}
+	if (request->has_policy)
+		return check_policy(cli, &request->policy, arguments, err);
 	if (arguments->count > 1 || strchr(word, '@') != NULL ||
 	    strspn(word, "0123456789abcdef") == strlen(word))
 		return 0;

@@ -26,15 +26,23 @@ static const struct cli_option options[] = {
 	{ NULL, 0, NULL, false, NULL },
 };
 
+struct request {
+	struct freeze_test_options test;
+	const char *test_only; /* The last such option; NULL: none. */
+};
+
 static int
 set(void *state, int key, const char *value, struct err *err)
 {
-	struct freeze_test_options *test = state;
+	struct request *request = state;
 
-	if (key == KEY_HOLD)
-		return cli_number(&test->hold_ms, "hold", value, 0,
+	if (key == KEY_HOLD) {
+		request->test_only = "--hold";
+		return cli_number(&request->test.hold_ms, "hold", value, 0,
 		    QUIESCE_LEASE_MAX_MS / 2, err);
-	return cli_lease(&test->lease_ms, value, err);
+	}
+	request->test_only = "--lease";
+	return cli_lease(&request->test.lease_ms, value, err);
 }
 
 /* ---- file systems and writers, in words ---- */
@@ -381,26 +389,32 @@ static int
 check(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	const struct freeze_test_options *test = state;
+	const struct request *request = state;
+	const struct freeze_test_options *test = &request->test;
+	const char *what = arguments->word[0];
 
+	if (!is_freeze_test(arguments) && strcmp(what, "status") != 0 &&
+	    strcmp(what, "writers") != 0)
+		return cli_usage(cli, err,
+		    "'guest' takes status, writers or freeze-test, not '%s'",
+		    what);
+	if (!is_freeze_test(arguments) && request->test_only != NULL)
+		return cli_usage(cli, err,
+		    "'%s' goes with 'guest freeze-test', not with 'guest %s'",
+		    request->test_only, what);
 	if (test->lease_ms != 0 && test->hold_ms >= test->lease_ms)
 		return cli_usage(cli, err,
 		    "'--hold' is %u ms, and the lease %u ms: the guest would "
 		    "thaw before",
 		    test->hold_ms, test->lease_ms);
-	if (is_freeze_test(arguments) ||
-	    strcmp(arguments->word[0], "status") == 0 ||
-	    strcmp(arguments->word[0], "writers") == 0)
-		return 0;
-	return cli_usage(cli, err,
-	    "'guest' takes status, writers or freeze-test, not '%s'",
-	    arguments->word[0]);
+	return 0;
 }
 
 static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
+	const struct request *request = state;
 	struct domain *domain = NULL;
 	int rc;
 
@@ -410,15 +424,15 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		return -1;
 	rc = check_running(domain, err);
 	if (rc == 0 && is_freeze_test(arguments))
-		rc = freeze_test(cli, domain, state, err);
+		rc = freeze_test(cli, domain, &request->test, err);
 	else if (rc == 0)
 		rc = ask(cli, arguments->word[0], domain, err);
 	domain_close(domain);
 	return rc;
 }
 
-static const struct freeze_test_options defaults = { .hold_ms =
-							 HOLD_DEFAULT_MS };
+static const struct request defaults = { .test = {
+					     .hold_ms = HOLD_DEFAULT_MS } };
 
 const struct cli_command cmd_guest = {
 	.name = "guest",

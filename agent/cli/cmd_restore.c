@@ -171,6 +171,10 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		return cli_usage(cli, err, "'--define' goes with '--to DIR'");
 	if (restore->start && !restore->define)
 		return cli_usage(cli, err, "'--start' goes with '--define'");
+	if (restore->same_identity && restore->dir == NULL)
+		return cli_usage(cli, err,
+		    "'--same-identity' is about the domain's definition and "
+		    "goes with '--to DIR'");
 	if (!request->has_format && restore->target_count > 0 &&
 	    guess_format(request, err) == -1) {
 		cli->usage_error = true;

@@ -110,11 +110,17 @@ run_job(struct cli *cli, const char *name, struct err *err)
 	}
 	if (cli->repository == NULL)
 		cli->ctx.repository_url = job->repository->url;
+	if (cli_check_repository(cli, err) == -1)
+		return -1;
 	telling.points = json_array();
 	telling.errors = json_array();
 	rc = job_run(&cli->ctx, job, domain_over, &telling, &result, err);
 	if (rc == -1)
 		err_prefix(err, "job '%s'", name);
+	/* Another run that is in the way of the retention is less to tell
+	 * than a domain without a point. */
+	if (rc == -1 && result.failed > 0 && err->class == ERR_BUSY)
+		err->class = ERR_IO;
 	if (rc == 0 && cli->json)
 		rc = cli_print_json(
 		    json_pack("{s:O, s:O}", "points", telling.points, "errors",

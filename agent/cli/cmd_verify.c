@@ -2,6 +2,7 @@
 /* holdstill verify: reads back and checks. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
@@ -27,11 +28,19 @@ static int
 set(void *state, int key, const char *value, struct err *err)
 {
 	struct request *request = state;
+	unsigned int *percent = &request->sample_percent;
+	size_t size = strlen(value);
+	char digits[8];
 
 	if (key == KEY_LIMIT_RATE)
 		return cli_rate(&request->limit_rate, "limit-rate", value, err);
-	return cli_number(
-	    &request->sample_percent, "sample", value, 1, 100, err);
+	/* "5%", as the configuration's 'verify' takes it. */
+	if (size > 1 && size <= sizeof(digits) && value[size - 1] == '%') {
+		memcpy(digits, value, size - 1);
+		digits[size - 1] = '\0';
+		value = digits;
+	}
+	return cli_number(percent, "sample", value, 1, 100, err);
 }
 
 struct damages {

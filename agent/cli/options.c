@@ -177,6 +177,8 @@ read_words(struct cli *cli, const struct cli_command *command, int argc,
 			return refuse(cli, key, argv, optind, known, err);
 		if (key == KEY_HELP || key == 'h')
 			return 1;
+		if (key == KEY_VERSION)
+			return 2;
 		if (key == KEY_POSITIONAL) {
 			out->word[out->count++] = optarg;
 			continue;
@@ -212,12 +214,14 @@ options_read(struct cli *cli, const struct cli_command *command, int argc,
 	rc = read_words(cli, command, argc, argv, set, state, out, err);
 	if (rc == 1)
 		options_print_help(command);
+	if (rc == 2)
+		options_print_version();
 	if (rc != 0) {
 		free(out->word);
 		out->word = NULL;
 		out->count = 0;
 	}
-	return rc;
+	return rc > 0 ? 1 : rc;
 }
 
 int
@@ -241,6 +245,12 @@ options_read_global(
 	}
 	*out = optind;
 	return 0;
+}
+
+void
+options_print_version(void)
+{
+	printf("holdstill %s\n", HOLDSTILL_VERSION);
 }
 
 static void

@@ -102,9 +102,26 @@ static const struct config_key global_keys[] = {
 
 /* ---- [repository NAME] ---- */
 
+/* cron, systemd and a person stand in different folders. */
+static bool
+is_relative(const char *url)
+{
+	if (strncmp(url, "file://", 7) == 0)
+		return url[7] != '/';
+	if (strncmp(url, "dir:", 4) == 0)
+		return url[4] != '/';
+	/* Of other URLs the backend is the judge. */
+	return url[0] != '/' && url[strcspn(url, ":/")] != ':';
+}
+
 static int
 repository_url(void *section, const char *value, struct err *err)
 {
+	if (is_relative(value)) {
+		err_set(err, ERR_ARG, "'%.100s' is no absolute path and no URL",
+		    value);
+		return err_hint(err, "begin it with '/'");
+	}
 	return set_text(
 	    &((struct config_repository *)section)->url, value, err);
 }

@@ -179,23 +179,29 @@ out:
 }
 
 int
-domain_define(
-    struct domain_connection *c, const char *xml, bool start, struct err *err)
+domain_define(struct domain_connection *c, const char *xml, struct err *err)
 {
 	virDomainPtr dom;
-	const char *name;
-	int rc = 0;
 
 	if (check_free(c, xml, err) == -1)
 		return -1;
 	dom = virDomainDefineXMLFlags(c->conn, xml, VIR_DOMAIN_DEFINE_VALIDATE);
 	if (dom == NULL)
 		return domain_err(err, "cannot define the domain");
-	/* Asked first: every call of libvirt forgets the last error. */
-	name = virDomainGetName(dom);
-	if (start && virDomainCreate(dom) < 0)
-		rc = domain_err(
-		    err, "domain '%s' is defined, but not started", name);
+	virDomainFree(dom);
+	return 0;
+}
+
+int
+domain_start(struct domain_connection *c, const char *name, struct err *err)
+{
+	virDomainPtr dom = virDomainLookupByName(c->conn, name);
+	int rc = 0;
+
+	if (dom == NULL)
+		return domain_err(err, "cannot find domain '%s'", name);
+	if (virDomainCreate(dom) < 0)
+		rc = domain_err(err, "cannot start domain '%s'", name);
 	virDomainFree(dom);
 	return rc;
 }

@@ -221,9 +221,12 @@ struct definition_options {
 int definition_rewrite(char **out, const char *xml,
     const struct definition_options *options, struct err *err);
 
-/* Defines a domain from XML, and starts it if asked.  ERR_EXISTS when the
- * name or UUID is taken. */
+/* Defines a domain from XML.  ERR_EXISTS when the name or UUID is taken. */
 int domain_define(
-    struct domain_connection *c, const char *xml, bool start, struct err *err);
+    struct domain_connection *c, const char *xml, struct err *err);
+
+/* Starts a domain that is off. */
+int domain_start(
+    struct domain_connection *c, const char *name, struct err *err);
 
 #endif

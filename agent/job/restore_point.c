@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/domain/domain.h"
 #include "agent/job/context.h"
@@ -39,18 +38,37 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 	return cancel_check(err);
 }
 
-static int
-restore_one(
-    struct restoring *r, size_t index, const char *target, struct err *err)
+static struct restore_options
+options_for(struct restoring *r, const char *target)
 {
-	const struct manifest_disk *disk = &r->manifest->disks[index];
-	const struct restore_options options = {
+	return (struct restore_options){
 		.target = target,
 		.format = r->options->format,
 		.overwrite = r->options->overwrite,
 		.tick = tick,
 		.arg = r,
 	};
+}
+
+/* Refused before gigabytes of the first are written, not after. */
+static int
+check_one(
+    struct restoring *r, size_t index, const char *target, struct err *err)
+{
+	const struct manifest_disk *disk = &r->manifest->disks[index];
+	const struct restore_options options = options_for(r, target);
+
+	if (restore_check(disk, &options, err) == -1)
+		return err_prefix(err, "disk '%s'", disk->target);
+	return 0;
+}
+
+static int
+restore_one(
+    struct restoring *r, size_t index, const char *target, struct err *err)
+{
+	const struct manifest_disk *disk = &r->manifest->disks[index];
+	const struct restore_options options = options_for(r, target);
 
 	r->disk = disk;
 	if (restore_disk(r->ctx->store, disk, &options, err) == -1)
@@ -97,17 +115,6 @@ disk_path(char **out, const struct restoring *r, const char *dir,
 	return 0;
 }
 
-/* Refused before gigabytes are written, not after. */
-static int
-check_no_file(const struct restoring *r, const char *path, struct err *err)
-{
-	if (r->options->overwrite || access(path, F_OK) != 0)
-		return 0;
-	err_set(err, ERR_EXISTS, "'%s' exists", path);
-	return err_hint(err, "restore into an empty folder, or give "
-			     "--overwrite");
-}
-
 static int
 restore_all(struct restoring *r, const char *dir, struct err *err)
 {
@@ -120,12 +127,15 @@ restore_all(struct restoring *r, const char *dir, struct err *err)
 			rc = disk_path(
 			    &path, r, dir, r->manifest->disks[i].target, err);
 			if (rc == 0 && pass == 0)
-				rc = check_no_file(r, path, err);
+				rc = check_one(r, i, path, err);
 			else if (rc == 0)
 				rc = restore_one(r, i, path, err);
 			free(path);
 			path = NULL;
 		}
+	if (rc == -1 && err->class == ERR_EXISTS)
+		err_hint(err, "restore into an empty folder, or give "
+			      "--overwrite");
 	return rc;
 }
 
@@ -194,9 +204,15 @@ check_free(struct restoring *r, const char *name_or_uuid, const char *hint,
 static int
 check_identity_free(struct restoring *r, struct err *err)
 {
+	const char *rename =
+	    "give the restored one another name: --define NAME";
+
+	/* Another name is no help where the UUID is taken as well. */
+	if (r->options->same_identity)
+		rename = "undefine it first, or leave out --same-identity and "
+			 "give another name: --define NAME";
 	if (job_connect(r->ctx, err) == -1 ||
-	    check_free(r, new_name(r),
-		"give the restored one another name: --define NAME", err) == -1)
+	    check_free(r, new_name(r), rename, err) == -1)
 		return -1;
 	if (!r->options->same_identity)
 		return 0;
@@ -226,6 +242,31 @@ warn_of_missing(const struct restoring *r, struct err *err)
 	return 0;
 }
 
+/* What was restored stays, whatever libvirt says of it. */
+static int
+define(struct restoring *r, const char *xml, struct err *err)
+{
+	const char *path = r->result->definition_path, *name = new_name(r);
+
+	job_step(r->ctx, r->manifest->domain, "defining '%s'", name);
+	if (domain_define(r->ctx->connection, xml, err) == -1) {
+		err_prefix(err, "the disks are restored, but not the domain");
+		return err_hint(err, "mend it, then: virsh define %s", path);
+	}
+	if (r->options->start &&
+	    domain_start(r->ctx->connection, name, err) == -1) {
+		err_prefix(err, "the disks are restored and the domain is "
+				"defined, but not started");
+		return err_hint(err,
+		    "mend it (virsh edit %s), then: virsh "
+		    "start %s",
+		    name, name);
+	}
+	if ((r->result->defined_name = strdup(name)) == NULL)
+		return err_no_memory(err);
+	return 0;
+}
+
 static int
 restore_to_dir(struct restoring *r, struct err *err)
 {
@@ -239,19 +280,7 @@ restore_to_dir(struct restoring *r, struct err *err)
 	    restore_all(r, dir, err) == -1 || rewrite(&xml, r, err) == -1 ||
 	    write_definition(r, dir, xml, err) == -1)
 		goto out;
-	if (r->options->define) {
-		job_step(
-		    r->ctx, r->manifest->domain, "defining '%s'", new_name(r));
-		if (domain_define(
-			r->ctx->connection, xml, r->options->start, err) == -1)
-			goto out;
-		r->result->defined_name = strdup(new_name(r));
-		if (r->result->defined_name == NULL) {
-			err_no_memory(err);
-			goto out;
-		}
-	}
-	rc = 0;
+	rc = r->options->define ? define(r, xml, err) : 0;
 out:
 	free(xml);
 	free(dir);
@@ -287,10 +316,12 @@ restore_to_targets(struct restoring *r, struct err *err)
 	const struct restore_point_target *target;
 	size_t i, index = 0;
 
-	for (i = 0; i < r->options->target_count; i++)
-		if (find_disk(r, r->options->targets[i].disk, &index, err) ==
-		    -1)
+	for (i = 0; i < r->options->target_count; i++) {
+		target = &r->options->targets[i];
+		if (find_disk(r, target->disk, &index, err) == -1 ||
+		    check_one(r, index, target->target, err) == -1)
 			return -1;
+	}
 	for (i = 0; i < r->options->target_count; i++) {
 		target = &r->options->targets[i];
 		if (find_disk(r, target->disk, &index, err) == -1 ||

@@ -79,6 +79,7 @@ find_domains(struct names *names, struct job_context *ctx, struct err *err)
 		return -1;
 	for (i = 0; i < job->domains.count; i++)
 		if (!config_is_glob(job->domains.word[i]) &&
+		    config_job_wants(job, job->domains.word[i]) &&
 		    !has_name(names, job->domains.word[i]))
 			add_name(names, job->domains.word[i]);
 	if (names->out_of_memory)

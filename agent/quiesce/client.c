@@ -17,7 +17,9 @@
 
 #define BUSY_RETRY_MS 50
 #define PREPARE_GRACE_MS 2000
-/* So late, this process has been stopped. */
+/* A wait is cut into so long ones; if one lasts so much longer, this process
+ * was stopped. */
+#define LOOK_MS 100
 #define STOPPED_MS 200
 /* An answer's way leads through QEMU, libvirtd and a thread of ours, all of
  * which may be slow on a busy machine. */
@@ -38,7 +40,7 @@ struct call { /* One request on its way. */
 	uint32_t id;
 	int64_t end_ms;
 	bool heed_cancel;
-	bool was_late;
+	int64_t looked_ms;
 	size_t out_at, out_bytes;
 };
 
@@ -157,6 +159,17 @@ take_answer(struct client *c, const struct call *call, struct err *err)
 	return 0;
 }
 
+/* This process, since the last look: then the guest is not late, nor is half a
+ * frame. */
+static bool
+was_stopped(struct call *call, int64_t now)
+{
+	bool stopped = now - call->looked_ms > LOOK_MS + STOPPED_MS;
+
+	call->looked_ms = now;
+	return stopped;
+}
+
 /* Waits for something to happen; gives up half frames that do not grow. */
 static int
 wait_some(struct client *c, struct call *call, struct err *err)
@@ -166,29 +179,30 @@ wait_some(struct client *c, struct call *call, struct err *err)
 		{ .fd = call->heed_cancel ? cancel_fd() : -1,
 		    .events = POLLIN },
 	};
-	int64_t now = clock_monotonic_ms(), until = call->end_ms;
+	int64_t now = clock_monotonic_ms(), until = now + LOOK_MS;
 
-	/* One last look, for this process may have been stopped; and if it
-	 * was for long, the answer may be on its way. */
-	if (now >= call->end_ms && !call->was_late) {
-		call->was_late = true;
-		if (now >= call->end_ms + STOPPED_MS)
-			call->end_ms = until = now + ON_ITS_WAY_MS;
-	} else if (now >= call->end_ms)
+	if (was_stopped(call, now)) {
+		c->progress_ms = now;
+		if (call->end_ms < now + ON_ITS_WAY_MS)
+			call->end_ms = now + ON_ITS_WAY_MS;
+	}
+	if (now >= call->end_ms)
 		return err_set(err, ERR_TIMEOUT,
 		    "the guest did not answer '%s' in time",
 		    message_type_name(call->type));
 	if (call->heed_cancel && cancel_check(err) == -1)
 		return -1;
+	if (until > call->end_ms)
+		until = call->end_ms;
 	if (wire_reader_partial(&c->reader)) {
 		if (now >= c->progress_ms + WIRE_STALL_MS)
 			wire_reader_give_up(&c->reader);
-		if (c->progress_ms + WIRE_STALL_MS < until)
+		else if (c->progress_ms + WIRE_STALL_MS < until)
 			until = c->progress_ms + WIRE_STALL_MS;
 	}
 	if (call->out_at < call->out_bytes)
 		p[0].events |= POLLOUT;
-	if (poll(p, 2, until > now ? (int)(until - now) : 0) == -1)
+	if (poll(p, 2, (int)(until - now)) == -1)
 		return 0;
 	if (p[0].revents & POLLOUT && call->out_at < call->out_bytes &&
 	    send_some(c, call, err) == -1)
@@ -205,12 +219,13 @@ client_call(struct client *c, uint8_t type, const struct message *request,
 	struct call call = {
 		.type = type,
 		.id = c->next_id++,
-		.end_ms = clock_monotonic_ms() + timeout_ms,
+		.looked_ms = clock_monotonic_ms(),
 		.heed_cancel = heed_cancel,
 	};
 	size_t body_bytes;
 	int rc;
 
+	call.end_ms = call.looked_ms + timeout_ms;
 	message_clear(&c->reply);
 	if (message_encode(c->out + WIRE_HEAD_BYTES, WIRE_BODY_MAX, &body_bytes,
 		request == NULL ? &c->empty : request, err) == -1)

@@ -19,7 +19,8 @@ struct err;
 #define CLIENT_HELLO_MS 3000
 #define CLIENT_DOUBT_MS 1000 /* Hello where nobody seems to be. */
 #define CLIENT_PREPARE_MS 30000
-#define CLIENT_WRITERS_MS 120000  /* Prepare when writers take part. */
+/* Prepare when writers take part. */
+#define CLIENT_WRITERS_MS MESSAGE_PREPARE_USUAL_MS
 #define CLIENT_THAW_MS 30000      /* The writers' thaw is in it. */
 #define CLIENT_SHORT_MS 5000      /* ping, status, abort */
 #define CLIENT_COMMITTED_MS 60000 /* Writers truncate their logs meanwhile. */

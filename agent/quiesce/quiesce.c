@@ -14,6 +14,9 @@
 #include "common/err.h"
 #include "common/log.h"
 
+_Static_assert(QUIESCE_LEASE_DEFAULT_MS == MESSAGE_LEASE_USUAL_MS,
+    "what a guest reckons with");
+
 void
 quiesce_set_reason(struct quiesce *q, const char *fmt, ...)
 {

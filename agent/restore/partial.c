@@ -187,6 +187,20 @@ check_space(const struct partial *p, uint64_t data_bytes, struct err *err)
 }
 
 int
+partial_check(const struct target_request *request, struct err *err)
+{
+	struct partial p = { .fd = -1, .overwrite = request->overwrite };
+	int rc = partial_names(&p, request->path, err);
+
+	if (rc == 0)
+		rc = check_existing(&p, err);
+	free(p.dir);
+	free(p.path);
+	free(p.temporary);
+	return rc;
+}
+
+int
 partial_open(
     struct partial **out, const struct target_request *request, struct err *err)
 {

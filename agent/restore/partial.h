@@ -18,6 +18,8 @@ struct target_request;
  */
 int partial_open(struct partial **out, const struct target_request *request,
     struct err *err);
+/* The same judgement of PATH, but nothing is made. */
+int partial_check(const struct target_request *request, struct err *err);
 /* Removes the file unless it was committed; NULL is allowed. */
 void partial_close(struct partial *p);
 

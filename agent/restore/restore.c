@@ -23,6 +23,11 @@
 typedef int open_fn(
     struct target **out, const struct target_request *request, struct err *err);
 
+struct kind {
+	open_fn *open;
+	target_check_fn *check;
+};
+
 /*
  * The work runs in a thread of its own, so that the caller's can tick
  * whatever the work waits for.
@@ -68,24 +73,26 @@ refuse_url(const char *target, struct err *err)
 
 static int
 choose_target(
-    open_fn **out, const struct restore_options *options, struct err *err)
+    struct kind *out, const struct restore_options *options, struct err *err)
 {
 	const char *target = options->target;
 	struct stat st;
 
-	*out = options->format == RESTORE_RAW ? target_file_open
-					      : target_qcow2_open;
+	out->check = target_file_check;
+	out->open = options->format == RESTORE_RAW ? target_file_open
+						   : target_qcow2_open;
 	if (target == NULL || *target == '\0')
 		return err_set(err, ERR_ARG, "the target's name is empty");
 	if (starts_with(target, "nbd+unix:")) {
-		*out = target_nbd_open;
+		*out = (struct kind){ target_nbd_open, target_nbd_check };
 		return 0;
 	}
 	if (starts_with(target, "rbd:") || strstr(target, "://") != NULL)
 		return refuse_url(target, err);
 	if (stat(target, &st) == 0) {
 		if (S_ISBLK(st.st_mode))
-			*out = target_device_open;
+			*out = (struct kind){ target_device_open,
+				target_device_check };
 		else if (!S_ISREG(st.st_mode))
 			return err_set(err, ERR_ARG,
 			    "'%s' is neither a file nor a block device",
@@ -171,16 +178,16 @@ static int
 work(struct restore *r, struct err *err)
 {
 	struct store_reader *reader = NULL;
-	open_fn *open;
+	struct kind kind;
 	uint64_t data_bytes;
 	int rc = -1;
 
-	if (choose_target(&open, r->options, err) == -1 ||
+	if (choose_target(&kind, r->options, err) == -1 ||
 	    store_reader_open(&reader, r->store, r->disk, err) == -1 ||
 	    store_reader_data_bytes(reader, &data_bytes, err) == -1)
 		goto out;
 	atomic_store(&r->total_bytes, data_bytes);
-	if (open_target(r, open, data_bytes, err) == -1 ||
+	if (open_target(r, kind.open, data_bytes, err) == -1 ||
 	    store_reader_stream(
 		reader, r->options->threads, write_data, r, err) == -1 ||
 	    zero_rest(r, err) == -1 || check_stop(r, err) == -1)
@@ -287,6 +294,22 @@ restore_disk(struct store *s, const struct manifest_disk *disk,
 	pthread_cond_destroy(&r.over_cond);
 	pthread_mutex_destroy(&r.lock);
 	return rc;
+}
+
+int
+restore_check(const struct manifest_disk *disk,
+    const struct restore_options *options, struct err *err)
+{
+	const struct target_request request = {
+		.path = options->target,
+		.size_bytes = disk->size_bytes,
+		.overwrite = options->overwrite,
+	};
+	struct kind kind;
+
+	if (choose_target(&kind, options, err) == -1)
+		return -1;
+	return kind.check(&request, err);
 }
 
 /* ---- formats ---- */

@@ -43,6 +43,14 @@ struct restore_options {
 int restore_disk(struct store *s, const struct manifest_disk *disk,
     const struct restore_options *options, struct err *err);
 
+/*
+ * Would restore_disk() refuse this target?  Nothing is changed; for when the
+ * targets of several disks are given.  The space for a file and the size of
+ * an export are only looked at by restore_disk() itself.
+ */
+int restore_check(const struct manifest_disk *disk,
+    const struct restore_options *options, struct err *err);
+
 const char *restore_format_name(enum restore_format format);
 /* 0, or -1 if word is no format. */
 int restore_format_parse(enum restore_format *out, const char *word);

@@ -64,4 +64,15 @@ int target_device_open(
 int target_nbd_open(
     struct target **out, const struct target_request *request, struct err *err);
 
+/*
+ * What the open would refuse, without a change to anything, before the first
+ * of several targets is written.  An export is not connected to, as that may
+ * be its only connection: its size is looked at when it is opened.
+ */
+typedef int target_check_fn(
+    const struct target_request *request, struct err *err);
+target_check_fn target_file_check; /* Also of a qcow2 file. */
+target_check_fn target_device_check;
+target_check_fn target_nbd_check;
+
 #endif

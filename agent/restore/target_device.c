@@ -127,6 +127,17 @@ check_size(const struct target_device *d, uint64_t need, struct err *err)
 }
 
 int
+target_device_check(const struct target_request *request, struct err *err)
+{
+	struct target *t;
+
+	if (target_device_open(&t, request, err) == -1)
+		return -1;
+	device_close(t);
+	return 0;
+}
+
+int
 target_device_open(
     struct target **out, const struct target_request *request, struct err *err)
 {

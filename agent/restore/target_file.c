@@ -51,6 +51,12 @@ static const struct target_ops file_ops = {
 };
 
 int
+target_file_check(const struct target_request *request, struct err *err)
+{
+	return partial_check(request, err);
+}
+
+int
 target_file_open(
     struct target **out, const struct target_request *request, struct err *err)
 {

@@ -141,9 +141,9 @@ out:
 	return -1;
 }
 
-int
-target_nbd_open(
-    struct target **out, const struct target_request *request, struct err *err)
+static int
+new_target(struct target_nbd **out, const struct target_request *request,
+    struct err *err)
 {
 	struct target_nbd *n = calloc(1, sizeof(*n));
 
@@ -158,11 +158,36 @@ target_nbd_open(
 		err_hint(err, "use --overwrite to write over it");
 		goto out;
 	}
-	if (connect_queue(n, request, err) == -1)
-		goto out;
-	*out = &n->base;
+	*out = n;
 	return 0;
 out:
 	nbd_close(&n->base);
 	return -1;
+}
+
+int
+target_nbd_check(const struct target_request *request, struct err *err)
+{
+	struct target_nbd *n;
+
+	if (new_target(&n, request, err) == -1)
+		return -1;
+	nbd_close(&n->base);
+	return 0;
+}
+
+int
+target_nbd_open(
+    struct target **out, const struct target_request *request, struct err *err)
+{
+	struct target_nbd *n;
+
+	if (new_target(&n, request, err) == -1)
+		return -1;
+	if (connect_queue(n, request, err) == -1) {
+		nbd_close(&n->base);
+		return -1;
+	}
+	*out = &n->base;
+	return 0;
 }

@@ -176,6 +176,22 @@ read_line(char *out, int room, void *stream)
 	return out;
 }
 
+/* A '#' behind a value begins no comment for inih: it, and what was to be
+ * the remark, would be words of a list or the end of a path. */
+static int
+check_remark(struct reader *r, const char *name, const char *value)
+{
+	const char *mark = strchr(value, '#');
+
+	while (
+	    mark != NULL && mark > value && !isblank((unsigned char)mark[-1]))
+		mark = strchr(mark + 1, '#');
+	if (mark == NULL)
+		return 0;
+	err_set(r->err, ERR_ARG, "a word of '%.100s' begins with '#'", name);
+	return err_hint(r->err, "comments behind a value begin with ';'");
+}
+
 /* inih's handler; 0 tells it of an error. */
 static int
 handle_key(void *arg, const char *section, const char *name, const char *value)
@@ -185,7 +201,8 @@ handle_key(void *arg, const char *section, const char *name, const char *value)
 	(void)section; /* inih cuts long ones; the reader has the whole. */
 	if (r->failed)
 		return 0;
-	if (r->events->key(r->arg, name, value, &r->place, r->err) == -1)
+	if (check_remark(r, name, value) == -1 ||
+	    r->events->key(r->arg, name, value, &r->place, r->err) == -1)
 		fail(r);
 	return !r->failed;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * INI files, read strictly: [section], "key = value", lists that go on in
- * indented lines, comments behind '#' and ';'.  What inih lets pass (lines
- * that it cuts, sections without their ']', an indented entry that it would
- * take for more of the value above) is an error here.
+ * indented lines, comments behind '#' and ';' on lines of their own and behind
+ * ';' after a value.  What inih lets pass (lines that it cuts, sections
+ * without their ']', an indented entry that it would take for more of the
+ * value above, a '#' that looks like a comment) is an error here.
  */
 #ifndef HOLDSTILL_COMMON_INI_INI_FILE_H
 #define HOLDSTILL_COMMON_INI_INI_FILE_H

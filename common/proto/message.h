@@ -24,6 +24,9 @@
 #define MESSAGE_WRITERS_MAX 32
 #define MESSAGE_META_MAX 16        /* For each writer. */
 #define MESSAGE_LEASE_MAX_MS 60000 /* Enforced in the guest. */
+/* What a host asks for when writers take part, unless told otherwise. */
+#define MESSAGE_LEASE_USUAL_MS 10000
+#define MESSAGE_PREPARE_USUAL_MS 120000
 #define MESSAGE_NAME_SIZE 64
 #define MESSAGE_PATH_SIZE 512
 #define MESSAGE_REASON_SIZE 160

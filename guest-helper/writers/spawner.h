@@ -86,6 +86,9 @@ bool spawner_exited(struct spawner *s, pid_t *out_pid, int *out_status);
  * none of the endings of backups and package leftovers. */
 bool spawner_name_valid(const char *name);
 
+/* Why not, in static words; NULL: it may. */
+const char *spawner_name_fault(const char *name);
+
 /*
  * The check that the spawner makes before it runs anything, for a look
  * without running: a regular executable file, perhaps behind symbolic links;

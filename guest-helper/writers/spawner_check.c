@@ -22,23 +22,35 @@ static const char *const endings[] = { ".bak", ".orig", ".rpmnew", ".rpmorig",
 	".rpmsave", ".sample", ".dpkg-old", ".dpkg-new", ".dpkg-tmp",
 	".dpkg-dist", ".dpkg-bak", ".dpkg-backup", ".dpkg-remove" };
 
-bool
-spawner_name_valid(const char *name)
+const char *
+spawner_name_fault(const char *name)
 {
 	size_t length = strlen(name), i, ending;
 
+	if (length == 0)
+		return "it has no name";
+	if (name[0] == '.')
+		return "its name begins with a dot";
 	/* "hook:" goes before it in messages. */
-	if (length == 0 || length > MESSAGE_NAME_SIZE - sizeof("hook:"))
-		return false;
-	if (name[0] == '.' || strspn(name, NAME_CHARS) != length)
-		return false;
+	if (length > MESSAGE_NAME_SIZE - sizeof("hook:"))
+		return "its name is too long";
+	if (strspn(name, NAME_CHARS) != length)
+		return "its name has more in it than letters, digits and "
+		       "._+@-";
 	for (i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
 		ending = strlen(endings[i]);
 		if (length >= ending &&
 		    strcmp(name + length - ending, endings[i]) == 0)
-			return false;
+			return "its name ends like that of a backup or of a "
+			       "package's leftover";
 	}
-	return true;
+	return NULL;
+}
+
+bool
+spawner_name_valid(const char *name)
+{
+	return spawner_name_fault(name) == NULL;
 }
 
 static bool

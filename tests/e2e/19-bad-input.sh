@@ -39,6 +39,13 @@ refused 2 "'--lease' takes a number from 1 to 60" \
 refused 2 "'--lease' takes a number from 1 to 60" \
     guest freeze-test "$HS_DOM" --lease 61
 refused 2 "thaw before" guest freeze-test "$HS_DOM" --lease 5 --hold 5000
+refused 2 "'--prefer crash' is less than '--require filesystem'" \
+    backup "$HS_DOM" --require filesystem --prefer crash
+refused 2 "'--hold' goes with 'guest freeze-test'" \
+    guest status "$HS_DOM" --hold 50
+refused 2 "nothing would be kept" forget "$HS_DOM" --keep-last 0
+refused 2 "goes with '--to DIR'" \
+    restore "$HS_DOM@latest" --disk "vda=$RIG_DIR/x.raw" --same-identity
 refused 2 "say where to" restore "$HS_DOM@latest"
 refused 2 "'--sample' takes a number" verify --sample all
 
@@ -60,8 +67,9 @@ refused 1 "is no holdstill repository" --repo "$RIG_DIR/photos" \
     backup "$HS_DOM"
 refused 1 "not empty|other files|holds" --repo "$RIG_DIR/photos" init
 refused 1 "exists|already" init
-refused 1 "s3" --repo s3://bucket/prefix list
-refused 1 "'ftp' is no known kind" --repo ftp://host/x list
+refused 2 "s3" --repo s3://bucket/prefix list
+refused 2 "s3" --repo s3://bucket/prefix init
+refused 2 "'ftp' is no known kind" --repo ftp://host/x list
 
 # ---- configuration ----
 printf '[repository r]\nurl = /srv/x\nulr = 2\n' >"$RIG_DIR/bad.conf"
@@ -71,6 +79,14 @@ head -c 3000 /dev/urandom >"$RIG_DIR/noise.conf"
 refused 2 "noise.conf.* is no text file" --config "$RIG_DIR/noise.conf" list
 printf '[repository r]\nurl = /srv/x\n' >"$RIG_DIR/good.conf"
 refused 2 "job 'nightly'" --config "$RIG_DIR/good.conf" run nightly
+refused 2 "'r' is a repository's name" --config "$RIG_DIR/good.conf" \
+    --repo r list
+assert_contains "$ASSERT_ERR" "/srv/x"
+printf '[repository r]\nurl = srv/x\n' >"$RIG_DIR/bad.conf"
+refused 2 "bad.conf:2: " --config "$RIG_DIR/bad.conf" list
+refused 2 "'--state-dir' takes a path from the root" --state-dir state list
+refused 2 "'--scratch-dir' takes a path from the root" \
+    backup --scratch-dir scratch "$HS_DOM"
 touch "$RIG_DIR/a-file"
 refused 1 "a-file" --state-dir "$RIG_DIR/a-file/state" list
 

@@ -142,12 +142,13 @@ hs_hold_frozen() {
 		for ((turn = 0; turn < 40; turn++)); do
 			hs_frozen && return 0
 			grep -q streaming "$HS_STDERR" && break
-			kill -CONT "$HS_PID"
+			kill -CONT "$HS_PID" 2>/dev/null || break
 			sleep 0.01
-			kill -STOP "$HS_PID"
+			kill -STOP "$HS_PID" 2>/dev/null || break
 		done
-		# Missed it: the picture was taken between two looks.
-		kill -CONT "$HS_PID"
+		# Missed it: the picture was taken between two looks, or it
+		# has ended because the guest could not freeze.
+		kill -CONT "$HS_PID" 2>/dev/null || true
 		hs_wait || true
 	done
 	fail "no freeze was met in $try backups: $(cat "$HS_STDERR")"

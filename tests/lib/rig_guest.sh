@@ -212,8 +212,45 @@ rig_guest_create() {
 	[ -z "$start" ] || rig_guest_start "$name"
 }
 
+# A kernel that finds out the speed of its clock while the machine is busy may
+# be wrong by far; such a guest is started again.
 rig_guest_start() {
-	virsh -q start "$(rig_domain "$1")" && rig_guest_wait "$1"
+	local try
+
+	for ((try = 0; try < 3; try++)); do
+		virsh -q start "$(rig_domain "$1")" && rig_guest_wait "$1" ||
+			return 1
+		_rig_clock_is_right "$1" && return 0
+		virsh -q destroy "$(rig_domain "$1")"
+	done
+	rig_say "the clock of guest $1 is wrong at each start"
+	return 1
+}
+
+_rig_ms() {
+	echo $((${EPOCHREALTIME/[.,]/} / 1000))
+}
+
+_rig_uptime_ms() {
+	rig_guest_exec "$1" 'cat /proc/uptime' | awk '{ print $1 * 1000 }'
+}
+
+# As far as the host's clock tells, around the guest's two answers.
+_rig_clock_is_right() {
+	local before after first second least most guest
+
+	before=$(_rig_ms)
+	first=$(_rig_uptime_ms "$1") || return 1
+	after=$(_rig_ms)
+	sleep 0.3
+	least=$(($(_rig_ms) - after))
+	second=$(_rig_uptime_ms "$1") || return 1
+	most=$(($(_rig_ms) - before))
+	guest=$((second - first))
+	[ $((guest * 10)) -le $((most * 12 + 200)) ] &&
+	    [ $((guest * 10 + 200)) -ge $((least * 8)) ] && return 0
+	rig_say "clock of guest $1: $guest ms in $least to $most ms"
+	return 1
 }
 
 rig_guest_exec() {

@@ -25,6 +25,8 @@ target_link_libraries(hs_nbd_fixture PUBLIC hs_common PkgConfig::CMOCKA)
 hs_unit_test(test_nbd hs_nbd hs_nbd_fixture)
 hs_unit_test(test_source hs_source hs_nbd_fixture)
 hs_unit_test(test_cli hs_cli)
+target_sources(test_cli PRIVATE temp_dir.c)
+target_link_options(test_cli PRIVATE -Wl,--wrap=job_run)
 hs_unit_test(test_unlock hs_cli)
 hs_unit_test(test_cmd_key hs_cli)
 hs_unit_test(test_report hs_cli)
@@ -35,19 +37,27 @@ hs_unit_test(test_backup_plan hs_store)
 target_sources(test_backup_plan PRIVATE
   ${CMAKE_SOURCE_DIR}/agent/job/backup_plan.c)
 hs_unit_test(test_backup_stream hs_store)
-target_sources(test_backup_stream PRIVATE
+target_sources(test_backup_stream PRIVATE fake_job.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_set.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_stream.c)
 # The hold alone, between a fake guest and a fake QEMU.
 hs_unit_test(test_group hs_store)
-target_sources(test_group PRIVATE
+target_sources(test_group PRIVATE fake_job.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_picture.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_set.c
   ${CMAKE_SOURCE_DIR}/agent/job/group.c)
 # What a dead run left: a real journal, and fakes of all that is undone.
 hs_unit_test(test_recover hs_catalog hs_proto)
-target_sources(test_recover PRIVATE temp_dir.c
+target_sources(test_recover PRIVATE fake_job.c temp_dir.c
   ${CMAKE_SOURCE_DIR}/agent/job/owed.c
   ${CMAKE_SOURCE_DIR}/agent/job/recover.c
   ${CMAKE_SOURCE_DIR}/agent/quiesce/quiesce_held.c)
 target_link_options(test_recover PRIVATE -Wl,--wrap=clock_monotonic_ms)
+# A point back, between a fake store and a fake libvirt.
+hs_unit_test(test_restore_point hs_store)
+target_sources(test_restore_point PRIVATE fake_job.c temp_dir.c
+  ${CMAKE_SOURCE_DIR}/agent/job/restore_point.c)
+# A job's domains, with backups that only have an outcome.
+hs_unit_test(test_run hs_config hs_retention)
+target_sources(test_run PRIVATE fake_job.c
+  ${CMAKE_SOURCE_DIR}/agent/job/run.c)

@@ -67,14 +67,6 @@ backup_end_job(struct backup *b, struct err *err)
 	return 0;
 }
 
-void
-job_step(struct job_context *c, const char *domain, const char *fmt, ...)
-{
-	(void)c;
-	(void)domain;
-	(void)fmt;
-}
-
 int
 source_size(
     const struct source_disk *source, uint64_t *out_bytes, struct err *err)

@@ -105,12 +105,103 @@ test_check_shows_writers_and_hooks(void **state)
 	conf.writers[1].disabled = true;
 	conf.lease_max_ms = 7000;
 	assert_int_equal(checked(&text), 0);
-	says(text, "db                   optional    123s     10s     10s");
+	says(text,
+	    "db                   optional     80s    2.3s     10s       "
+	    "55s  would be asked");
 	says(text, "hook:script          required     60s");
 	says(text, "old                  turned off");
 	says(text, "longer than 7 s");
-	assert_null(strstr(text, "README"));
+	says(text, "freeze at 2.3s with its usual lease, which is 7s here");
 	assert_null(strstr(text, "would fail"));
+	free(text);
+}
+
+/* What a writer has is the least of what three give it. */
+static void
+test_check_shows_the_times_that_are_left(void **state)
+{
+	char *text = NULL;
+
+	(void)state;
+	put("writers/slow", "#!/bin/sh\n", 0755);
+	conf.writer_count = 1;
+	conf.writers[0] = conf.defaults;
+	strcpy(conf.writers[0].name, "slow");
+	conf.writers[0].prepare_ms = conf.writers[0].thaw_ms = 600000;
+	conf.writers[0].freeze_ms = conf.writers[0].committed_ms = 2000;
+	assert_int_equal(checked(&text), 0);
+	says(text,
+	    "slow                 required     80s      2s     25s       "
+	    " 2s");
+	says(text, "which is 10s here");
+	free(text);
+	conf.lease_max_ms = 2000;
+	assert_int_equal(checked(&text), 0);
+	says(text, "slow                 required     80s    0.6s     25s");
+	says(text, "freeze at 0.6s");
+	free(text);
+}
+
+/* A writer that is thought to be there and is not. */
+static void
+test_check_names_what_is_passed_over(void **state)
+{
+	char *text = NULL, *first;
+
+	(void)state;
+	put("writers/db", "#!/bin/sh\n", 0644);
+	put("writers/db.bak", "#!/bin/sh\n", 0755);
+	put("writers/my db", "#!/bin/sh\n", 0755);
+	put("writers/.hidden\033", "#!/bin/sh\n", 0755);
+	put("writers/off", "#!/bin/sh\n", 0644);
+	put("writers/good", "#!/bin/sh\n", 0755);
+	put("hooks/notes", "x\n", 0644);
+	put("hooks/off", "#!/bin/sh\n", 0644);
+	conf.writer_count = 1;
+	conf.writers[0] = conf.defaults;
+	strcpy(conf.writers[0].name, "off");
+	conf.writers[0].disabled = true;
+	assert_int_equal(checked(&text), 0);
+	says(text, "/writers/db (it is not an executable file)\n");
+	says(text, "/writers/db.bak (its name ends like that of a backup");
+	says(text, "/writers/my db (its name has more in it");
+	says(text, "/writers/.hidden? (its name begins with a dot)\n");
+	says(text, "/hooks/notes (it is not");
+	says(text, "/hooks/off (it is not");
+	assert_null(strstr(text, "/writers/off"));
+	assert_null(strstr(text, "/writers/good"));
+	first = strstr(text, "/writers/.hidden");
+	assert_true(first < strstr(text, "/writers/db ("));
+	free(text);
+	conf.no_hooks = true;
+	assert_int_equal(checked(&text), 0);
+	assert_null(strstr(text, "/hooks/"));
+	free(text);
+}
+
+/* What is configured and fits nothing is most likely misspelt. */
+static void
+test_check_notes_what_is_skipped_for_nothing(void **state)
+{
+	char *text = NULL;
+
+	(void)state;
+	put("mountinfo",
+	    "30 1 0:30 / /srv rw - tmpfs none rw\n"
+	    "31 1 0:31 / /far rw - nfs4 host:/ rw\n",
+	    0644);
+	strcpy(conf.skip_mounts.items[0], "/srv");
+	strcpy(conf.skip_mounts.items[1], "/srv/cache");
+	conf.skip_mounts.count = 2;
+	strcpy(conf.skip_types.items[0], "nfs4");
+	strcpy(conf.skip_types.items[1], "ext5");
+	conf.skip_types.count = 2;
+	assert_int_equal(checked(&text), 0);
+	says(text, "note: nothing would be frozen\n");
+	says(text, "note: skip = /srv/cache: nothing is mounted there\n");
+	says(text, "note: skip-type = ext5: nothing of that type");
+	assert_null(strstr(text, "skip = /srv:"));
+	assert_null(strstr(text, "skip-type = nfs4"));
 	free(text);
 }
 
@@ -189,6 +280,9 @@ main(void)
 	cmocka_unit_test_setup_teardown(name, setup, temp_dir_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(test_check_shows_writers_and_hooks),
+		CASE(test_check_shows_the_times_that_are_left),
+		CASE(test_check_names_what_is_passed_over),
+		CASE(test_check_notes_what_is_skipped_for_nothing),
 		CASE(test_check_counts_what_is_wrong),
 		CASE(test_check_says_when_there_are_none),
 		CASE(test_check_counts_a_file_system_that_fails),

@@ -4,16 +4,21 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
 #include "agent/cli/options.h"
+#include "agent/job/run.h"
 #include "common/err.h"
+#include "common/io.h"
 #include "common/log.h"
 #include "common/words.h"
+#include "tests/unit/temp_dir.h"
 
 struct seen {
 	bool flag;
@@ -197,6 +202,220 @@ test_cli_freeze_test_takes_a_lease_that_holds(void **state)
 	assert_non_null(strstr(err.text, "from 1 to 60"));
 }
 
+/* ---- whole lines: status and what is said ---- */
+
+static const char *dir;
+
+static int
+setup(void **state)
+{
+	assert_int_equal(temp_dir_setup(state), 0);
+	dir = *state;
+	return 0;
+}
+
+/* Runs "holdstill LINE"; what goes to the stream is the caller's *out. */
+static int
+run_line(char **out, FILE *stream, const char *line)
+{
+	char words[512], path[96], *argv[32] = { W("holdstill") },
+				   *rest = words;
+	int argc = 1, fd = fileno(stream), saved = dup(fd), rc;
+	struct err err = ERR_INIT;
+	size_t size;
+
+	assert_true(strlen(line) < sizeof(words));
+	strcpy(words, line);
+	while ((argv[argc] = strtok_r(rest, " ", &rest)) != NULL)
+		argc++;
+	snprintf(path, sizeof(path), "%s/said", dir);
+	fflush(stream);
+	assert_non_null(freopen(path, "w", stream));
+	rc = cli_main(argc, argv);
+	fflush(stream);
+	assert_int_equal(dup2(saved, fd), fd);
+	close(saved);
+	assert_int_equal(io_read_file(out, &size, path, 65536, &err), 0);
+	return rc;
+}
+
+/* Nothing of a line that is wrong usage touches a repository or libvirt. */
+static void
+wrong_usage(const char *line, const char *what)
+{
+	char whole[512], *said = NULL;
+	int rc;
+
+	snprintf(whole, sizeof(whole),
+	    "--config %s/conf --connect test:///none --repo %s/none %s", dir,
+	    dir, line);
+	rc = run_line(&said, stderr, whole);
+	if (rc != CLI_USAGE || strstr(said, what) == NULL)
+		fail_msg("%s: %d, not '%s' but:\n%s", line, rc, what, said);
+	free(said);
+}
+
+static void
+put_conf(const char *text)
+{
+	struct err err = ERR_INIT;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	assert_int_equal(
+	    io_replace_file(path, text, strlen(text), 0644, &err), 0);
+}
+
+static void
+test_cli_options_that_would_do_nothing_are_refused(void **state)
+{
+	(void)state;
+	put_conf("");
+	wrong_usage("guest status db --hold 50", "'--hold' goes with 'guest "
+						 "freeze-test'");
+	wrong_usage("guest writers db --lease 5", "'--lease' goes with");
+	wrong_usage("restore db@latest --disk vda=/x --same-identity",
+	    "goes with '--to DIR'");
+	wrong_usage("forget db --keep-last 0", "nothing would be kept");
+	wrong_usage("forget db --keep-last 0 --keep-daily 0 --dry-run",
+	    "nothing would be kept");
+	wrong_usage("backup db --require filesystem --prefer crash",
+	    "'--prefer crash' is less than '--require filesystem'");
+}
+
+static void
+test_cli_folders_are_absolute(void **state)
+{
+	(void)state;
+	put_conf("");
+	wrong_usage("--state-dir state list",
+	    "'--state-dir' takes a path from the root, not 'state'");
+	wrong_usage("backup db --scratch-dir ../scratch",
+	    "'--scratch-dir' takes a path from the root");
+	assert_int_equal(setenv("HOLDSTILL_STATE_DIR", "state", 1), 0);
+	wrong_usage("list", "HOLDSTILL_STATE_DIR takes a path from the root");
+	assert_int_equal(unsetenv("HOLDSTILL_STATE_DIR"), 0);
+}
+
+static void
+test_cli_repository_is_a_url_that_is_served(void **state)
+{
+	(void)state;
+	put_conf("[repository main]\nurl = /srv/backup\n"
+		 "[repository far]\nurl = s3://bucket/prefix\n"
+		 "[job nightly]\nrepository = far\ndomains = *\n");
+	wrong_usage("--repo main list", "hint: give its url: --repo "
+					"/srv/backup");
+	wrong_usage("--repo far init", "hint: give its url: --repo s3://");
+	wrong_usage("--repo s3://bucket/prefix init", "not in this build");
+	wrong_usage("--repo ftp://host/x list", "no known kind");
+}
+
+/* The name of the job's repository is no excuse for its URL. */
+static void
+test_cli_run_needs_a_repository_that_is_served(void **state)
+{
+	char line[128], *said = NULL;
+
+	(void)state;
+	put_conf("[global]\nrepository = near\n"
+		 "[repository near]\nurl = /nonexistent/near\n"
+		 "[repository far]\nurl = s3://bucket/prefix\n"
+		 "[job nightly]\nrepository = far\ndomains = *\n");
+	snprintf(line, sizeof(line), "--config %s/conf run nightly", dir);
+	assert_int_equal(run_line(&said, stderr, line), CLI_USAGE);
+	assert_non_null(strstr(said, "not in this build"));
+	free(said);
+}
+
+/* ---- the status of a job ---- */
+
+static struct run_result job_result;
+static enum err_class job_failure; /* Of what comes after the backups. */
+
+int __wrap_job_run(struct job_context *ctx, const struct config_job *job,
+    run_fn *fn, void *arg, struct run_result *out, struct err *err);
+int
+__wrap_job_run(struct job_context *ctx, const struct config_job *job,
+    run_fn *fn, void *arg, struct run_result *out, struct err *err)
+{
+	(void)ctx;
+	(void)job;
+	(void)fn;
+	(void)arg;
+	*out = job_result;
+	if (job_failure == ERR_NONE)
+		return 0;
+	return err_set(err, job_failure, "afterwards");
+}
+
+static int
+status_of(size_t demoted, size_t failed, size_t busy, enum err_class failure)
+{
+	char line[128], *said = NULL;
+	int rc;
+
+	job_result = (struct run_result){ 1, demoted, failed, busy };
+	job_failure = failure;
+	snprintf(line, sizeof(line), "--config %s/conf run nightly", dir);
+	rc = run_line(&said, stderr, line);
+	free(said);
+	return rc;
+}
+
+/* The worst of all domains counts, and being in another run's way least. */
+static void
+test_cli_run_status_is_of_the_worst(void **state)
+{
+	(void)state;
+	put_conf("[repository r]\nurl = /nonexistent/r\n"
+		 "[job nightly]\ndomains = *\n");
+	assert_int_equal(status_of(0, 0, 0, ERR_NONE), CLI_DONE);
+	assert_int_equal(status_of(1, 0, 0, ERR_NONE), CLI_DEMOTED);
+	assert_int_equal(status_of(1, 0, 1, ERR_NONE), CLI_BUSY);
+	assert_int_equal(status_of(1, 1, 1, ERR_NONE), CLI_FAILED);
+	assert_int_equal(status_of(0, 0, 0, ERR_BUSY), CLI_BUSY);
+	assert_int_equal(status_of(1, 0, 0, ERR_CORRUPT), CLI_FAILED);
+	assert_int_equal(status_of(0, 1, 0, ERR_BUSY), CLI_FAILED);
+}
+
+static void
+test_cli_version_goes_behind_a_command(void **state)
+{
+	char *said = NULL;
+
+	(void)state;
+	assert_int_equal(run_line(&said, stdout, "list --version"), CLI_DONE);
+	assert_memory_equal(said, "holdstill ", strlen("holdstill "));
+	free(said);
+}
+
+/* 0: taken, and so much of it is read. */
+static int
+sampled(const char *value, unsigned int *out)
+{
+	struct err err = ERR_INIT;
+
+	*out = 0;
+	return cmd_verify.set(out, cmd_verify.options[0].key, value, &err);
+}
+
+static void
+test_cli_sample_may_have_a_percent_sign(void **state)
+{
+	unsigned int percent;
+
+	(void)state;
+	assert_int_equal(sampled("5", &percent), 0);
+	assert_int_equal(percent, 5);
+	assert_int_equal(sampled("100%", &percent), 0);
+	assert_int_equal(percent, 100);
+	assert_int_equal(sampled("0%", &percent), -1);
+	assert_int_equal(sampled("%", &percent), -1);
+	assert_int_equal(sampled("5%%", &percent), -1);
+	assert_int_equal(sampled("00000005%", &percent), -1);
+}
+
 static const char *
 nearest(const char *word)
 {
@@ -294,6 +513,9 @@ test_cli_exit_codes(void **state)
 	assert_int_equal(cli_exit_code(&cli, &err), CLI_USAGE);
 }
 
+#define LINE(name) \
+	cmocka_unit_test_setup_teardown(name, setup, temp_dir_teardown)
+
 int
 main(void)
 {
@@ -304,6 +526,13 @@ main(void)
 		    test_options_optional_value_needs_an_argument_before),
 		cmocka_unit_test(test_options_mistakes_are_named),
 		cmocka_unit_test(test_cli_freeze_test_takes_a_lease_that_holds),
+		LINE(test_cli_options_that_would_do_nothing_are_refused),
+		LINE(test_cli_folders_are_absolute),
+		LINE(test_cli_repository_is_a_url_that_is_served),
+		LINE(test_cli_run_needs_a_repository_that_is_served),
+		LINE(test_cli_run_status_is_of_the_worst),
+		LINE(test_cli_version_goes_behind_a_command),
+		cmocka_unit_test(test_cli_sample_may_have_a_percent_sign),
 		cmocka_unit_test(test_cli_suggests_near_words_only),
 		cmocka_unit_test(test_format_bytes_never_shows_1024),
 		cmocka_unit_test(test_format_duration_by_size),

@@ -168,6 +168,8 @@ test_conf_refuses_wrong_values(void **state)
 	refused("[writers]\nhooks = maybe\n", 2, "'maybe'", "yes or no");
 	refused("[writers]\ndir = writers.d\n", 2, "absolute path", "");
 	refused("[filesystems]\nskip = /a b\n", 2, "'b'", "");
+	refused("[filesystems]\nskip-type = nfs # far\n", 2, "'#'", "';'");
+	refused("[writer a]\nafter = db # first\n", 2, "'#'", "';'");
 	refused("[filesystems]\nskip = ,\n", 2, "the list is empty", "");
 	refused("[writer a]\nrequired = yes\n  no\n", 3, "no list", "");
 	refused("[filesystems]\n skip = /a\n", 2, "indented", "remove");

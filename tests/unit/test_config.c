@@ -180,9 +180,16 @@ test_config_refuses_wrong_values(void **state)
 	refused(J "exclude-disks = ,\n", 5, "empty", "");
 	refused(J "require =\n", 5, "no value", "");
 	refused("[global]\nstate-dir = x\n", 2, "absolute", "");
+	refused("[repository r]\nurl = srv/x\n", 2, "absolute", "'/'");
+	refused("[repository r]\nurl = ./a:b\n", 2, "absolute", "");
+	refused("[repository r]\nurl = dir:x\n", 2, "absolute", "");
+	refused("[repository r]\nurl = file://srv/x\n", 2, "absolute", "");
 	refused(J "scratch-dir = x\n", 5, "absolute", "");
 	refused(J "limit-rate = 20\n", 5, "at least 1K", "as in 20M");
 	refused(J "limit-read = fast\n", 5, "at least 1K", "as in 20M");
+	refused(J "scratch-dir = /x # fast\n", 5, "begins with '#'", "';'");
+	refused(J "exclude-disks = vdb\n   vdc # swap\n", 6, "'#'", "';'");
+	refused(J "exclude-disks = # none\n", 5, "'#'", "';'");
 	refused(J "spread = 60001\n", 5, "from 0 to 60000", "");
 	refused(J "spread = 500\n", 3, "'spread' goes with", "");
 	refused(J "group = yes\nlease = 2\nspread = 2001\n", 3,

@@ -154,14 +154,6 @@ quiesce_settle_thaw(struct quiesce *q, int patience_ms, struct err *err)
 /* ---- the other chapters ---- */
 
 void
-job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
-{
-	(void)ctx;
-	(void)domain;
-	(void)fmt;
-}
-
-void
 backup_strike(struct backup *b, int64_t *id)
 {
 	(void)b;

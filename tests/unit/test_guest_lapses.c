@@ -79,10 +79,8 @@ test_guest_lapses_from_prepared_without_a_freeze(void **state)
 	assert_int_equal(talk_call(MESSAGE_STATUS), 0);
 	assert_string_equal(answer()->state, "failed");
 	assert_non_null(strstr(answer()->note, "no freeze came"));
-	/* The same host may begin anew. */
-	talk_new_request();
-	talk.request.lease_ms = 10000;
-	assert_int_equal(talk_call(MESSAGE_PREPARE), 0);
+	/* The same host may begin anew, once the writer's end is seen. */
+	talk_prepare(10000);
 	assert_int_equal(talk_call(MESSAGE_FREEZE), 0);
 	assert_int_equal(talk_call(MESSAGE_THAW), 0);
 }

@@ -76,6 +76,11 @@ test_guest_limits_the_lease_to_its_policy(void **state)
 	talk_prepare(10000);
 	assert_int_equal(client_reply(talk.client)->lease_ms, 2000);
 	assert_int_equal(client_reply(talk.client)->freeze_ms, 1000);
+	/* What was asked for with a longer one would leave nothing to hold. */
+	assert_int_equal(talk_call(MESSAGE_ABORT), 0);
+	talk.request.freeze_ms = 5000;
+	talk_prepare(10000);
+	assert_int_equal(client_reply(talk.client)->freeze_ms, 1000);
 }
 
 static void

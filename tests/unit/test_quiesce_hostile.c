@@ -381,6 +381,7 @@ test_quiesce_call_ends_whatever_the_guest_sends(void **state)
 
 static pthread_t host;
 static unsigned int stopped_ms;
+static unsigned int after_ms; /* The answer, so long after the stop. */
 
 static void
 stand_still(int signal)
@@ -398,7 +399,11 @@ answer_a_stopped_host(int fd, uint32_t request_id)
 {
 	static uint8_t whole[WIRE_MAX];
 
+	struct timespec left = { 0, (long)(stopped_ms + after_ms) * 1000000 };
+
 	pthread_kill(host, SIGUSR1);
+	while (after_ms > 0 && nanosleep(&left, &left) == -1)
+		;
 	fake_guest_write(fd, whole,
 	    wire_seal(whole, MESSAGE_STATUS, WIRE_REPLY, request_id, 0));
 }
@@ -406,7 +411,8 @@ answer_a_stopped_host(int fd, uint32_t request_id)
 static void
 test_quiesce_hears_what_came_while_it_was_stopped(void **state)
 {
-	static const unsigned int stops[] = { 350, 900 };
+	static const unsigned int stops[][2] = { { 350, 0 }, { 900, 0 },
+		{ 450, 50 }, { 900, 50 } };
 	struct sigaction action = { .sa_handler = stand_still };
 	struct client *client;
 	size_t i;
@@ -417,7 +423,8 @@ test_quiesce_hears_what_came_while_it_was_stopped(void **state)
 	rig.guest.flood_at = MESSAGE_STATUS;
 	rig.guest.flood = answer_a_stopped_host;
 	for (i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
-		stopped_ms = stops[i];
+		stopped_ms = stops[i][0];
+		after_ms = stops[i][1];
 		assert_int_equal(
 		    client_new(&client, fake_guest_start(&rig.guest), &rig.err),
 		    0);

@@ -13,7 +13,6 @@
 
 #include "agent/domain/domain.h"
 #include "agent/job/context.h"
-#include "agent/job/lock.h"
 #include "agent/job/owed.h"
 #include "agent/job/promote.h"
 #include "agent/job/recover.h"
@@ -179,40 +178,6 @@ job_promote(struct domain *domain, const char *checkpoint, const char *before)
 	(void)domain;
 	(void)checkpoint;
 	(void)before;
-}
-
-int
-job_open_journal(struct job_context *c, struct err *err)
-{
-	(void)c;
-	(void)err;
-	return 0;
-}
-
-int
-job_connect(struct job_context *c, struct err *err)
-{
-	(void)c;
-	(void)err;
-	return 0;
-}
-
-int
-job_lock_take(struct job_lock **out, const char *state_dir, const char *kind,
-    const char *name, struct err *err)
-{
-	(void)out;
-	(void)state_dir;
-	(void)kind;
-	(void)name;
-	(void)err;
-	return 0;
-}
-
-void
-job_lock_release(struct job_lock *lock)
-{
-	(void)lock;
 }
 
 const char *

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/manifest.h"
 #include "tests/unit/restore_fixture.h"
 
 #define ROOM (UINT64_C(1) << 20)
@@ -95,6 +96,52 @@ test_restore_target_device_too_small_is_refused(void **state)
 		skip();
 	must_refuse(device, true, ERR_NO_SPACE);
 	fixture_assert_untouched(device, 0, 4096);
+}
+
+/* As for the second of two: nothing is opened for writing yet. */
+static void
+must_fail_the_check(const char *target, bool overwrite, enum err_class class)
+{
+	const struct manifest_disk disk = { .size_bytes = FIXTURE_DISK_BYTES };
+	const struct restore_options options = {
+		.target = target, .format = RESTORE_RAW, .overwrite = overwrite
+	};
+	struct err err = ERR_INIT;
+	int rc = restore_check(&disk, &options, &err);
+
+	if (rc != (class == ERR_NONE ? 0 : -1) || err.class != class)
+		fail_msg("%s: %d %s: %s", target, rc, err_class_name(err.class),
+		    err.text);
+}
+
+static void
+test_restore_target_check_judges_a_device(void **state)
+{
+	(void)state;
+	if (!loop_begin(FIXTURE_DISK_BYTES / 4096 * 4096))
+		skip();
+	must_fail_the_check(device, false, ERR_EXISTS);
+	must_fail_the_check(device, true, ERR_NO_SPACE);
+	fixture_assert_untouched(device, 0, 4096);
+}
+
+static void
+test_restore_target_check_judges_files_and_exports(void **state)
+{
+	unsigned int files;
+
+	(void)state;
+	fixture_fill(fixture_path("old"), 4096);
+	files = fixture_count_files();
+	must_fail_the_check(fixture_path("old"), false, ERR_EXISTS);
+	must_fail_the_check(fixture_path("old"), true, ERR_NONE);
+	must_fail_the_check(fixture_path("new"), false, ERR_NONE);
+	must_fail_the_check("nbd+unix:///a?socket=/s", false, ERR_EXISTS);
+	must_fail_the_check("nbd+unix:///a", true, ERR_ARG);
+	must_fail_the_check("nbd+unix:///a?socket=/s", true, ERR_NONE);
+	must_fail_the_check("/dev/nonexistent", true, ERR_NOT_FOUND);
+	assert_int_equal(fixture_count_files(), files);
+	fixture_assert_untouched(fixture_path("old"), 0, 4096);
 }
 
 static void
@@ -198,6 +245,8 @@ main(void)
 		DEVICE(test_restore_target_device_holds_the_disk),
 		DEVICE(test_restore_target_device_too_small_is_refused),
 		DEVICE(test_restore_target_device_in_use_is_refused),
+		DEVICE(test_restore_target_check_judges_a_device),
+		DEVICE(test_restore_target_check_judges_files_and_exports),
 		NBD(test_restore_target_nbd_holds_the_disk),
 		NBD(test_restore_target_nbd_too_small_is_refused),
 		NBD(test_restore_target_nbd_bad_urls_are_refused),
