@@ -26,6 +26,8 @@ object_prefix(enum object_type type)
 		return "locks/";
 	case OBJECT_PACK:
 		return "packs/";
+	case OBJECT_DAMAGE:
+		return "damage/";
 	case OBJECT_CONFIG:
 		break;
 	}

@@ -26,6 +26,7 @@ enum object_type {
 	OBJECT_MANIFEST = 3,
 	OBJECT_LOCK = 4,
 	OBJECT_PACK = 5,
+	OBJECT_DAMAGE = 10,
 };
 
 struct object_head {

@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "store/damage.h"
 #include "store/store_internal.h"
 
 struct sync {
@@ -165,6 +166,7 @@ store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
 	pthread_mutex_lock(&s->sync_lock);
 	if (idset_list(&y.indexes, s->backend, OBJECT_INDEX, err) == 0 &&
 	    idset_list(&y.packs, s->backend, OBJECT_PACK, err) == 0 &&
+	    damage_hide_packs(&y.packs, s->backend, err) == 0 &&
 	    drop_stale(&y, rebuild, err) == 0 && load_indexes(&y, err) == 0)
 		rc = mode == SYNC_INDEXES ? 0 : load_tables(&y, mode, err);
 	pthread_mutex_unlock(&s->sync_lock);
