@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for holdstill(8).
 
-_holdstill_commands="init backup list show restore verify forget prune
-	catalog run guest recover"
+_holdstill_commands="init backup list show restore verify repair forget
+	prune catalog run guest recover"
 _holdstill_global="--repo --connect --config --state-dir --json --quiet -q --verbose -v
 	--no-progress --help"
 _holdstill_keep="--keep-last --keep-hourly --keep-daily --keep-weekly
@@ -110,15 +110,15 @@ _holdstill_options()
 	case $1 in
 	backup)
 		echo --all --group --spread --full --require --prefer --lease \
-			--exclude-disk --scratch-dir
+			--exclude-disk --scratch-dir --audit
 		;;
 	restore)
 		echo --to --format --define --start --same-identity --disk \
-			--overwrite
+			--overwrite --salvage
 		;;
-	verify) echo --sample ;;
+	verify) echo --sample --budget --ranges ;;
 	forget) echo "$_holdstill_keep" --dry-run ;;
-	prune) echo --dry-run ;;
+	prune | repair) echo --dry-run ;;
 	guest) [[ $2 == freeze-test ]] && echo --hold --lease ;;
 	esac
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/hurt.h"
 #include "agent/cli/report.h"
 #include "catalog/catalog.h"
 #include "common/err.h"
@@ -13,6 +14,7 @@
 
 struct listing {
 	json_t *points; /* NULL: a table. */
+	json_t *marks;
 	size_t count;
 };
 
@@ -20,14 +22,17 @@ static int
 visit(void *arg, const struct manifest *m)
 {
 	struct listing *listing = arg;
+	bool damaged = json_object_get(listing->marks, m->id) != NULL;
+	json_t *json;
 
 	if (listing->points != NULL) {
-		json_array_append_new(
-		    listing->points, manifest_to_json(m, false));
+		json = manifest_to_json(m, false);
+		json_object_set_new(json, "damaged", json_boolean(damaged));
+		json_array_append_new(listing->points, json);
 	} else {
 		if (listing->count == 0)
 			report_list_heading();
-		report_list_row(m);
+		report_list_row(m, damaged);
 	}
 	listing->count++;
 	return 0;
@@ -42,12 +47,14 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	int rc;
 
 	(void)state;
-	if (job_open_catalog(&cli->ctx, err) == -1)
+	if (job_open_catalog(&cli->ctx, err) == -1 ||
+	    hurt_read_marks(&listing.marks, cli->ctx.store, err) == -1)
 		return -1;
 	if (cli->json)
 		listing.points = json_array();
 	rc = catalog_points(cli->ctx.catalog, store_id(cli->ctx.store), domain,
 	    visit, &listing, err);
+	json_decref(listing.marks);
 	if (rc == 0 && cli->json)
 		return cli_print_json(
 		    json_pack("{s:o}", "points", listing.points), err);

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "store/manifest.h"
 
@@ -51,7 +52,9 @@ struct config_job {
 	/* Retention; all zero: the job forgets nothing. */
 	unsigned int keep_last, keep_hourly, keep_daily;
 	unsigned int keep_weekly, keep_monthly, keep_yearly;
-	unsigned int verify_percent; /* 0: no verify after the backup. */
+	/* Of the verify after the backup; both 0: there is none. */
+	unsigned int verify_percent;
+	uint64_t verify_budget_ms;
 };
 
 struct config {

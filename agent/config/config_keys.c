@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/ini/ini_keys.h"
 #include "common/ini/ini_value.h"
@@ -204,6 +205,17 @@ job_verify(void *section, const char *value, struct err *err)
 	return err_hint(err, "write no, or a whole number from 1 to 100");
 }
 
+static int
+job_verify_budget(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	if (clock_parse_duration(&job->verify_budget_ms, value) == 0)
+		return 0;
+	err_set(err, ERR_ARG, "'%.100s' is no length of time", value);
+	return err_hint(err, "write a number and s, m, h or d: 20m");
+}
+
 #define KEEP_SETTER(what) \
 	static int job_keep_##what( \
 	    void *section, const char *value, struct err *err) \
@@ -241,6 +253,7 @@ static const struct config_key job_keys[] = {
 	{ .name = "keep-monthly", .set = job_keep_monthly },
 	{ .name = "keep-yearly", .set = job_keep_yearly },
 	{ .name = "verify", .set = job_verify },
+	{ .name = "verify-budget", .set = job_verify_budget },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

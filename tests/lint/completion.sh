@@ -39,7 +39,7 @@ offers() {
 }
 
 offers "holdstill re" "recover restore"
-offers "holdstill " "backup catalog forget guest init list prune recover restore run show verify"
+offers "holdstill " "backup catalog forget guest init list prune recover repair restore run show verify"
 offers "holdstill --repo /x ver" "verify"
 offers "holdstill backup d" "db1"
 offers "holdstill backup --req" "--require"

@@ -48,3 +48,6 @@ target_sources(test_recover PRIVATE temp_dir.c
   ${CMAKE_SOURCE_DIR}/agent/job/recover.c
   ${CMAKE_SOURCE_DIR}/agent/quiesce/quiesce_held.c)
 target_link_options(test_recover PRIVATE -Wl,--wrap=clock_monotonic_ms)
+hs_unit_test(test_verify_memory hs_catalog)
+target_sources(test_verify_memory PRIVATE temp_dir.c
+  ${CMAKE_SOURCE_DIR}/agent/job/verify_memory.c)
