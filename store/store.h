@@ -186,6 +186,15 @@ typedef int store_data_fn(
 int store_reader_stream(struct store_reader *r, unsigned int threads,
     store_data_fn *fn, void *arg, struct err *err);
 
+/*
+ * From now on what cannot be read is passed over, and told to lost while the
+ * disk is streamed: in any order, from any thread, one call at a time.
+ */
+typedef int store_range_fn(
+    void *arg, uint64_t offset, uint64_t bytes, struct err *err);
+void store_reader_salvage(
+    struct store_reader *r, store_range_fn *lost, void *arg);
+
 /* Bytes of data blocks (not zeros) in the map. */
 int store_reader_data_bytes(
     struct store_reader *r, uint64_t *out, struct err *err);
@@ -308,8 +317,6 @@ int store_any_damage(bool *out, struct store *s, struct err *err);
  * Visits the ranges of a disk that are in no pack that counts, rising.
  * *map_lost: some of the map itself is lost, and not all ranges were told.
  */
-typedef int store_range_fn(
-    void *arg, uint64_t offset, uint64_t bytes, struct err *err);
 int store_disk_lost(struct store *s, const struct manifest_disk *disk,
     bool *map_lost, store_range_fn *fn, void *arg, struct err *err);
 

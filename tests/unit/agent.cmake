@@ -51,3 +51,6 @@ target_link_options(test_recover PRIVATE -Wl,--wrap=clock_monotonic_ms)
 hs_unit_test(test_verify_memory hs_catalog)
 target_sources(test_verify_memory PRIVATE temp_dir.c
   ${CMAKE_SOURCE_DIR}/agent/job/verify_memory.c)
+hs_unit_test(test_lost_ranges hs_common)
+target_sources(test_lost_ranges PRIVATE
+  ${CMAKE_SOURCE_DIR}/agent/job/lost_ranges.c)

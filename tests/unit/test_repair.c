@@ -529,6 +529,87 @@ test_repair_leaves_what_is_of_a_later_version(void **state)
 	assert_int_equal(keys.count, after.count);
 }
 
+struct salvaged {
+	struct image got;
+	struct lost lost;
+};
+
+static int
+take(void *arg, uint64_t offset, const void *buf, size_t size, struct err *err)
+{
+	struct salvaged *s = arg;
+
+	(void)err;
+	assert_true(offset + size <= s->got.size);
+	memcpy(s->got.bytes + offset, buf, size);
+	return 0;
+}
+
+static int
+lose(void *arg, uint64_t offset, uint64_t bytes, struct err *err)
+{
+	struct salvaged *s = arg;
+
+	return note_lost(&s->lost, offset, bytes, err);
+}
+
+/* Reads what there is; what is lost is as it was, zeros. */
+static void
+salvage(struct salvaged *out)
+{
+	struct err err = ERR_INIT;
+	struct store_reader *r;
+	uint64_t data;
+
+	memset(out, 0, sizeof(*out));
+	image_init(&out->got, im.size);
+	assert_int_equal(
+	    store_reader_open(&r, rig.store, &m->disks[0], &err), 0);
+	store_reader_salvage(r, lose, out);
+	assert_int_equal(store_reader_data_bytes(r, &data, &err), 0);
+	if (store_reader_stream(r, 2, take, out, &err) == -1)
+		fail_msg("stream: %s", err.text);
+	store_reader_close(r);
+}
+
+static void
+expect_salvaged(uint64_t from, uint64_t to)
+{
+	struct salvaged s;
+	uint64_t i;
+
+	salvage(&s);
+	assert_int_equal(s.lost.count, 1);
+	assert_int_equal(s.lost.offset, from);
+	assert_int_equal(s.lost.bytes, to - from);
+	assert_memory_equal(s.got.bytes, im.bytes, from);
+	for (i = from; i < to; i++)
+		assert_int_equal(s.got.bytes[i], 0);
+	assert_memory_equal(s.got.bytes + to, im.bytes + to, im.size - to);
+	image_fini(&s.got);
+}
+
+static void
+test_repair_salvage_reads_what_there_is(void **state)
+{
+	struct err err = ERR_INIT;
+	struct image got;
+
+	(void)state;
+	damage_block();
+	assert_int_equal(rig_read(rig.store, m, &got, &err), -1);
+	assert_int_equal(err.class, ERR_CORRUPT);
+	image_fini(&got);
+	expect_salvaged(17 * BLOCK, 18 * BLOCK);
+	repair(false);
+	expect_salvaged(17 * BLOCK, 18 * BLOCK);
+	/* With the map all is gone, to the disk's end and no further. */
+	rig_keys(&rig, &after, "packs/");
+	while (after.count > 0)
+		replace(after.key[--after.count], NULL, 0);
+	expect_salvaged(0, im.size);
+}
+
 /* Dies at each put or removal in turn; another repair goes on. */
 static void
 test_repair_may_die_anywhere(void **state)
@@ -584,6 +665,7 @@ main(void)
 		REPAIR(brings_back_what_is_whole),
 		REPAIR(sets_unreadable_objects_aside),
 		REPAIR(leaves_what_is_of_a_later_version),
+		REPAIR(salvage_reads_what_there_is),
 		REPAIR(may_die_anywhere),
 	};
 
