@@ -199,6 +199,18 @@ void store_reader_salvage(
 int store_reader_data_bytes(
     struct store_reader *r, uint64_t *out, struct err *err);
 
+/* ---- comparing with a disk of a point ---- */
+
+struct store_comparer; /* Of one thread at a time. */
+
+int store_comparer_new(struct store_comparer **out, struct store *s,
+    const struct manifest_disk *disk, struct err *err);
+void store_comparer_free(struct store_comparer *c); /* NULL is allowed. */
+/* Is data, a whole block, the disk's block of that number?  1, 0, or -1;
+ * ERR_CORRUPT: the map cannot be read. */
+int store_compare_block(struct store_comparer *c, uint64_t block,
+    const void *data, struct err *err);
+
 /* ---- care ---- */
 
 struct store_damage {

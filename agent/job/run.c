@@ -146,6 +146,8 @@ options_of(struct backup_options *out, const struct config_job *job)
 		.spread_ms = job->spread_ms,
 		.exclude_disks = (const char *const *)job->exclude_disks.word,
 		.exclude_count = job->exclude_disks.count,
+		.audit_permille = job->audit_permille,
+		.no_audit = job->no_audit,
 		.job = job->name,
 	};
 }

@@ -33,6 +33,7 @@ target_sources(test_backup_plan PRIVATE
   ${CMAKE_SOURCE_DIR}/agent/job/backup_plan.c)
 hs_unit_test(test_backup_stream hs_store)
 target_sources(test_backup_stream PRIVATE
+  ${CMAKE_SOURCE_DIR}/agent/job/backup_audit.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_set.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_stream.c)
 # The hold alone, between a fake guest and a fake QEMU.

@@ -66,7 +66,7 @@ test_config_reads_every_key(void **state)
 	    "require = crash\nprefer = filesystem\nlease = 20\n"
 	    "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
 	    "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
-	    "verify = 5%\nverify-budget = 20m\ngroup = yes\nspread = 1500\n"
+	    "verify = 5%\nverify-budget = 20m\naudit = 5\ngroup = yes\nspread = 1500\n"
 	    "scratch-dir = /fast/scratch\n");
 	const struct config_job *job;
 	struct err err = ERR_INIT;
@@ -95,6 +95,8 @@ test_config_reads_every_key(void **state)
 	assert_int_equal(job->keep_yearly, 6);
 	assert_int_equal(job->verify_percent, 5);
 	assert_int_equal(job->verify_budget_ms, 1200000);
+	assert_int_equal(job->audit_permille, 5);
+	assert_false(job->no_audit);
 	config_free(c);
 }
 
@@ -172,6 +174,7 @@ test_config_refuses_wrong_values(void **state)
 	refused(J "verify = %\n", 5, "percentage", "");
 	refused(J "verify = 10000005%\n", 5, "percentage", "");
 	refused(J "verify = yes\n", 5, "percentage", "no");
+	refused(J "audit = 1001\n", 5, "1001", "auto");
 	refused(J "verify-budget = 20\n", 5, "length of time", "20m");
 	refused(J "require = fs\n", 5, "'fs' is no level", "filesystem");
 	refused(
