@@ -267,9 +267,10 @@ look(struct verify *v, struct err *err)
 	    idset_list(&v->packs, b, OBJECT_PACK, err) == -1 ||
 	    damage_load(&v->damage, b, err) == -1)
 		return -1;
+	v->result->marked_packs = v->packs.count;
 	idset_subtract(&v->packs, &v->damage.packs);
+	v->result->marked_packs -= v->packs.count;
 	v->result->packs = v->packs.count;
-	v->result->marked_packs = v->damage.packs.count;
 	if (marks_init(&v->marks, &v->packs, err) == -1)
 		return -1;
 	return choose_points(v, err);

@@ -38,7 +38,7 @@ offers() {
 	fi
 }
 
-offers "holdstill re" "recover restore"
+offers "holdstill re" "recover repair restore"
 offers "holdstill " "backup catalog forget guest init list prune recover repair restore run show verify"
 offers "holdstill --repo /x ver" "verify"
 offers "holdstill backup d" "db1"

@@ -610,41 +610,6 @@ test_repair_salvage_reads_what_there_is(void **state)
 	expect_salvaged(0, im.size);
 }
 
-/* As an audit asks: block by block, in any order, of a map of two levels. */
-static void
-test_repair_compares_blocks(void **state)
-{
-	struct store_comparer *c;
-	struct err err = ERR_INIT;
-	struct manifest *large;
-	struct image image;
-	uint64_t i;
-
-	(void)state;
-	image_init(&image, 200 * BLOCK - 100);
-	image_fill(&image, 0, BLOCK, 3, false);
-	image_fill(&image, 130 * BLOCK, 2 * BLOCK, 4, false);
-	image_fill(&image, 199 * BLOCK, BLOCK, 5, false);
-	backup(&large, &image, NULL, NULL);
-	assert_int_equal(
-	    store_comparer_new(&c, rig.store, &large->disks[0], &err), 0);
-	for (i = 200; i-- > 0;)
-		assert_int_equal(
-		    store_compare_block(c, i, image.bytes + i * BLOCK, &err),
-		    1);
-	image.bytes[131 * BLOCK + 5] ^= 1;
-	image.bytes[60 * BLOCK + 5] ^= 1;
-	memset(image.bytes, 0, BLOCK);
-	for (i = 0; i < 200; i++)
-		assert_int_equal(
-		    store_compare_block(c, i, image.bytes + i * BLOCK, &err),
-		    i != 0 && i != 60 && i != 131);
-	assert_int_equal(store_compare_block(c, 200, image.bytes, &err), -1);
-	store_comparer_free(c);
-	manifest_free(large);
-	image_fini(&image);
-}
-
 /* Dies at each put or removal in turn; another repair goes on. */
 static void
 test_repair_may_die_anywhere(void **state)
@@ -701,7 +666,6 @@ main(void)
 		REPAIR(sets_unreadable_objects_aside),
 		REPAIR(leaves_what_is_of_a_later_version),
 		REPAIR(salvage_reads_what_there_is),
-		REPAIR(compares_blocks),
 		REPAIR(may_die_anywhere),
 	};
 
