@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "store/damage.h"
 #include "store/epochs.h"
 #include "store/store_internal.h"
 
@@ -149,7 +150,7 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 		return err_no_memory(err);
 	for (i = 0; i < y->packs.count; i++) {
 		if (idset_has(&y->known, y->packs.ids[i]) ||
-		    (mode == SYNC_ADOPT &&
+		    (mode == SYNC_ADOPT && y->epoch != NULL &&
 			epoch_find(y->epoch, y->packs.ids[i]) != NULL))
 			continue;
 		if (load_table(y, y->packs.ids[i], err) == -1)
@@ -170,6 +171,7 @@ sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
 	pthread_mutex_lock(&s->sync_lock);
 	if (idset_list(&y.indexes, s->backend, OBJECT_INDEX, err) == 0 &&
 	    idset_list(&y.packs, s->backend, OBJECT_PACK, err) == 0 &&
+	    damage_hide_packs(&y.packs, s->backend, err) == 0 &&
 	    drop_stale(&y, rebuild, err) == 0 && load_indexes(&y, err) == 0)
 		rc = mode == SYNC_INDEXES ? 0 : load_tables(&y, mode, err);
 	pthread_mutex_unlock(&s->sync_lock);

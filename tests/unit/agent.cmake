@@ -33,6 +33,7 @@ target_sources(test_backup_plan PRIVATE
   ${CMAKE_SOURCE_DIR}/agent/job/backup_plan.c)
 hs_unit_test(test_backup_stream hs_store)
 target_sources(test_backup_stream PRIVATE
+  ${CMAKE_SOURCE_DIR}/agent/job/backup_audit.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_set.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_stream.c)
 # The hold alone, between a fake guest and a fake QEMU.
@@ -48,3 +49,9 @@ target_sources(test_recover PRIVATE temp_dir.c
   ${CMAKE_SOURCE_DIR}/agent/job/recover.c
   ${CMAKE_SOURCE_DIR}/agent/quiesce/quiesce_held.c)
 target_link_options(test_recover PRIVATE -Wl,--wrap=clock_monotonic_ms)
+hs_unit_test(test_verify_memory hs_catalog)
+target_sources(test_verify_memory PRIVATE temp_dir.c
+  ${CMAKE_SOURCE_DIR}/agent/job/verify_memory.c)
+hs_unit_test(test_lost_ranges hs_common)
+target_sources(test_lost_ranges PRIVATE
+  ${CMAKE_SOURCE_DIR}/agent/job/lost_ranges.c)
