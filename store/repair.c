@@ -4,21 +4,41 @@
  * anywhere: marks first, then copies of what is good, then indexes for what
  * lost its own, and the points' marks last.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "common/log.h"
 #include "store/repair_internal.h"
 
 /* ---- packs ---- */
 
+/* 1, 0, -1.  A prune may have removed it since, a listing may have missed it. */
 static int
-mark_packs(struct repair *r, const struct idset *packs, struct err *err)
+is_there(struct repair *r, const uint8_t *pack, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+	uint64_t size;
+
+	if (backend_stat(r->verify.store->backend,
+		object_key(key, OBJECT_PACK, pack), &size, err) == 0)
+		return 1;
+	if (err->class != ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+static int
+mark_packs(
+    struct repair *r, const struct idset *packs, bool there, struct err *err)
 {
 	size_t i;
+	int rc;
 
 	for (i = 0; i < packs->count; i++) {
+		if ((rc = is_there(r, packs->ids[i], err)) == -1)
+			return -1;
+		if ((rc == 1) != there)
+			continue;
 		r->result->packs_marked++;
 		if (!r->options->dry_run &&
 		    damage_put_pack(
@@ -39,7 +59,11 @@ is_named(struct repair *r, const uint8_t *pack, struct err *err)
 	return found != 0;
 }
 
-/* Marks of packs that a prune has given back, and that nobody names. */
+/*
+ * Marks of packs that a prune has given back.  While points are hurt, those
+ * of packs that an index still names stay: the next backup is to look at what
+ * it builds on.
+ */
 static int
 drop_pack_marks(struct repair *r, struct err *err)
 {
@@ -50,7 +74,7 @@ drop_pack_marks(struct repair *r, struct err *err)
 	for (i = 0; i < v->damage.count; i++) {
 		mark = &v->damage.marks[i];
 		if (mark->of_point || idset_has(&r->present, mark->subject) ||
-		    is_named(r, mark->subject, err))
+		    (r->any_hurt && is_named(r, mark->subject, err)))
 			continue;
 		if (damage_remove(v->store->backend, mark, err) == -1)
 			return -1;
@@ -58,67 +82,23 @@ drop_pack_marks(struct repair *r, struct err *err)
 	return 0;
 }
 
-/* ---- small objects ---- */
-
-/* Under another name, byte for byte: nobody reads it there. */
+/* An index may go on naming what a prune has removed: only those packs are
+ * missing from which a point needs something. */
 static int
-set_aside(
-    struct repair *r, enum object_type type, const uint8_t *id, struct err *err)
+keep_needed(struct repair *r, struct err *err)
 {
-	struct backend *b = r->verify.store->backend;
-	char key[OBJECT_KEY_SIZE], aside[OBJECT_KEY_SIZE + 8];
-	void *bytes = NULL;
-	size_t size;
-	int rc;
-
-	object_key(key, type, id);
-	if (backend_get_all(b, key, BACKEND_OBJECT_MAX, &bytes, &size, err) ==
-	    -1) {
-		if (err->class != ERR_NOT_FOUND && err->sys_errno != EIO)
-			return -1;
-		log_line(LOG_WARNING, "left where it is: %s", err->text);
-		err_clear(err);
-		return 0;
-	}
-	snprintf(aside, sizeof(aside), "aside/%s", key);
-	rc = backend_put(b, aside, bytes, size, err);
-	if (rc == -1 && err->class == ERR_EXISTS) {
-		err_clear(err); /* A repair was killed after it. */
-		rc = 0;
-	}
-	if (rc == 0)
-		rc = backend_remove(b, key, err);
-	r->result->objects_aside += rc == 0;
-	free(bytes);
-	return rc;
-}
-
-static int
-set_all_aside(struct repair *r, enum object_type type, const struct idset *ids,
-    struct err *err)
-{
+	struct verify *v = &r->verify;
 	size_t i;
 
-	if (r->options->dry_run) {
-		r->result->objects_aside += ids->count;
-		return 0;
-	}
-	for (i = 0; i < ids->count; i++)
-		if (set_aside(r, type, ids->ids[i], err) == -1)
-			return -1;
+	idset_fini(&v->missing);
+	for (i = 0; i < v->lost_count; i++)
+		if (v->lost[i].told &&
+		    !idset_has(&v->missing, v->lost[i].pack)) {
+			if (idset_add(&v->missing, v->lost[i].pack, err) == -1)
+				return -1;
+			idset_sort(&v->missing);
+		}
 	return 0;
-}
-
-/* Whatever packs the unreadable indexes named get new ones first. */
-static int
-replace_indexes(struct repair *r, struct err *err)
-{
-	if (r->verify.bad_indexes.count == 0)
-		return 0;
-	if (!r->options->dry_run &&
-	    store_sync(r->verify.store, SYNC_ADOPT, true, err) == -1)
-		return -1;
-	return set_all_aside(r, OBJECT_INDEX, &r->verify.bad_indexes, err);
 }
 
 /* ---- the whole ---- */
@@ -138,14 +118,15 @@ act(struct repair *r, struct err *err)
 {
 	struct store *s = r->verify.store;
 
-	if (mark_packs(r, &r->verify.bad_packs, err) == -1 ||
-	    mark_packs(r, &r->verify.missing, err) == -1)
+	if (mark_packs(r, &r->verify.bad_packs, true, err) == -1 ||
+	    mark_packs(r, &r->verify.missing, false, err) == -1)
 		return -1;
 	/* From here on nothing that is marked is found. */
 	if (!r->options->dry_run && store_sync(s, SYNC_TABLES, true, err) == -1)
 		return -1;
-	if (repair_salvage(r, err) == -1 || replace_indexes(r, err) == -1 ||
-	    set_all_aside(r, OBJECT_MANIFEST, &r->verify.bad_points, err) == -1)
+	if (repair_salvage(r, err) == -1 ||
+	    repair_aside_indexes(r, err) == -1 ||
+	    repair_aside_points(r, err) == -1)
 		return -1;
 	if (r->options->dry_run)
 		return 0;
@@ -155,12 +136,35 @@ act(struct repair *r, struct err *err)
 	return drop_pack_marks(r, err);
 }
 
+/* Nobody is to take the packs that are put here, nor those that were found
+ * while they are copied from: a session like any other, but without a point. */
+static int
+begin_session(struct repair *r, struct err *err)
+{
+	const struct store_session_options options = { .points = 1 };
+
+	if ((r->session = calloc(1, sizeof(*r->session))) == NULL)
+		return err_no_memory(err);
+	r->session->store = r->verify.store;
+	return session_register(r->session, &options, err);
+}
+
+static void
+end_session(struct repair *r)
+{
+	if (r->session == NULL)
+		return;
+	session_unregister(r->session);
+	epoch_fini(&r->session->epoch);
+	free(r->session);
+}
+
 static int
 run(struct repair *r, struct err *err)
 {
 	struct verify *v = &r->verify;
 
-	if (verify_run(v, err) == -1)
+	if (verify_run(v, err) == -1 || keep_needed(r, err) == -1)
 		return -1;
 	if (v->unsupported) {
 		err_set(err, ERR_UNSUPPORTED,
@@ -169,6 +173,8 @@ run(struct repair *r, struct err *err)
 	}
 	if (!has_work(r))
 		return 0;
+	if (!r->options->dry_run && begin_session(r, err) == -1)
+		return -1;
 	if (idset_list(&r->present, v->store->backend, OBJECT_PACK, err) == -1)
 		return -1;
 	return act(r, err);
@@ -191,6 +197,7 @@ store_repair(struct store *s, const struct store_repair_options *options,
 	    -1)
 		return -1;
 	rc = run(&r, err);
+	end_session(&r);
 	verify_fini(&r.verify);
 	idset_fini(&r.present);
 	return rc;

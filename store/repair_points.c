@@ -70,6 +70,24 @@ remove_others(struct repair *r, const uint8_t *point,
 	return 0;
 }
 
+/* What a point lacks; 0 as well if it is gone.  A prune may have moved what
+ * seems to be missing, so that is looked for once more. */
+static int
+hurt_after_all(struct hurt_disk **out, struct repair *r,
+    const struct manifest *m, struct err *err)
+{
+	struct store *s = r->verify.store;
+	int hurt = verify_hurt_of(out, s, m, err);
+
+	if (hurt != 1)
+		return hurt;
+	hurt_free_all(*out, m->disk_count);
+	if (store_sync(s, SYNC_TABLES, false, err) == -1)
+		return -1;
+	hurt = verify_hurt_of(out, s, m, err);
+	return hurt == 1 && store_point_gone(s, m->id) ? 0 : hurt;
+}
+
 /* The new mark is there before an old one goes. */
 static int
 mark_point(struct repair *r, const uint8_t *point, const struct manifest *m,
@@ -77,10 +95,11 @@ mark_point(struct repair *r, const uint8_t *point, const struct manifest *m,
 {
 	const struct damage_mark *kept = NULL;
 	struct hurt_disk *disks;
-	int hurt = verify_hurt_of(&disks, r->verify.store, m, err), rc = 0;
+	int hurt = hurt_after_all(&disks, r, m, err), rc = 0;
 
 	if (hurt == -1)
 		return -1;
+	r->any_hurt = r->any_hurt || hurt == 1;
 	if (hurt == 1)
 		kept = find_true(r, point, disks, m->disk_count);
 	if (hurt == 1 && kept == NULL) {

@@ -67,8 +67,11 @@ store_frame(struct salvage *s, enum blob_type type,
 	    (*pack)->table.blob_count + count > PACK_BLOBS_MAX &&
 	    put_pack(s, type, err) == -1)
 		return -1;
-	if (*pack == NULL && pack_new(pack, err) == -1)
-		return -1;
+	if (*pack == NULL) {
+		if (pack_new(pack, err) == -1)
+			return -1;
+		session_tag_pack(s->repair->session, *pack);
+	}
 	if (pack_add_frame(*pack, coding, coding == FRAME_RAW ? s->raw : s->out,
 		stored, raw, blobs, count, err) == -1)
 		return -1;

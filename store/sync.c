@@ -150,7 +150,7 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 		return err_no_memory(err);
 	for (i = 0; i < y->packs.count; i++) {
 		if (idset_has(&y->known, y->packs.ids[i]) ||
-		    (mode == SYNC_ADOPT && y->epoch != NULL &&
+		    (mode == SYNC_ADOPT &&
 			epoch_find(y->epoch, y->packs.ids[i]) != NULL))
 			continue;
 		if (load_table(y, y->packs.ids[i], err) == -1)
