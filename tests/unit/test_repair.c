@@ -124,6 +124,17 @@ largest_pack(void)
 	return keys.key[at];
 }
 
+static bool
+had(const struct keys *set, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < set->count; i++)
+		if (strcmp(set->key[i], key) == 0)
+			return true;
+	return false;
+}
+
 struct seen {
 	unsigned int count;
 	char point[HEXID_SIZE];
@@ -515,6 +526,12 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
 	rig_expect(rig.store, m, &im);
 	manifest_free(other);
+	/* A commit whose answer was lost finds a word, and a prune no gap. */
+	rig_keys(&rig, &keys, "forgotten/");
+	assert_int_equal(keys.count, 1);
+	if (rig_prune(rig.store, &(struct store_prune_result){ 0 }, &err) == -1)
+		fail_msg("prune: %s", err.text);
+	rig_expect(rig.store, m, &im);
 	rig_keys(&rig, &keys, "aside/points/");
 	assert_int_equal(keys.count, 1);
 	moved = load(keys.key[0], &moved_size);
@@ -555,6 +572,68 @@ test_repair_leaves_what_is_of_a_later_version(void **state)
 	assert_int_equal(err.class, ERR_UNSUPPORTED);
 	rig_keys(&rig, &after, "");
 	assert_int_equal(keys.count, after.count);
+}
+
+/* A lost block keeps its pack no longer than what is good in it. */
+static void
+test_repair_lets_a_prune_go_on(void **state)
+{
+	struct store_prune_result pruned;
+	struct store_verify_result checked;
+	struct err err = ERR_INIT;
+	struct seen seen;
+	char damaged[BACKEND_KEY_MAX + 1];
+	size_t i;
+
+	(void)state;
+	damage_block();
+	snprintf(damaged, sizeof(damaged), "%s", pack_of(true));
+	repair(false);
+	if (rig_prune(rig.store, &pruned, &err) == -1)
+		fail_msg("prune: %s", err.text);
+	assert_int_equal(pruned.packs_removed, 1);
+	rig_keys(&rig, &after, "packs/");
+	for (i = 0; i < after.count; i++)
+		assert_string_not_equal(after.key[i], damaged);
+	seen = marks();
+	expect_block(&seen);
+	seen = verify_hurt(&checked);
+	expect_block(&seen);
+	/* Its mark goes, the point's stays, and so does the next prune. */
+	repair(false);
+	repair(false);
+	seen = marks();
+	expect_block(&seen);
+	assert_int_equal(rig_prune(rig.store, &pruned, &err), 0);
+	assert_int_equal(pruned.packs_removed, 0);
+}
+
+/* What only a marked pack has, and is right, is not given away. */
+static void
+test_repair_prune_keeps_what_only_a_marked_pack_has(void **state)
+{
+	struct store_prune_result pruned;
+	struct err err = ERR_INIT;
+	char damaged[BACKEND_KEY_MAX + 1];
+	struct seen seen;
+	size_t i;
+
+	(void)state;
+	damage_block();
+	snprintf(damaged, sizeof(damaged), "%s", pack_of(true));
+	rig_keys(&rig, &keys, "");
+	repair(false);
+	/* Without the copies, as if the repair had been killed. */
+	rig_keys(&rig, &after, "packs/");
+	for (i = 0; i < after.count; i++)
+		if (!had(&keys, after.key[i]))
+			replace(after.key[i], NULL, 0);
+	if (rig_prune(rig.store, &pruned, &err) == -1)
+		fail_msg("prune: %s", err.text);
+	free(load(damaged, &i));
+	repair(false);
+	seen = marks();
+	expect_block(&seen);
 }
 
 struct salvaged {
@@ -693,6 +772,8 @@ main(void)
 		REPAIR(brings_back_what_is_whole),
 		REPAIR(sets_unreadable_objects_aside),
 		REPAIR(leaves_what_is_of_a_later_version),
+		REPAIR(lets_a_prune_go_on),
+		REPAIR(prune_keeps_what_only_a_marked_pack_has),
 		REPAIR(salvage_reads_what_there_is),
 		REPAIR(may_die_anywhere),
 	};
