@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "store/digest.h"
+#include "store/sessions.h"
 #include "tests/unit/store_rig.h"
 
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
@@ -574,6 +575,73 @@ test_repair_leaves_what_is_of_a_later_version(void **state)
 	assert_int_equal(keys.count, after.count);
 }
 
+/* An index may name what no point needs and a prune has removed. */
+static void
+test_repair_leaves_alone_what_a_prune_removed(void **state)
+{
+	struct store_repair_result result;
+	struct manifest *other;
+	struct image image;
+	char key[64];
+	size_t i, size;
+
+	(void)state;
+	rig_keys(&rig, &keys, "packs/");
+	image_init(&image, BLOCKS * BLOCK);
+	image_fill(&image, 0, image.size, 2, false);
+	backup(&other, &image, NULL, NULL);
+	snprintf(key, sizeof(key), "points/%s", other->id);
+	replace(key, NULL, 0);
+	rig_keys(&rig, &after, "packs/");
+	for (i = 0; i < after.count; i++) {
+		free(load(after.key[i], &size));
+		if (!had(&keys, after.key[i]) && size > BLOCK)
+			replace(after.key[i], NULL, 0);
+	}
+	result = repair(false);
+	assert_int_equal(result.packs_marked, 0);
+	rig_keys(&rig, &keys, "damage/");
+	assert_int_equal(keys.count, 0);
+	manifest_free(other);
+	image_fini(&image);
+}
+
+/* So that a prune beside it leaves its packs in peace. */
+static void
+test_repair_is_a_session(void **state)
+{
+	struct session_name name = { .epoch = 0 };
+	struct session_object o;
+	struct err err = ERR_INIT;
+	char tag[2 * SESSION_TAG_BYTES + 1];
+	size_t i, length, fresh = 0;
+
+	(void)state;
+	damage_block();
+	rig_keys(&rig, &keys, "sessions/");
+	name.number = keys.count;
+	rig_keys(&rig, &keys, "packs/");
+	repair(false);
+	assert_int_equal(sessions_get(&o, rig.store, &name, &err), 0);
+	hex_encode(tag, o.tag, SESSION_TAG_BYTES);
+	session_object_fini(&o);
+	rig_keys(&rig, &after, "packs/");
+	for (i = 0; i < after.count; i++) {
+		if (had(&keys, after.key[i]))
+			continue;
+		fresh++;
+		length = strlen(after.key[i]);
+		assert_string_equal(
+		    after.key[i] + length - 2 * SESSION_TAG_BYTES, tag);
+	}
+	assert_int_equal(fresh, 1);
+	/* It has ended: its point will never be. */
+	rig_keys(&rig, &after, "beats/");
+	assert_int_equal(after.count, 0);
+	rig_keys(&rig, &after, "points/");
+	assert_int_equal(after.count, 2);
+}
+
 /* A lost block keeps its pack no longer than what is good in it. */
 static void
 test_repair_lets_a_prune_go_on(void **state)
@@ -772,6 +840,8 @@ main(void)
 		REPAIR(brings_back_what_is_whole),
 		REPAIR(sets_unreadable_objects_aside),
 		REPAIR(leaves_what_is_of_a_later_version),
+		REPAIR(leaves_alone_what_a_prune_removed),
+		REPAIR(is_a_session),
 		REPAIR(lets_a_prune_go_on),
 		REPAIR(prune_keeps_what_only_a_marked_pack_has),
 		REPAIR(salvage_reads_what_there_is),
