@@ -43,14 +43,28 @@ static const char *const statements[] = {
 	    " message = ?5 WHERE id = ?1 AND outcome IS NULL",
 	[CATALOG_SQL_RUN_OPEN] = "SELECT id, boot, pid, pid_started FROM run"
 				 " WHERE outcome IS NULL",
+	[CATALOG_SQL_RUN_AUDIT] =
+	    "UPDATE run SET audited_blocks = audited_blocks + ?2,"
+	    " missed_blocks = missed_blocks + ?3 WHERE id = ?1",
+	[CATALOG_SQL_AUDITS] = "SELECT coalesce(sum(audited_blocks), 0),"
+			       " coalesce(sum(missed_blocks), 0) FROM run"
+			       " WHERE repository = ?1 AND domain = ?2",
+	[CATALOG_SQL_PACKS] = "SELECT id, seen_ms, checked_ms FROM pack"
+			      " WHERE repository = ?1 ORDER BY id",
+	[CATALOG_SQL_PACK_SAVE] =
+	    "INSERT OR REPLACE INTO pack (repository, id, seen_ms,"
+	    " checked_ms) VALUES (?1, ?2, ?3, ?4)",
+	[CATALOG_SQL_PACK_REMOVE] =
+	    "DELETE FROM pack WHERE repository = ?1 AND id = ?2",
 };
 
-static const char *const migrations[] = { schema_catalog_0001 };
+static const char *const migrations[] = { schema_catalog_0001,
+	schema_catalog_0002 };
 
 static const struct db_schema schema = {
 	.name = "catalog",
 	.migrations = migrations,
-	.version = 1,
+	.version = 2,
 	.statements = statements,
 	.statement_count = CATALOG_SQL_COUNT,
 	.durable = false,

@@ -89,8 +89,32 @@ int catalog_run_begin(
 /* outcome: "done", "demoted", "failed", "cancelled"; point "" if none. */
 int catalog_run_end(struct catalog *c, const char *run_id, const char *outcome,
     const char *point_id, const char *message, struct err *err);
+/* Notes how many blocks an audit of the run read, and how many of them had
+ * changed though they were not said to; adds to what is there. */
+int catalog_run_audit(struct catalog *c, const char *run_id, uint64_t audited,
+    uint64_t missed, struct err *err);
+/* The sums over all runs of a domain. */
+int catalog_audits(uint64_t *audited, uint64_t *missed, struct catalog *c,
+    const char *repository_id, const char *domain, struct err *err);
 /* Closes runs of dead processes as "interrupted"; recovery calls it. */
 int catalog_runs_close_dead(
     struct catalog *c, uint64_t *closed, struct err *err);
+
+/* ---- when packs were checked, kept while the catalog lives ---- */
+
+struct catalog_pack {
+	char id[HEXID_SIZE];
+	/* When a verify of this host first met it, and when it was last found
+	 * whole (0: never). */
+	int64_t seen_ms, checked_ms;
+};
+/* In the order of the ids.  Non-zero from fn ends it and is returned. */
+typedef int catalog_pack_fn(
+    void *arg, const struct catalog_pack *pack, struct err *err);
+int catalog_packs(struct catalog *c, const char *repository_id,
+    catalog_pack_fn *fn, void *arg, struct err *err);
+/* Writes all of them, or none; those with seen_ms 0 are forgotten. */
+int catalog_packs_save(struct catalog *c, const char *repository_id,
+    const struct catalog_pack *packs, size_t count, struct err *err);
 
 #endif

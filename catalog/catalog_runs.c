@@ -45,6 +45,37 @@ catalog_run_end(struct catalog *c, const char *run_id, const char *outcome,
 	return db_run(db, end, err);
 }
 
+int
+catalog_run_audit(struct catalog *c, const char *run_id, uint64_t audited,
+    uint64_t missed, struct err *err)
+{
+	struct db *db = c->db;
+	sqlite3_stmt *note = db_statement(db, CATALOG_SQL_RUN_AUDIT, err);
+
+	if (note == NULL || db_bind_text(db, note, 1, run_id, err) == -1 ||
+	    db_bind_i64(db, note, 2, (int64_t)audited, err) == -1 ||
+	    db_bind_i64(db, note, 3, (int64_t)missed, err) == -1)
+		return -1;
+	return db_run(db, note, err);
+}
+
+int
+catalog_audits(uint64_t *audited, uint64_t *missed, struct catalog *c,
+    const char *repository_id, const char *domain, struct err *err)
+{
+	sqlite3_stmt *sum = db_statement(c->db, CATALOG_SQL_AUDITS, err);
+
+	if (sum == NULL ||
+	    db_bind_text(c->db, sum, 1, repository_id, err) == -1 ||
+	    db_bind_text(c->db, sum, 2, domain, err) == -1 ||
+	    db_next(c->db, sum, err) != 1)
+		return -1;
+	*audited = (uint64_t)sqlite3_column_int64(sum, 0);
+	*missed = (uint64_t)sqlite3_column_int64(sum, 1);
+	sqlite3_reset(sum);
+	return 0;
+}
+
 /* Finds one unended run of a dead process: 1, 0, or -1. */
 static int
 find_dead(char out[HEXID_SIZE], struct catalog *c, struct err *err)

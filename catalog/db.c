@@ -122,22 +122,36 @@ configure(struct db *db, struct err *err)
 	return 0;
 }
 
+int
+db_begin(struct db *db, struct err *err)
+{
+	return execute(db, "BEGIN IMMEDIATE", "change", err);
+}
+
+int
+db_end(struct db *db, int rc, struct err *err)
+{
+	if (rc == 0)
+		rc = execute(db, "COMMIT", "change", err);
+	if (rc == -1)
+		sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
 static int
 migrate_one(struct db *db, int version, struct err *err)
 {
 	char pragma[64];
+	int rc;
 
 	snprintf(
 	    pragma, sizeof(pragma), "PRAGMA user_version = %d", version + 1);
-	if (execute(db, "BEGIN IMMEDIATE", "change", err) == -1)
+	if (db_begin(db, err) == -1)
 		return -1;
-	if (execute(db, db->schema->migrations[version], "change", err) == -1 ||
-	    execute(db, pragma, "change", err) == -1 ||
-	    execute(db, "COMMIT", "change", err) == -1) {
-		sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
-		return -1;
-	}
-	return 0;
+	rc = execute(db, db->schema->migrations[version], "change", err);
+	if (rc == 0)
+		rc = execute(db, pragma, "change", err);
+	return db_end(db, rc, err);
 }
 
 static int

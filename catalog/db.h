@@ -16,7 +16,7 @@ struct owner;
 
 /* How long a statement waits for another process. */
 #define DB_BUSY_TIMEOUT_MS 20000
-#define DB_STATEMENTS_MAX 16
+#define DB_STATEMENTS_MAX 24
 
 /* What a file holds; constant data of its module. */
 struct db_schema {
@@ -64,6 +64,11 @@ int db_bind_owner(struct db *db, sqlite3_stmt *statement, int index,
 
 /* Runs a statement that returns no row, and resets it. */
 int db_run(struct db *db, sqlite3_stmt *statement, struct err *err);
+
+/* What is run between the two is done whole or not at all: rc of the work
+ * decides, and is what db_end() returns, or -1 if it fails itself. */
+int db_begin(struct db *db, struct err *err);
+int db_end(struct db *db, int rc, struct err *err);
 
 /* 1: a row is there; 0: no more, the statement is reset; -1: failed, reset.
  */

@@ -4,6 +4,7 @@
 #define HOLDSTILL_CATALOG_SCHEMA_H
 
 extern const char schema_catalog_0001[];
+extern const char schema_catalog_0002[];
 extern const char schema_journal_0001[];
 
 #endif

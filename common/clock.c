@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t
@@ -144,5 +145,28 @@ clock_parse_rfc3339(int64_t *out_wall_ms, const char *text)
 		return -1;
 	*out_wall_ms =
 	    ((int64_t)timegm(&tm) - offset_minutes * 60) * 1000 + milliseconds;
+	return 0;
+}
+
+int
+clock_parse_duration(uint64_t *out_ms, const char *text)
+{
+	static const char units[] = "smhd";
+	static const uint64_t unit_ms[] = { 1000, 60000, 3600000, 86400000 };
+	size_t digits = strspn(text, "0123456789");
+	uint64_t number = 0, max_ms = 1000 * unit_ms[3], ms;
+	const char *unit;
+	size_t i;
+
+	if (digits == 0 || digits > 9 || text[digits] == '\0' ||
+	    text[digits + 1] != '\0' ||
+	    (unit = strchr(units, text[digits])) == NULL)
+		return -1;
+	for (i = 0; i < digits; i++)
+		number = number * 10 + (uint64_t)(text[i] - '0');
+	ms = number * unit_ms[unit - units];
+	if (number == 0 || ms > max_ms)
+		return -1;
+	*out_ms = ms;
 	return 0;
 }

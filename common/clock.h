@@ -33,4 +33,8 @@ char *clock_format_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms);
  */
 int clock_parse_rfc3339(int64_t *out_wall_ms, const char *text);
 
+/* Reads a length of time: a number from 1 and s, m, h or d, at most 1000 days.
+ * 0, or -1 with *out_ms as it was. */
+int clock_parse_duration(uint64_t *out_ms, const char *text);
+
 #endif

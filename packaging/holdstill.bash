@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for holdstill(8).
 
-_holdstill_commands="init backup list show restore verify forget
+_holdstill_commands="init backup list show restore verify repair forget
 	unforget prune catalog key run guest recover"
 _holdstill_global="--repo --connect --config --state-dir --passphrase-file
 	--key-file --json --quiet -q --verbose -v
@@ -129,18 +129,19 @@ _holdstill_options()
 		;;
 	backup)
 		echo --all --group --spread --full --require --prefer --lease \
-			--exclude-disk --scratch-dir --limit-rate --limit-read \
-			--compression
+			--exclude-disk --scratch-dir --audit --limit-rate \
+			--limit-read --compression
 		;;
 	init) echo --compression ;;
 	run) echo --limit-rate --limit-read --compression ;;
 	restore)
 		echo --to --format --define --start --same-identity --disk \
-			--overwrite --limit-rate
+			--overwrite --salvage --limit-rate
 		;;
-	verify) echo --sample --limit-rate ;;
+	verify) echo --sample --budget --ranges --limit-rate ;;
 	forget) echo "$_holdstill_keep" --dry-run ;;
 	prune) echo --dry-run --undelete-days --max-repack --silence ;;
+	repair) echo --dry-run ;;
 	init) echo --undelete-days ;;
 	list) echo --forgotten ;;
 	guest) [[ $2 == freeze-test ]] && echo --hold --lease ;;

@@ -38,6 +38,8 @@ object_prefix(enum object_type type)
 		return "packs/";
 	case OBJECT_KEY_SLOT:
 		return "keys/";
+	case OBJECT_DAMAGE:
+		return "damage/";
 	case OBJECT_CONFIG:
 		break;
 	}

@@ -36,6 +36,7 @@ enum object_type {
 	OBJECT_BEAT = 10,
 	OBJECT_WORD = 11,
 	OBJECT_TOMBSTONE = 12,
+	OBJECT_DAMAGE = 13,
 };
 
 struct object_head {

@@ -75,6 +75,19 @@ idset_within(const struct idset *a, const struct idset *b)
 	return true;
 }
 
+void
+idset_subtract(struct idset *set, const struct idset *other)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; other->count > 0 && i < set->count; i++) {
+		if (!idset_has(other, set->ids[i]))
+			memmove(set->ids[kept++], set->ids[i], OBJECT_ID_BYTES);
+	}
+	if (other->count > 0)
+		set->count = kept;
+}
+
 struct listing {
 	struct idset *set;
 	enum object_type type;

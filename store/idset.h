@@ -20,6 +20,8 @@ bool idset_has(const struct idset *set, const uint8_t id[OBJECT_ID_BYTES]);
 int64_t idset_find(const struct idset *set, const uint8_t id[OBJECT_ID_BYTES]);
 /* Are all of a in b? */
 bool idset_within(const struct idset *a, const struct idset *b);
+/* Takes out of the sorted set what is in other. */
+void idset_subtract(struct idset *set, const struct idset *other);
 
 /* The sorted ids of all objects of a type in the repository. */
 int idset_list(struct idset *out, struct backend *b, enum object_type type,

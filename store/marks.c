@@ -50,8 +50,20 @@ marks_has(const struct marks *m, size_t pack, uint32_t ordinal)
 	       (m->bits[pack][ordinal / 8] >> ordinal % 8 & 1) != 0;
 }
 
+void
+marks_clear(struct marks *m, size_t pack, uint32_t ordinal)
+{
+	if (marks_has(m, pack, ordinal))
+		m->bits[pack][ordinal / 8] &= (uint8_t) ~(1u << ordinal % 8);
+}
+
 bool
 marks_any(const struct marks *m, size_t pack)
 {
-	return m->bits[pack] != NULL;
+	size_t i;
+
+	for (i = 0; m->bits[pack] != NULL && i < PACK_BLOBS_MAX / 8; i++)
+		if (m->bits[pack][i] != 0)
+			return true;
+	return false;
 }

@@ -20,6 +20,7 @@ void marks_fini(struct marks *m);
  * -1. */
 int marks_set(struct marks *m, const struct blob_place *place, struct err *err);
 bool marks_has(const struct marks *m, size_t pack, uint32_t ordinal);
+void marks_clear(struct marks *m, size_t pack, uint32_t ordinal);
 /* Is any blob of the pack marked? */
 bool marks_any(const struct marks *m, size_t pack);
 

@@ -43,6 +43,7 @@ round_fini(struct prune *p)
 {
 	prune_load_fini(p);
 	prune_look_fini(p);
+	damage_fini(&p->damage);
 	epoch_fini(&p->epoch);
 	epoch_fini(&p->next);
 }
@@ -68,7 +69,9 @@ begin_round(struct prune *p, struct err *err)
 static int
 learn(struct prune *p, struct err *err)
 {
-	if (prune_look(p, err) == -1 || prune_load(p, err) == -1)
+	if (damage_load(&p->damage, p->store->backend, p->store->seal, err) ==
+		-1 ||
+	    prune_look(p, err) == -1 || prune_load(p, err) == -1)
 		return -1;
 	return prune_walk(p, err);
 }
@@ -78,8 +81,9 @@ conclude(struct prune *p, enum outcome *out, struct err *err)
 {
 	int rc;
 
-	if (prune_adopt(p, err) == -1 || prune_judge(p, err) == -1 ||
-	    prune_rewrite(p, err) == -1 || (rc = prune_decide(p, err)) == -1)
+	if (prune_marked_sift(p, err) == -1 || prune_adopt(p, err) == -1 ||
+	    prune_judge(p, err) == -1 || prune_rewrite(p, err) == -1 ||
+	    (rc = prune_decide(p, err)) == -1)
 		return -1;
 	*out = ROUND_DONE;
 	if (rc == 0 || p->options->dry_run)
@@ -122,7 +126,7 @@ run_rounds(struct prune *p, struct err *err)
 			    "a point needs a block that is in no pack");
 			return err_hint(err,
 			    "nothing more was removed; run 'holdstill "
-			    "verify', and forget the points it names");
+			    "repair', which marks the points that lack it");
 		}
 	}
 	if (outcome == ROUND_DONE)

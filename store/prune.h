@@ -3,6 +3,7 @@
 #ifndef HOLDSTILL_STORE_PRUNE_H
 #define HOLDSTILL_STORE_PRUNE_H
 
+#include "store/damage.h"
 #include "store/points.h"
 #include "store/sessions.h"
 #include "store/walk.h"
@@ -23,13 +24,15 @@ struct prune_pack { /* One that is there and not doomed. */
 	bool listed;  /* Condemned by an epoch. */
 	bool indexed; /* Some index that can be read names it. */
 	bool spared;  /* Put by a session that is still at work. */
+	bool marked;  /* By a repair: the last to be asked for a blob. */
 	bool judged;
 };
 
 /* A disk of a point that is there. */
 struct prune_disk {
 	uint8_t point[OBJECT_ID_BYTES];
-	struct manifest_disk disk; /* root and size_bytes only. */
+	struct manifest_disk disk;    /* root and size_bytes only. */
+	const struct hurt_disk *hurt; /* What a mark says, or NULL. */
 };
 
 struct prune_session { /* One that is not decided. */
@@ -55,6 +58,7 @@ struct prune {
 
 	/* ---- of one round ---- */
 	struct epoch epoch;
+	struct damage damage;
 	struct idset roll; /* What the walk found. */
 	struct prune_disk *disks;
 	size_t disk_count, disk_capacity;
@@ -66,7 +70,9 @@ struct prune {
 	struct idset packs;
 	struct prune_pack *pack; /* One for each of packs. */
 	struct marks marks;
-	bool missing;          /* The walk met a blob that is in no pack. */
+	bool missing; /* The walk met a blob that is in no pack, unmarked. */
+	struct index_pack *late; /* The marked ones, with their tables. */
+	size_t late_count, late_capacity;
 	struct index_set *set; /* A new index being gathered. */
 	struct epoch next;
 	uint64_t new_bytes; /* Of packs that were put. */
@@ -97,6 +103,22 @@ int prune_walk(struct prune *p, struct err *err);
 int prune_judge(struct prune *p, struct err *err);
 /* Fills p->next; 1: it says something new. */
 int prune_decide(struct prune *p, struct err *err);
+
+/* ---- prune_marked.c: what a repair has marked ---- */
+/* Takes the table over; one that is noted already goes. */
+int prune_marked_add(
+    struct prune *p, size_t pack, struct index_pack *late, struct err *err);
+/* Puts them into the view, behind all others. */
+int prune_marked_load(struct prune *p, struct err *err);
+/* Reads what only they have, and forgets what is not good. */
+int prune_marked_sift(struct prune *p, struct err *err);
+void prune_marked_fini(struct prune *p);
+/* What marks say of a disk, or NULL. */
+const struct hurt_disk *prune_hurt_of(
+    const struct prune *p, const uint8_t *point, const char *target);
+/* Is all of these blocks told of as lost? */
+bool prune_told(
+    const struct hurt_disk *hurt, uint64_t first_block, uint64_t block_count);
 
 /* ---- prune_rewrite.c ---- */
 /* Puts an index of packs with live blobs that none names. */

@@ -11,41 +11,63 @@
 
 /* ---- the walk ---- */
 
+struct walker {
+	struct prune *prune;
+	const struct prune_disk *disk;
+	struct walk walk;
+};
+
 static int
 mark_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
     const struct blob_place *place, const struct err *why, struct err *err)
 {
-	struct prune *p = arg;
+	struct walker *k = arg;
 
 	(void)type;
 	(void)hash;
-	if (place == NULL || why != NULL)
-		p->missing = true;
+	if ((place == NULL || why != NULL) &&
+	    !prune_told(
+		k->disk->hurt, k->walk.first_block, k->walk.block_count))
+		k->prune->missing = true;
 	return cancel_check(err);
 }
 
-/*
- * A piece that is missing may be of a point that has gone since, or newer
- * than the listing: the round is begun again.
- */
-int
-prune_walk(struct prune *p, struct err *err)
+static int
+walk_some(struct prune *p, bool hurt, struct err *err)
 {
-	struct walk w = {
-		.store = &p->view, .marks = &p->marks, .fn = mark_blob, .arg = p
-	};
+	struct walker k = { .prune = p };
 	char hex[HEXID_SIZE];
 	size_t i;
 
-	p->missing = false;
+	k.walk = (struct walk){ .store = &p->view,
+		.marks = &p->marks,
+		.fn = mark_blob,
+		.arg = &k };
 	for (i = 0; !p->missing && i < p->disk_count; i++) {
+		k.disk = &p->disks[i];
+		if ((k.disk->hurt != NULL) != hurt)
+			continue;
 		prune_tell(p, "disks", i, p->disk_count);
-		if (walk_disk(&w, &p->disks[i].disk, err) == -1) {
-			hex_encode(hex, p->disks[i].point, OBJECT_ID_BYTES);
+		if (walk_disk(&k.walk, &k.disk->disk, err) == -1) {
+			hex_encode(hex, k.disk->point, OBJECT_ID_BYTES);
 			return err_prefix(err, "point %s", hex);
 		}
 	}
 	return 0;
+}
+
+/*
+ * A piece that is missing may be of a point that has gone since, or newer
+ * than the listing: the round is begun again.  Disks that may lack something
+ * come last: what an earlier walk has met is passed over.
+ */
+int
+prune_walk(struct prune *p, struct err *err)
+{
+	p->missing = false;
+	if (walk_some(p, false, err) == -1)
+		return -1;
+	return walk_some(p, true, err);
 }
 
 /* ---- packs weighed by their tables ---- */
@@ -77,7 +99,7 @@ weigh(struct prune *p, size_t pack, const struct pack_table *t)
 		return;
 	if (k->used_blobs == 0)
 		k->action = PRUNE_CONDEMN;
-	else if (k->used_blobs < k->blobs && !p->rewritten &&
+	else if (k->used_blobs < k->blobs && !p->rewritten && !k->marked &&
 		 k->used_bytes * 100 < k->size * percent)
 		k->action = PRUNE_REWRITE;
 }
@@ -297,16 +319,20 @@ static int
 pardoned(struct prune *p, const struct epoch_entry *e, struct err *err)
 {
 	struct pack_table table;
+	int64_t pack = idset_find(&p->packs, e->pack);
 	uint64_t size;
 	int rc;
 
-	if (idset_find(&p->packs, e->pack) < 0)
+	if (pack < 0)
 		return 0;
 	if (pack_read_table(&table, &size, p->store->backend, p->store->seal,
 		e->pack, err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
 		rc = err->class == ERR_NOT_FOUND ? 0 : 2;
+		/* What an index says of it was looked at. */
+		if (p->pack[pack].marked && p->pack[pack].indexed)
+			rc = marks_any(&p->marks, (size_t)pack);
 		err_clear(err);
 		return rc;
 	}

@@ -175,8 +175,8 @@ find_packs(struct prune *p, const struct idset *wanted, struct err *err)
 			return err_no_memory(err);
 		p->pack = k;
 		k[p->packs.count] = (struct prune_pack){ .size = size,
-			.listed =
-			    epoch_find(&p->epoch, wanted->ids[i]) != NULL };
+			.listed = epoch_find(&p->epoch, wanted->ids[i]) != NULL,
+			.marked = idset_has(&p->damage.packs, wanted->ids[i]) };
 		if (idset_add(&p->packs, wanted->ids[i], err) == -1)
 			return -1;
 	}
@@ -238,7 +238,7 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
     struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	unsigned int i, kept = 0;
+	unsigned int i, kept = 0, marked = 0;
 	int64_t pack;
 	int rc = 0;
 
@@ -250,12 +250,25 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 			continue;
 		}
 		p->pack[pack].indexed = true;
-		set->packs[kept++] = set->packs[i];
+		if (!p->pack[pack].marked) {
+			set->packs[kept++] = set->packs[i];
+			continue;
+		}
+		marked++;
+		if (rc == 0)
+			rc = prune_marked_add(
+			    p, (size_t)pack, &set->packs[i], err);
+		else
+			pack_table_fini(&set->packs[i].table);
 	}
 	set->count = kept;
+	if (rc == -1)
+		return -1;
 	if (kept > 0)
 		return localindex_add(p->view.index, p->indexes.ids[number],
 		    set->packs, kept, err);
+	if (marked > 0)
+		return 0;
 	object_key(key, OBJECT_INDEX, p->indexes.ids[number]);
 	if (!p->options->dry_run)
 		rc = backend_remove(p->store->backend, key, err);
@@ -279,6 +292,8 @@ load_orphan(struct prune *p, size_t i, struct err *err)
 		return 0;
 	}
 	memcpy(pack.id, p->packs.ids[i], OBJECT_ID_BYTES);
+	if (p->pack[i].marked)
+		return prune_marked_add(p, i, &pack, err);
 	rc = localindex_add(p->view.index, NULL, &pack, 1, err);
 	pack_table_fini(&pack.table);
 	return rc;
@@ -315,7 +330,8 @@ note_spared(struct prune *p)
 	}
 }
 
-/* Packs that are condemned rank below the others with the same blobs. */
+/* Packs that are condemned or marked rank below the others with the same
+ * blobs. */
 static int
 begin_view(struct prune *p, struct err *err)
 {
@@ -325,6 +341,8 @@ begin_view(struct prune *p, struct err *err)
 
 	for (i = 0; rc == 0 && i < p->epoch.list_count; i++)
 		rc = idset_add(&listed, p->epoch.list[i].pack, err);
+	for (i = 0; rc == 0 && i < p->damage.packs.count; i++)
+		rc = idset_add(&listed, p->damage.packs.ids[i], err);
 	idset_sort(&listed);
 	if (rc == 0)
 		rc = localindex_clear(p->view.index, err);
@@ -364,7 +382,7 @@ prune_load(struct prune *p, struct err *err)
 	idset_sort(&wanted);
 	if (find_packs(p, &wanted, err) == -1 ||
 	    each_index(p, load_or_remove, NULL, err) == -1 ||
-	    load_orphans(p, err) == -1)
+	    load_orphans(p, err) == -1 || prune_marked_load(p, err) == -1)
 		goto out;
 	note_spared(p);
 	count_before(p);
@@ -377,6 +395,7 @@ out:
 void
 prune_load_fini(struct prune *p)
 {
+	prune_marked_fini(p);
 	if (p->marks.packs != NULL)
 		marks_fini(&p->marks);
 	p->marks.packs = NULL;

@@ -86,6 +86,7 @@ add_disks(struct prune *p, const uint8_t *id, const struct manifest *m,
 		grown->disk.size_bytes = m->disks[i].size_bytes;
 		memcpy(grown->disk.root, m->disks[i].root,
 		    sizeof(grown->disk.root));
+		grown->hurt = prune_hurt_of(p, id, m->disks[i].target);
 	}
 	return 0;
 }
@@ -105,8 +106,8 @@ look_at(struct prune *p, enum point_state *state, const uint8_t *id,
 		hex_encode(hex, id, OBJECT_ID_BYTES);
 		err_prefix(err, "point %s", hex);
 		return err_hint(err,
-		    "nothing more was removed; run 'holdstill verify', "
-		    "and forget the points it names with --undelete-days 0");
+		    "nothing more was removed; run 'holdstill repair', "
+		    "which sets aside what cannot be read");
 	}
 	if (*state != POINT_MANIFEST)
 		return 0;

@@ -4,6 +4,7 @@
  * window are sorted by pack and frame, so that each frame is read once for
  * all its blocks, and frames are taken by several threads.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ store_reader_open(struct store_reader **out, struct store *s,
 		return err_no_memory(err);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->resync_lock, NULL);
+	pthread_mutex_init(&r->lost_lock, NULL);
 	r->store = s;
 	r->size_bytes = disk->size_bytes;
 	memcpy(r->root, disk->root, sizeof(r->root));
@@ -52,7 +54,53 @@ store_reader_close(struct store_reader *r)
 	free(r->window.block);
 	pthread_mutex_destroy(&r->lock);
 	pthread_mutex_destroy(&r->resync_lock);
+	pthread_mutex_destroy(&r->lost_lock);
 	free(r);
+}
+
+void
+store_reader_salvage(struct store_reader *r, store_range_fn *lost, void *arg)
+{
+	r->lost = lost;
+	r->lost_arg = arg;
+}
+
+/* EIO: a disk cannot read the place; others may be well. */
+static bool
+is_loss(const struct store_reader *r, const struct err *err)
+{
+	return r->lost != NULL &&
+	       (store_worth_resync(err) || err->sys_errno == EIO);
+}
+
+int
+reader_pass_over(
+    struct store_reader *r, uint64_t offset, uint64_t bytes, struct err *err)
+{
+	int rc;
+
+	if (!is_loss(r, err) || offset >= r->size_bytes)
+		return -1;
+	err_clear(err);
+	if (bytes > r->size_bytes - offset)
+		bytes = r->size_bytes - offset;
+	pthread_mutex_lock(&r->lost_lock);
+	rc = r->lost(r->lost_arg, offset, bytes, err);
+	pthread_mutex_unlock(&r->lost_lock);
+	return rc;
+}
+
+static int
+note_piece(void *arg, const uint8_t hash[DIGEST_BYTES], unsigned int level,
+    uint64_t first_block, struct err *err)
+{
+	struct store_reader *r = arg;
+
+	(void)hash;
+	(void)err;
+	r->piece_first_block = first_block;
+	r->piece_block_count = map_span(level);
+	return 1;
 }
 
 int
@@ -65,15 +113,19 @@ store_reader_data_bytes(struct store_reader *r, uint64_t *out, struct err *err)
 	int rc;
 
 	map_cursor_init(&c, r->pieces, r->root, r->size_bytes);
-	while ((rc = map_cursor_next(&c, &first, &entries, &count, err)) == 1) {
-		for (i = 0; i < count; i++) {
+	while ((rc = map_cursor_next(&c, &first, &entries, &count, err)) != 0) {
+		if (rc == -1 && !is_loss(r, err))
+			return -1;
+		if (rc == -1)
+			err_clear(err);
+		for (i = 0; rc == 1 && i < count; i++) {
 			if (!digest_is_zero(entries[i]))
 				total += reader_block_size(
 				    r, (first + i) * STORE_BLOCK_BYTES);
 		}
 	}
 	*out = total;
-	return rc;
+	return 0;
 }
 
 size_t
@@ -124,13 +176,16 @@ collect_blocks(struct store_reader *r, struct err *err)
 
 	while (w->count + MAP_FAN_OUT <= w->capacity) {
 		rc = map_cursor_next(&r->cursor, &first, &entries, &count, err);
-		if (rc == -1)
+		if (rc == -1 &&
+		    reader_pass_over(r,
+			r->piece_first_block * STORE_BLOCK_BYTES,
+			r->piece_block_count * STORE_BLOCK_BYTES, err) == -1)
 			return -1;
 		if (rc == 0) {
 			r->map_ended = true;
 			return 0;
 		}
-		for (i = 0; i < count; i++) {
+		for (i = 0; rc == 1 && i < count; i++) {
 			if (digest_is_zero(entries[i]))
 				continue;
 			w->block[w->count].offset =
@@ -269,6 +324,8 @@ store_reader_stream(struct store_reader *r, unsigned int threads,
 	if (threads > READ_THREADS_MAX)
 		threads = READ_THREADS_MAX;
 	map_cursor_init(&r->cursor, r->pieces, r->root, r->size_bytes);
+	r->cursor.enter = note_piece;
+	r->cursor.arg = r;
 	r->window.count = r->window.next = 0;
 	r->map_ended = r->failed = false;
 	r->fn = fn;

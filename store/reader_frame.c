@@ -100,8 +100,12 @@ damaged(struct read_worker *w, const struct read_block *b, struct err *err)
 static int
 give_single(struct read_worker *w, struct read_block *b, struct err *err)
 {
-	if (try_again(w, b, err) == -1)
+	if (try_again(w, b, err) == -1) {
+		if (w->reader->lost != NULL)
+			return reader_pass_over(w->reader, b->offset,
+			    reader_block_size(w->reader, b->offset), err);
 		return store_worth_resync(err) ? damaged(w, b, err) : -1;
+	}
 	return w->reader->fn(w->reader->arg, b->offset,
 	    w->raw + b->place.offset, reader_block_size(w->reader, b->offset),
 	    err);
@@ -177,7 +181,7 @@ read_worker_frame(struct read_worker *w, unsigned int count, struct err *err)
 	unsigned int i, n;
 
 	if (fetch_checked(w, count, err) == -1) {
-		if (!store_worth_resync(err))
+		if (!store_worth_resync(err) && w->reader->lost == NULL)
 			return -1;
 		for (i = 0; i < count; i++) {
 			if (give_single(w, &w->blocks[i], err) == -1)

@@ -28,14 +28,20 @@ struct store_reader {
 	store_data_fn *fn;
 	void *arg;
 
-	/* Lock order: lock, then resync_lock. */
+	/* Lock order: lock, then resync_lock or lost_lock. */
 	pthread_mutex_t lock; /* Guards from here on. */
 	struct piece_reader *pieces;
 	struct map_cursor cursor;
 	bool map_ended;
+	/* The piece of the map that was entered last. */
+	uint64_t piece_first_block, piece_block_count;
 	struct read_window window;
 	bool failed;
 	struct err failure;
+
+	store_range_fn *lost; /* NULL: what cannot be read is a failure. */
+	void *lost_arg;
+	pthread_mutex_t lost_lock; /* Held while lost is called. */
 
 	pthread_mutex_t resync_lock;
 	bool resynced; /* Guarded by resync_lock. */
@@ -59,6 +65,13 @@ int read_worker_frame(
 
 /* Rebuilds the local index, the first time it is asked to. */
 int reader_resync(struct store_reader *r, struct err *err);
+
+/*
+ * After a failure to read so much of the disk: 0 if it is passed over and
+ * told, -1 if the failure stands.
+ */
+int reader_pass_over(
+    struct store_reader *r, uint64_t offset, uint64_t bytes, struct err *err);
 
 /* Bytes of the block at offset: fewer only at the disk's end. */
 size_t reader_block_size(const struct store_reader *r, uint64_t offset);

@@ -298,9 +298,30 @@ typedef int store_data_fn(
 int store_reader_stream(struct store_reader *r, unsigned int threads,
     store_data_fn *fn, void *arg, struct err *err);
 
+/*
+ * From now on what cannot be read is passed over, and told to lost while the
+ * disk is streamed: in any order, from any thread, one call at a time.
+ */
+typedef int store_range_fn(
+    void *arg, uint64_t offset, uint64_t bytes, struct err *err);
+void store_reader_salvage(
+    struct store_reader *r, store_range_fn *lost, void *arg);
+
 /* Bytes of data blocks (not zeros) in the map. */
 int store_reader_data_bytes(
     struct store_reader *r, uint64_t *out, struct err *err);
+
+/* ---- comparing with a disk of a point ---- */
+
+struct store_comparer; /* Of one thread at a time. */
+
+int store_comparer_new(struct store_comparer **out, struct store *s,
+    const struct manifest_disk *disk, struct err *err);
+void store_comparer_free(struct store_comparer *c); /* NULL is allowed. */
+/* Is data, a whole block, the disk's block of that number?  1, 0, or -1;
+ * ERR_CORRUPT: the map cannot be read. */
+int store_compare_block(struct store_comparer *c, uint64_t block,
+    const void *data, struct err *err);
 
 /* ---- care ---- */
 
@@ -313,26 +334,115 @@ struct store_damage {
 /* Called for each damaged object and each point it hurts. */
 typedef void store_damage_fn(void *arg, const struct store_damage *damage);
 
+struct store_range { /* Of a disk. */
+	uint64_t offset, bytes;
+};
+#define STORE_HURT_RANGES_MAX 1024u
+
+struct store_hurt { /* What of a disk of a point cannot be read back. */
+	const char *point;
+	const char *disk;
+	uint64_t size_bytes; /* The disk's. */
+	uint64_t bytes;      /* What is hurt of it. */
+	/* Rising, neighbours joined, STORE_HURT_RANGES_MAX at most. */
+	const struct store_range *ranges;
+	size_t range_count;
+	bool more; /* There are further ranges. */
+};
+typedef void store_hurt_fn(void *arg, const struct store_hurt *hurt);
+
+#define STORE_PACK_ID_BYTES 16
+
+/* What is remembered of packs from one verify to the next. */
+struct store_verify_memory {
+	void *arg;
+	/* Once, before packs are read: the sorted ids of all of them.  Fills
+	 * checked_ms, which is zeroed: when each was found whole, in
+	 * milliseconds since 1970, or 0. */
+	int (*begin)(void *arg, const uint8_t (*packs)[STORE_PACK_ID_BYTES],
+	    size_t count, int64_t *checked_ms, struct err *err);
+	/* From any thread, one at a time: packs[i] was read. */
+	void (*checked)(void *arg, size_t i, bool whole);
+};
+
 struct store_verify_options {
 	const char *const *points; /* Ids; NULL: all, and every object. */
 	size_t point_count;
-	unsigned int sample_percent; /* Of the packs; 0 or 100: all. */
+	/* Of the packs, chosen by chance; 0 or 100: all. */
+	unsigned int sample_percent;
+	uint64_t seed; /* Of that chance; 0: a new one each time. */
+	/* No pack is begun after this; 0: no limit.  Those that were not read
+	 * for longest come first.  One at least is read. */
+	uint64_t budget_ms;
 	unsigned int threads;
+	const struct store_verify_memory *memory; /* NULL: none. */
+	store_hurt_fn *hurt; /* Of each disk that is hurt; NULL: not told. */
 };
 struct store_verify_result {
 	uint64_t objects_checked;
 	uint64_t bytes_checked;
 	uint64_t points_checked;
+	uint64_t packs, packs_checked;
 	uint64_t damaged_objects;
 	uint64_t damaged_points;
+	/* Marked by a repair, so neither read nor counted above. */
+	uint64_t marked_packs;
+	uint64_t marks_removed; /* Of points that are whole again. */
 };
 /*
  * Reads back and checks.  0 even if damage was found (see result); -1 when
- * the check itself could not be done.  progress may be NULL.
+ * the check itself could not be done.  fn may be NULL.  Marks of points that
+ * are whole again are taken away, where the repository can be written.
  */
 int store_verify(struct store *s, const struct store_verify_options *options,
     store_damage_fn *fn, void *arg, struct store_verify_result *result,
     struct err *err);
+
+struct store_repair_options {
+	bool dry_run;
+	unsigned int threads;
+	store_hurt_fn *hurt; /* As of verify. */
+};
+struct store_repair_result {
+	struct store_verify_result found;
+	/* Damaged or missing ones, which count as not there from now on; or
+	 * of an earlier repair, but whole after all. */
+	uint64_t packs_marked, packs_back;
+	/* Blobs of marked packs: copied to new packs, or unreadable and
+	 * in no other pack. */
+	uint64_t blobs_saved, blobs_lost;
+	/* Index objects and manifests that cannot be read: under "aside/". */
+	uint64_t objects_aside;
+	uint64_t points_marked; /* Anew. */
+	uint64_t marks_removed; /* Of points that are whole or gone. */
+};
+/*
+ * Reads everything, takes out of use what is damaged, saves what is good in
+ * damaged packs, and marks the points that are hurt.  Removes no pack and
+ * no readable object: what was taken for damaged by mistake comes back with
+ * the next repair.  May be killed at any time and begun again.
+ * ERR_UNSUPPORTED: something was made by a later program; nothing is done.
+ */
+int store_repair(struct store *s, const struct store_repair_options *options,
+    store_damage_fn *fn, void *arg, struct store_repair_result *result,
+    struct err *err);
+
+/* Visits each hurt disk of each marked point. */
+int store_marks(struct store *s, store_hurt_fn *fn, void *arg, struct err *err);
+
+/* Is each block of the point in a pack that counts?  Reads the maps. */
+int store_point_whole(
+    bool *out, struct store *s, const struct manifest *m, struct err *err);
+
+/* Is anything marked as damaged, so that maps may name what is lost? */
+int store_any_damage(bool *out, struct store *s, struct err *err);
+
+/*
+ * Visits the ranges of a disk that are in no pack that counts, rising.
+ * *map_lost: some of the map itself is lost, and not all ranges were told.
+ */
+int store_disk_lost(struct store *s, const struct manifest_disk *disk,
+    bool *map_lost, store_range_fn *fn, void *arg, struct err *err);
 
 struct store_prune_options {
 	bool dry_run; /* Puts and removes nothing. */

@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "store/damage.h"
 #include "store/epochs.h"
 #include "store/store_internal.h"
 
@@ -172,6 +173,7 @@ sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
 	pthread_mutex_lock(&s->sync_lock);
 	if (idset_list(&y.indexes, s->backend, OBJECT_INDEX, err) == 0 &&
 	    idset_list(&y.packs, s->backend, OBJECT_PACK, err) == 0 &&
+	    damage_hide_packs(&y.packs, s->backend, s->seal, err) == 0 &&
 	    drop_stale(&y, rebuild, err) == 0 && load_indexes(&y, err) == 0)
 		rc = mode == SYNC_INDEXES ? 0 : load_tables(&y, mode, err);
 	pthread_mutex_unlock(&s->sync_lock);

@@ -3,10 +3,12 @@
  * Reads back and checks: small objects, packs, and whether all that points
  * need is there.  Damage is told object by object, then point by point.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/ckd.h"
+#include "common/clock.h"
 #include "store/seal/slot.h"
 #include "store/verify_internal.h"
 
@@ -39,10 +41,20 @@ verify_grow(void *array, size_t count, size_t *capacity, size_t each)
 	return grown;
 }
 
+bool
+verify_is_damage(struct verify *v, const struct err *err)
+{
+	if (err->class == ERR_UNSUPPORTED)
+		v->unsupported = true;
+	/* EIO: what a disk says of a place that it cannot read. */
+	return store_worth_resync(err) || err->class == ERR_UNSUPPORTED ||
+	       err->sys_errno == EIO;
+}
+
 int
 verify_tell_or_fail(struct verify *v, const char *key, struct err *err)
 {
-	if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
+	if (!verify_is_damage(v, err))
 		return -1;
 	verify_tell_object(v, key, err->text);
 	err_clear(err);
@@ -71,10 +83,8 @@ note_lost(struct verify *v, const struct index_pack *p, struct err *err)
 	return 0;
 }
 
-/* missing: packs told of already; another index may name them too. */
 static int
-check_index(
-    struct verify *v, const uint8_t *id, struct idset *missing, struct err *err)
+check_index(struct verify *v, const uint8_t *id, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	struct index_set *set;
@@ -83,14 +93,19 @@ check_index(
 
 	object_key(key, OBJECT_INDEX, id);
 	v->result->objects_checked++;
-	if (index_get(&set, v->store->backend, v->store->seal, id, err) == -1)
-		return verify_tell_or_fail(v, key, err);
+	if (index_get(&set, v->store->backend, v->store->seal, id, err) == -1) {
+		if (verify_tell_or_fail(v, key, err) == -1)
+			return -1;
+		return idset_add(&v->bad_indexes, id, err);
+	}
 	for (i = 0; rc == 0 && i < set->count; i++) {
+		/* Another index may name a missing one too. */
 		if (idset_has(&v->packs, set->packs[i].id) ||
-		    idset_has(missing, set->packs[i].id))
+		    idset_has(&v->damage.packs, set->packs[i].id) ||
+		    idset_has(&v->missing, set->packs[i].id))
 			continue;
-		if ((rc = idset_add(missing, set->packs[i].id, err)) == 0) {
-			idset_sort(missing);
+		if ((rc = idset_add(&v->missing, set->packs[i].id, err)) == 0) {
+			idset_sort(&v->missing);
 			rc = note_lost(v, &set->packs[i], err);
 		}
 	}
@@ -99,16 +114,75 @@ check_index(
 }
 
 static int
-check_indexes(struct verify *v, const struct idset *indexes, struct err *err)
+compare_lost(const void *a, const void *b)
 {
-	struct idset missing = { .ids = NULL };
-	size_t i;
-	int rc = 0;
+	const struct verify_lost *x = a, *y = b;
 
-	for (i = 0; rc == 0 && i < indexes->count; i++)
-		rc = check_index(v, indexes->ids[i], &missing, err);
-	idset_fini(&missing);
-	return rc;
+	if (x->type != y->type)
+		return x->type < y->type ? -1 : 1;
+	return memcmp(x->hash, y->hash, DIGEST_BYTES);
+}
+
+struct verify_lost *
+verify_find_lost(struct verify *v, enum blob_type type, const uint8_t *hash)
+{
+	struct verify_lost wanted = { .type = type };
+
+	if (v->lost_count == 0)
+		return NULL;
+	memcpy(wanted.hash, hash, DIGEST_BYTES);
+	return bsearch(
+	    &wanted, v->lost, v->lost_count, sizeof(*v->lost), compare_lost);
+}
+
+static int
+check_indexes(struct verify *v, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < v->indexes.count; i++)
+		if (check_index(v, v->indexes.ids[i], err) == -1)
+			return -1;
+	if (v->lost_count > 1)
+		qsort(v->lost, v->lost_count, sizeof(*v->lost), compare_lost);
+	return 0;
+}
+
+static int
+take_table(struct index_set *set, const uint8_t *pack, struct pack_table *out)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++) {
+		if (memcmp(set->packs[i].id, pack, OBJECT_ID_BYTES) != 0)
+			continue;
+		*out = set->packs[i].table;
+		set->packs[i].table = (struct pack_table){ .frames = NULL };
+		return 1;
+	}
+	return 0;
+}
+
+int
+verify_find_table(struct verify *v, const uint8_t pack[OBJECT_ID_BYTES],
+    struct pack_table *out, struct err *err)
+{
+	struct index_set *set;
+	size_t i;
+	int found = 0;
+
+	for (i = 0; found == 0 && i < v->indexes.count; i++) {
+		if (index_get(&set, v->store->backend, v->store->seal,
+			v->indexes.ids[i], err) == -1) {
+			if (!verify_is_damage(v, err))
+				return -1;
+			err_clear(err);
+			continue;
+		}
+		found = take_table(set, pack, out);
+		index_set_free(set);
+	}
+	return found;
 }
 
 /* The points asked for, or all. */
@@ -135,34 +209,82 @@ choose_points(struct verify *v, struct err *err)
 	return 0;
 }
 
+/* What is there, and what was found to be damaged before. */
 static int
-run(struct verify *v, struct err *err)
+look(struct verify *v, struct err *err)
 {
-	struct idset indexes = { .ids = NULL };
-	int rc = -1;
+	struct backend *b = v->store->backend;
 
 	/* From nothing: a cache is no witness.  Indexes are listed before
 	 * packs, so that none seems to name a pack that is yet to come. */
 	if (store_sync(v->store, SYNC_TABLES, true, err) == -1 ||
-	    idset_list(&indexes, v->store->backend, OBJECT_INDEX, err) == -1 ||
-	    idset_list(&v->packs, v->store->backend, OBJECT_PACK, err) == -1 ||
-	    marks_init(&v->marks, &v->packs, err) == -1 ||
-	    choose_points(v, err) == -1)
-		goto out;
+	    idset_list(&v->indexes, b, OBJECT_INDEX, err) == -1 ||
+	    idset_list(&v->packs, b, OBJECT_PACK, err) == -1 ||
+	    damage_load(&v->damage, b, v->store->seal, err) == -1)
+		return -1;
+	v->result->marked_packs = v->packs.count;
+	idset_subtract(&v->packs, &v->damage.packs);
+	v->result->marked_packs -= v->packs.count;
+	v->result->packs = v->packs.count;
+	if (marks_init(&v->marks, &v->packs, err) == -1)
+		return -1;
+	return choose_points(v, err);
+}
+
+int
+verify_run(struct verify *v, struct err *err)
+{
+	if (look(v, err) == -1)
+		return -1;
 	if ((v->options->points == NULL && verify_small(v, err) == -1) ||
-	    check_indexes(v, &indexes, err) == -1 ||
-	    verify_mark_points(v, err) == -1 || verify_packs(v, err) == -1)
-		goto out;
-	rc = 0;
-	if (v->hurt || v->bad_count > 0) {
-		/* A prune may have moved what seems to be missing. */
-		rc = store_sync(v->store, SYNC_TABLES, true, err);
-		if (rc == 0)
-			rc = verify_tell_points(v, err);
-	}
-out:
-	idset_fini(&indexes);
-	return rc;
+	    check_indexes(v, err) == -1 || verify_mark_points(v, err) == -1 ||
+	    verify_packs(v, err) == -1)
+		return -1;
+	if (!v->hurt && v->bad_count == 0)
+		return 0;
+	/* A prune may have moved what seems to be missing. */
+	if (store_sync(v->store, SYNC_TABLES, true, err) == -1)
+		return -1;
+	return verify_tell_points(v, err);
+}
+
+int
+verify_init(struct verify *v, struct store *s,
+    const struct store_verify_options *options, store_damage_fn *fn, void *arg,
+    struct store_verify_result *result, struct err *err)
+{
+	memset(v, 0, sizeof(*v));
+	memset(result, 0, sizeof(*result));
+	v->store = s;
+	v->options = options;
+	v->fn = fn;
+	v->arg = arg;
+	v->result = result;
+	if (options->budget_ms > 0)
+		v->deadline_ms =
+		    (uint64_t)clock_monotonic_ms() + options->budget_ms;
+	if (pthread_mutex_init(&v->lock, NULL) != 0)
+		return err_no_memory(err);
+	return 0;
+}
+
+void
+verify_fini(struct verify *v)
+{
+	if (v->marks.packs != NULL)
+		marks_fini(&v->marks);
+	idset_fini(&v->indexes);
+	idset_fini(&v->packs);
+	idset_fini(&v->points);
+	idset_fini(&v->missing);
+	idset_fini(&v->bad_packs);
+	idset_fini(&v->bad_indexes);
+	idset_fini(&v->bad_points);
+	damage_fini(&v->damage);
+	free(v->checked_ms);
+	free(v->bad);
+	free(v->lost);
+	pthread_mutex_destroy(&v->lock);
 }
 
 int
@@ -170,22 +292,14 @@ store_verify(struct store *s, const struct store_verify_options *options,
     store_damage_fn *fn, void *arg, struct store_verify_result *result,
     struct err *err)
 {
-	struct verify v = { .store = s,
-		.options = options,
-		.fn = fn,
-		.arg = arg,
-		.result = result };
+	struct verify v;
 	int rc;
 
-	memset(result, 0, sizeof(*result));
-	pthread_mutex_init(&v.lock, NULL);
-	rc = run(&v, err);
-	if (v.marks.packs != NULL)
-		marks_fini(&v.marks);
-	idset_fini(&v.packs);
-	idset_fini(&v.points);
-	free(v.bad);
-	free(v.lost);
-	pthread_mutex_destroy(&v.lock);
+	if (verify_init(&v, s, options, fn, arg, result, err) == -1)
+		return -1;
+	rc = verify_run(&v, err);
+	if (rc == 0 && v.damage.count > 0)
+		rc = verify_unmark_points(&v, &result->marks_removed, err);
+	verify_fini(&v);
 	return rc;
 }

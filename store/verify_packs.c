@@ -6,15 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "store/checksum.h"
 #include "store/unseal.h"
 #include "store/verify_internal.h"
 
 #define THREADS_MAX 64u
+#define WHAT_SIZE 256
 
 struct checker {
 	struct verify *verify;
-	const struct idset *chosen;
+	const size_t *chosen; /* Indexes of the verify's packs. */
+	size_t count;
 	atomic_size_t next;
 	atomic_bool failed;
 	struct err failure; /* Guarded by the verify's lock. */
@@ -53,7 +56,7 @@ buffers_fini(struct buffers *b)
 
 static int
 note_bad(struct verify *v, const uint8_t *pack, uint32_t frame_offset,
-    struct err *err)
+    uint32_t blob_offset, struct err *err)
 {
 	struct verify_bad *grown;
 	int rc = 0;
@@ -66,7 +69,8 @@ note_bad(struct verify *v, const uint8_t *pack, uint32_t frame_offset,
 	} else {
 		v->bad = grown;
 		memcpy(grown[v->bad_count].pack, pack, OBJECT_ID_BYTES);
-		grown[v->bad_count++].frame_offset = frame_offset;
+		grown[v->bad_count].frame_offset = frame_offset;
+		grown[v->bad_count++].blob_offset = blob_offset;
 	}
 	pthread_mutex_unlock(&v->lock);
 	return rc;
@@ -82,101 +86,168 @@ note_gone(struct verify *v)
 	return 0;
 }
 
-/* The stored bytes, their seal, then each blob against its name. */
+/* Reads a frame into b->raw; the checksum is the caller's to judge. */
 static int
-check_frame(struct verify *v, struct buffers *b, const uint8_t *id,
-    const char *key, const struct pack_table *t, const struct pack_frame *f,
+read_frame(struct verify *v, struct buffers *b, const uint8_t *id,
+    const char *key, const struct pack_frame *f, bool *checksum_right,
     struct err *err)
 {
-	uint8_t hash[DIGEST_BYTES];
-	const struct pack_blob *blob;
 	uint32_t stored_size = f->stored_size;
-	uint32_t i;
 
 	if (backend_get(v->store->backend, key, f->offset, b->stored,
 		f->stored_size, err) == -1)
 		return -1;
-	if (checksum_of(b->stored, f->stored_size) != f->checksum)
-		return err_set(err, ERR_CORRUPT, "wrong checksum");
+	*checksum_right = checksum_of(b->stored, f->stored_size) == f->checksum;
 	if (b->unseal != NULL) {
 		if (unseal_frame(b->unseal, b->stored, id, f->offset, b->stored,
 			f->stored_size, err) == -1)
 			return envelope_tampered(err);
 		stored_size -= AEAD_TAG_BYTES;
 	}
-	if (frame_decompress(b->codec, f->coding, b->raw, f->raw_size,
-		b->stored, stored_size, err) == -1)
-		return -1;
+	return frame_decompress(b->codec, f->coding, b->raw, f->raw_size,
+	    b->stored, stored_size, err);
+}
+
+static int
+check_blobs(struct verify *v, struct buffers *b, const uint8_t *id,
+    const struct pack_table *t, const struct pack_frame *f, bool *good,
+    struct err *err)
+{
+	uint8_t hash[DIGEST_BYTES];
+	const struct pack_blob *blob;
+	uint32_t i;
+
 	for (i = 0; i < f->blob_count; i++) {
 		blob = &t->blobs[f->first_blob + i];
 		if (digest_of(b->digest, hash, b->raw + blob->offset,
 			blob->size, err) == -1)
 			return -1;
-		if (memcmp(hash, blob->hash, sizeof(hash)) != 0)
-			return err_set(err, ERR_CORRUPT,
-			    "a blob does not have "
-			    "its hash");
+		if (memcmp(hash, blob->hash, sizeof(hash)) == 0)
+			continue;
+		*good = false;
+		if (note_bad(v, id, f->offset, blob->offset, err) == -1)
+			return -1;
 	}
 	return 0;
 }
 
+/* The stored bytes, then each blob against its name; *why: NULL if good. */
+static int
+check_frame(struct verify *v, struct buffers *b, const uint8_t *id,
+    const char *key, const struct pack_table *t, const struct pack_frame *f,
+    const char **why, struct err *err)
+{
+	bool checksum_right = true, good = true;
+
+	*why = NULL;
+	if (read_frame(v, b, id, key, f, &checksum_right, err) == -1) {
+		if (err->class == ERR_NOT_FOUND || !verify_is_damage(v, err))
+			return -1;
+		*why = checksum_right ? err->text : "wrong checksum";
+		return note_bad(v, id, f->offset, VERIFY_ALL, err);
+	}
+	if (check_blobs(v, b, id, t, f, &good, err) == -1)
+		return -1;
+	if (!checksum_right)
+		*why = "wrong checksum";
+	else if (!good)
+		*why = "a blob does not have its hash";
+	return 0;
+}
+
+/* The first damage goes to what, "" if there is none. */
 static int
 check_frames(struct verify *v, struct buffers *b, const uint8_t *id,
-    const char *key, const struct pack_table *t, struct err *err)
+    const char *key, const struct pack_table *t, char what[WHAT_SIZE],
+    struct err *err)
 {
-	uint32_t i, bad = 0;
-	char what[256];
+	const char *why;
+	uint32_t i;
 
 	for (i = 0; i < t->frame_count; i++) {
-		if (check_frame(v, b, id, key, t, &t->frames[i], err) == 0)
-			continue;
-		if (err->class == ERR_NOT_FOUND) {
-			err_clear(err);
-			return note_gone(v);
-		}
-		if (!store_worth_resync(err) ||
-		    note_bad(v, id, t->frames[i].offset, err) == -1)
+		if (check_frame(v, b, id, key, t, &t->frames[i], &why, err) ==
+		    -1)
 			return -1;
-		if (bad++ == 0)
-			snprintf(what, sizeof(what), "frame at %u: %.200s",
-			    t->frames[i].offset, err->text);
+		if (why != NULL && what[0] == '\0')
+			snprintf(what, WHAT_SIZE, "frame at %u: %.200s",
+			    t->frames[i].offset, why);
 		err_clear(err);
 	}
-	if (bad > 0)
-		verify_tell_object(v, key, what);
 	return 0;
 }
 
+/* Its own table, or what an index says of it; with neither all is lost. */
 static int
-check_pack(
-    struct verify *v, struct buffers *b, const uint8_t *id, struct err *err)
+table_of(struct pack_table *out, uint64_t *size, struct verify *v,
+    const uint8_t *id, char what[WHAT_SIZE], struct err *err)
 {
-	char key[OBJECT_KEY_SIZE];
+	int found;
+
+	if (pack_read_table(
+		out, size, v->store->backend, v->store->seal, id, err) == 0)
+		return 1;
+	if (err->class == ERR_NOT_FOUND || !verify_is_damage(v, err))
+		return -1;
+	snprintf(what, WHAT_SIZE, "%.255s", err->text);
+	err_clear(err);
+	found = verify_find_table(v, id, out, err);
+	if (found == 0 && note_bad(v, id, VERIFY_ALL, VERIFY_ALL, err) == -1)
+		return -1;
+	return found;
+}
+
+static int
+note_checked(
+    struct verify *v, size_t i, uint64_t size, bool whole, struct err *err)
+{
+	const struct store_verify_memory *memory = v->options->memory;
+	int rc = 0;
+
+	pthread_mutex_lock(&v->lock);
+	v->result->objects_checked++;
+	v->result->packs_checked++;
+	v->result->bytes_checked += size;
+	if (!whole)
+		rc = idset_add(&v->bad_packs, v->packs.ids[i], err);
+	if (memory != NULL)
+		memory->checked(memory->arg, i, whole);
+	pthread_mutex_unlock(&v->lock);
+	return rc;
+}
+
+static int
+check_pack(struct verify *v, struct buffers *b, size_t i, struct err *err)
+{
+	const uint8_t *id = v->packs.ids[i];
+	char key[OBJECT_KEY_SIZE], what[WHAT_SIZE] = "";
 	struct pack_table t;
 	uint64_t size = 0;
 	int rc;
 
 	object_key(key, OBJECT_PACK, id);
-	if (pack_read_table(
-		&t, &size, v->store->backend, v->store->seal, id, err) == -1) {
-		if (err->class == ERR_NOT_FOUND) {
-			/* A prune has removed it since it was listed. */
-			err_clear(err);
-			return note_gone(v);
-		}
-		if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
-			return -1;
-		verify_tell_object(v, key, err->text);
-		err_clear(err);
-		return note_bad(v, id, 0, err);
+	rc = table_of(&t, &size, v, id, what, err);
+	if (rc == 1) {
+		rc = check_frames(v, b, id, key, &t, what, err);
+		pack_table_fini(&t);
 	}
-	rc = check_frames(v, b, id, key, &t, err);
-	pack_table_fini(&t);
-	pthread_mutex_lock(&v->lock);
-	v->result->objects_checked++;
-	v->result->bytes_checked += size;
-	pthread_mutex_unlock(&v->lock);
-	return rc;
+	if (rc == -1 && err->class == ERR_NOT_FOUND) {
+		/* A prune has removed it since it was listed. */
+		err_clear(err);
+		return note_gone(v);
+	}
+	if (rc == -1)
+		return -1;
+	if (what[0] != '\0')
+		verify_tell_object(v, key, what);
+	return note_checked(v, i, size, what[0] == '\0', err);
+}
+
+/* Is the time that the check may take used up? */
+static bool
+is_over(const struct verify *v)
+{
+	return v->deadline_ms > 0 &&
+	       (uint64_t)clock_monotonic_ms() >= v->deadline_ms;
 }
 
 static void *
@@ -189,8 +260,9 @@ check_loop(void *arg)
 	int rc = buffers_init(&b, c->verify->store, &err);
 
 	while (rc == 0 && !atomic_load(&c->failed) &&
-	       (i = atomic_fetch_add(&c->next, 1)) < c->chosen->count)
-		rc = check_pack(c->verify, &b, c->chosen->ids[i], &err);
+	       (i = atomic_fetch_add(&c->next, 1)) < c->count &&
+	       (i == 0 || !is_over(c->verify)))
+		rc = check_pack(c->verify, &b, c->chosen[i], &err);
 	buffers_fini(&b);
 	if (rc == -1) {
 		pthread_mutex_lock(&c->verify->lock);
@@ -201,54 +273,73 @@ check_loop(void *arg)
 	return NULL;
 }
 
-/* All packs, or those that the points use; of them the sample. */
 static int
-choose(struct verify *v, struct idset *chosen, struct err *err)
+compare_bad(const void *a, const void *b)
 {
-	unsigned int percent = v->options->sample_percent;
-	size_t i, n = 0, total = 0;
-	uint32_t luck = 0;
-	bool all = percent == 0 || percent >= 100;
+	const struct verify_bad *x = a, *y = b;
+	int order = memcmp(x->pack, y->pack, OBJECT_ID_BYTES);
 
-	if (!all && hexid_random(&luck, sizeof(luck), err) == -1)
-		return -1;
-	for (i = 0; i < v->packs.count; i++)
-		total += v->options->points == NULL || marks_any(&v->marks, i);
-	for (i = 0; i < v->packs.count; i++) {
-		if (v->options->points != NULL && !marks_any(&v->marks, i))
-			continue;
-		/* Evenly spread, from a random start: at least one. */
-		if (!all && (n++ + luck % total) * percent % 100 >= percent &&
-		    !(n == total && chosen->count == 0))
-			continue;
-		if (idset_add(chosen, v->packs.ids[i], err) == -1)
-			return -1;
-	}
+	if (order != 0)
+		return order;
+	if (x->frame_offset != y->frame_offset)
+		return x->frame_offset < y->frame_offset ? -1 : 1;
+	if (x->blob_offset != y->blob_offset)
+		return x->blob_offset < y->blob_offset ? -1 : 1;
 	return 0;
+}
+
+static bool
+find_bad(const struct verify *v, const uint8_t *pack, uint32_t frame_offset,
+    uint32_t blob_offset)
+{
+	struct verify_bad wanted = { .frame_offset = frame_offset,
+		.blob_offset = blob_offset };
+
+	memcpy(wanted.pack, pack, OBJECT_ID_BYTES);
+	return bsearch(&wanted, v->bad, v->bad_count, sizeof(*v->bad),
+		   compare_bad) != NULL;
+}
+
+bool
+verify_is_bad(const struct verify *v, const struct blob_place *place)
+{
+	if (v->bad_count == 0)
+		return false;
+	return find_bad(v, place->pack, place->frame_offset, place->offset) ||
+	       find_bad(v, place->pack, place->frame_offset, VERIFY_ALL) ||
+	       find_bad(v, place->pack, VERIFY_ALL, VERIFY_ALL);
+}
+
+static void
+run_threads(struct checker *c, unsigned int threads)
+{
+	pthread_t extra[THREADS_MAX];
+	unsigned int started = 0;
+
+	if (threads == 0)
+		threads = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	while (started + 1 < threads && started < THREADS_MAX &&
+	       pthread_create(&extra[started], NULL, check_loop, c) == 0)
+		started++;
+	check_loop(c);
+	while (started > 0)
+		pthread_join(extra[--started], NULL);
 }
 
 int
 verify_packs(struct verify *v, struct err *err)
 {
 	struct checker c = { .verify = v };
-	struct idset chosen = { .ids = NULL };
-	pthread_t extra[THREADS_MAX];
-	unsigned int threads = v->options->threads, started = 0;
+	size_t *chosen;
 
-	if (choose(v, &chosen, err) == -1) {
-		idset_fini(&chosen);
+	if (verify_choose(&chosen, &c.count, v, err) == -1)
 		return -1;
-	}
-	c.chosen = &chosen;
-	if (threads == 0)
-		threads = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
-	while (started + 1 < threads && started < THREADS_MAX &&
-	       pthread_create(&extra[started], NULL, check_loop, &c) == 0)
-		started++;
-	check_loop(&c);
-	while (started > 0)
-		pthread_join(extra[--started], NULL);
-	idset_fini(&chosen);
+	c.chosen = chosen;
+	run_threads(&c, v->options->threads);
+	free(chosen);
+	if (v->bad_count > 1)
+		qsort(v->bad, v->bad_count, sizeof(*v->bad), compare_bad);
+	idset_sort(&v->bad_packs);
 	if (!atomic_load(&c.failed))
 		return 0;
 	*err = c.failure;

@@ -13,6 +13,8 @@ struct teller {
 	struct verify *verify;
 	const char *point;
 	const char *disk;
+	const struct walk *walk;
+	struct hurt_disk lost;
 	uint8_t told[TOLD_MAX][OBJECT_ID_BYTES];
 	unsigned int told_count;
 	bool hurt;
@@ -38,16 +40,19 @@ each_point(struct verify *v, bool tell, point_fn *fn, struct err *err)
 			manifest_free(m);
 			continue;
 		}
+		if (!verify_is_damage(v, err))
+			return -1;
 		/* Given up, or removed since it was listed. */
 		if (err->class == ERR_NOT_FOUND && v->options->points == NULL) {
 			err_clear(err);
 			continue;
 		}
-		if (!store_worth_resync(err) && err->class != ERR_UNSUPPORTED)
-			return -1;
 		object_key(key, OBJECT_MANIFEST, v->points.ids[i]);
 		damage.what = err->text;
 		damage.point = id;
+		if (tell &&
+		    idset_add(&v->bad_points, v->points.ids[i], err) == -1)
+			return -1;
 		if (tell) {
 			v->result->damaged_objects++;
 			v->result->damaged_points++;
@@ -141,34 +146,14 @@ static void
 tell_missing(struct teller *t, enum blob_type type, const uint8_t *hash)
 {
 	struct verify *v = t->verify;
-	size_t i;
+	struct verify_lost *lost = verify_find_lost(v, type, hash);
 
-	/* Forgotten, and removed by a prune under our hands, is no damage. */
-	if (store_point_gone(v->store, t->point))
+	if (lost == NULL) {
+		tell(t, NULL, "no readable pack holds a block of the disk");
 		return;
-	for (i = 0; i < v->lost_count; i++) {
-		if (v->lost[i].type == type &&
-		    memcmp(v->lost[i].hash, hash, DIGEST_BYTES) == 0) {
-			tell_lost(v, &v->lost[i]);
-			tell(t, v->lost[i].pack, "the pack is missing");
-			return;
-		}
 	}
-	tell(t, NULL, "no readable pack holds a block of the disk");
-}
-
-static bool
-is_bad(const struct verify *v, const struct blob_place *place)
-{
-	size_t i;
-
-	for (i = 0; i < v->bad_count; i++) {
-		if (memcmp(v->bad[i].pack, place->pack, OBJECT_ID_BYTES) == 0 &&
-		    (v->bad[i].frame_offset == 0 ||
-			v->bad[i].frame_offset == place->frame_offset))
-			return true;
-	}
-	return false;
+	tell_lost(v, lost);
+	tell(t, lost->pack, "the pack is missing");
 }
 
 static int
@@ -177,16 +162,44 @@ tell_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
 {
 	struct teller *t = arg;
 
-	(void)err;
+	if (place != NULL && why == NULL && !verify_is_bad(t->verify, place))
+		return 0;
+	/* Forgotten, and removed by a prune under our hands, is no damage. */
+	if ((place == NULL || why != NULL) &&
+	    store_point_gone(t->verify->store, t->point))
+		return 0;
 	if (place == NULL)
 		tell_missing(t, type, hash);
 	else if (why != NULL)
 		tell(t, place->pack, why->text);
-	else if (is_bad(t->verify, place))
+	else
 		tell(t, place->pack,
 		    type == BLOB_MAP ? "a piece of the disk's map is damaged"
 				     : "blocks of the disk are damaged");
-	return 0;
+	return hurt_add(
+	    &t->lost, t->walk->first_block, t->walk->block_count, err);
+}
+
+static int
+tell_disk(struct teller *t, const struct manifest_disk *disk, struct err *err)
+{
+	struct verify *v = t->verify;
+	struct walk w = { .store = v->store, .fn = tell_blob, .arg = t };
+	struct store_hurt hurt;
+	int rc;
+
+	t->disk = disk->target;
+	t->told_count = 0;
+	t->walk = &w;
+	if (hurt_init(&t->lost, disk, err) == -1)
+		return -1;
+	rc = walk_disk(&w, disk, err);
+	if (rc == 0 && t->lost.bytes > 0 && v->options->hurt != NULL) {
+		hurt_view(&hurt, t->point, &t->lost);
+		v->options->hurt(v->arg, &hurt);
+	}
+	hurt_fini(&t->lost);
+	return rc;
 }
 
 static int
@@ -194,15 +207,11 @@ tell_point(
     struct verify *v, const char *id, struct manifest *m, struct err *err)
 {
 	struct teller t = { .verify = v, .point = id };
-	struct walk w = { .store = v->store, .fn = tell_blob, .arg = &t };
 	size_t i;
 
-	for (i = 0; i < m->disk_count; i++) {
-		t.disk = m->disks[i].target;
-		t.told_count = 0;
-		if (walk_disk(&w, &m->disks[i], err) == -1)
+	for (i = 0; i < m->disk_count; i++)
+		if (tell_disk(&t, &m->disks[i], err) == -1)
 			return -1;
-	}
 	v->result->damaged_points += t.hurt;
 	return 0;
 }

@@ -26,8 +26,8 @@ enter(void *arg, const uint8_t hash[DIGEST_BYTES], unsigned int level,
 	struct walk *w = arg;
 	int rc;
 
-	(void)level;
-	(void)first_block;
+	w->first_block = w->piece_first_block = first_block;
+	w->block_count = w->piece_block_count = map_span(level);
 	memcpy(w->piece, hash, DIGEST_BYTES);
 	w->piece_lost = true;
 	rc = localindex_find(
@@ -68,8 +68,8 @@ check_entry(struct walk *w, struct localindex_view *v, const uint8_t *hash,
 }
 
 static int
-check_leaf(struct walk *w, const uint8_t (*entries)[DIGEST_BYTES],
-    unsigned int count, struct err *err)
+check_leaf(struct walk *w, uint64_t first,
+    const uint8_t (*entries)[DIGEST_BYTES], unsigned int count, struct err *err)
 {
 	struct localindex_view v;
 	unsigned int i;
@@ -77,7 +77,9 @@ check_leaf(struct walk *w, const uint8_t (*entries)[DIGEST_BYTES],
 
 	if (localindex_view_begin(&v, w->store->index, err) == -1)
 		return -1;
+	w->block_count = 1;
 	for (i = 0; rc == 0 && i < count; i++) {
+		w->first_block = first + i;
 		if (!digest_is_zero(entries[i]))
 			rc = check_entry(w, &v, entries[i], err);
 	}
@@ -94,6 +96,8 @@ tell_piece(struct walk *w, struct err *err)
 	if (!store_worth_resync(&why))
 		return -1;
 	err_clear(err);
+	w->first_block = w->piece_first_block;
+	w->block_count = w->piece_block_count;
 	return w->fn(w->arg, BLOB_MAP, w->piece,
 	    w->piece_lost ? NULL : &w->piece_place, &why, err);
 }
@@ -113,7 +117,7 @@ walk_pieces(struct walk *w, struct piece_reader *pieces,
 	c.arg = w;
 	while ((rc = map_cursor_next(&c, &first, &entries, &count, err)) != 0) {
 		if (rc == -1 ? tell_piece(w, err) == -1
-			     : check_leaf(w, entries, count, err) == -1)
+			     : check_leaf(w, first, entries, count, err) == -1)
 			return -1;
 	}
 	return 0;

@@ -23,10 +23,13 @@ struct walk {
 	struct marks *marks; /* NULL: pass over nothing. */
 	walk_blob_fn *fn;
 	void *arg;
+	/* Of the disk, what the blob at hand stands for. */
+	uint64_t first_block, block_count;
 	/* Inside only: the piece entered last. */
 	uint8_t piece[DIGEST_BYTES];
 	struct blob_place piece_place;
 	bool piece_lost;
+	uint64_t piece_first_block, piece_block_count;
 };
 
 int walk_disk(

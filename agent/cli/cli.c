@@ -33,6 +33,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_show,
 	&cmd_restore,
 	&cmd_verify,
+	&cmd_repair,
 	&cmd_forget,
 	&cmd_unforget,
 	&cmd_prune,

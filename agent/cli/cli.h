@@ -143,6 +143,7 @@ extern const struct cli_command cmd_key;
 extern const struct cli_command cmd_list;
 extern const struct cli_command cmd_prune;
 extern const struct cli_command cmd_recover;
+extern const struct cli_command cmd_repair;
 extern const struct cli_command cmd_restore;
 extern const struct cli_command cmd_run;
 extern const struct cli_command cmd_show;

@@ -18,6 +18,7 @@
 enum {
 	KEY_ALL = 256,
 	KEY_COMPRESSION,
+	KEY_AUDIT,
 	KEY_EXCLUDE_DISK,
 	KEY_FULL,
 	KEY_GROUP,
@@ -44,6 +45,8 @@ static const struct cli_option options[] = {
 	    "aim at LEVEL; say so (exit 3) below it" },
 	{ "lease", KEY_LEASE, "SECONDS", false,
 	    "the guest thaws itself after this (10)" },
+	{ "audit", KEY_AUDIT, "PERMILLE", false,
+	    "of what is called unchanged, read to see (auto, no)" },
 	{ "exclude-disk", KEY_EXCLUDE_DISK, "DISK", false,
 	    "leave a disk out; may be repeated" },
 	{ "scratch-dir", KEY_SCRATCH_DIR, "DIR", false,
@@ -83,6 +86,16 @@ set_level(enum manifest_consistency *out, const char *option, const char *value,
 }
 
 static int
+set_audit(struct backup_options *out, const char *value, struct err *err)
+{
+	out->no_audit = strcmp(value, "no") == 0;
+	out->audit_permille = 0;
+	if (out->no_audit || strcmp(value, "auto") == 0)
+		return 0;
+	return cli_number(&out->audit_permille, "audit", value, 1, 1000, err);
+}
+
+static int
 set(void *state, int key, const char *value, struct err *err)
 {
 	struct request *request = state;
@@ -118,6 +131,8 @@ set(void *state, int key, const char *value, struct err *err)
 	case KEY_PREFER:
 		backup->has_prefer = true;
 		return set_level(&backup->prefer, "prefer", value, err);
+	case KEY_AUDIT:
+		return set_audit(backup, value, err);
 	case KEY_LEASE:
 		return cli_lease(&backup->lease_ms, value, err);
 	case KEY_EXCLUDE_DISK:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/hurt.h"
 #include "agent/cli/report.h"
 #include "catalog/catalog.h"
 #include "common/err.h"
@@ -32,6 +33,7 @@ set(void *state, int key, const char *value, struct err *err)
 
 struct listing {
 	json_t *points; /* NULL: a table. */
+	json_t *marks;
 	size_t count;
 };
 
@@ -39,14 +41,17 @@ static int
 visit(void *arg, const struct manifest *m)
 {
 	struct listing *listing = arg;
+	bool damaged = json_object_get(listing->marks, m->id) != NULL;
+	json_t *json;
 
 	if (listing->points != NULL) {
-		json_array_append_new(
-		    listing->points, manifest_to_json(m, false));
+		json = manifest_to_json(m, false);
+		json_object_set_new(json, "damaged", json_boolean(damaged));
+		json_array_append_new(listing->points, json);
 	} else {
 		if (listing->count == 0)
 			report_list_heading();
-		report_list_row(m);
+		report_list_row(m, damaged);
 	}
 	listing->count++;
 	return 0;
@@ -113,10 +118,14 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	const bool forgotten = *(bool *)state;
 	int rc;
 
+	if (job_open_store(&cli->ctx, err) == -1 ||
+	    hurt_read_marks(&listing.marks, cli->ctx.store, err) == -1)
+		return -1;
 	if (cli->json)
 		listing.points = json_array();
 	rc = forgotten ? list_forgotten(cli, domain, &listing, err)
 		       : list_all(cli, domain, &listing, err);
+	json_decref(listing.marks);
 	if (rc == 0 && cli->json)
 		return cli_print_json(
 		    json_pack("{s:o}", "points", listing.points), err);

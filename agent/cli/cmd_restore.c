@@ -6,6 +6,7 @@
 
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
+#include "agent/cli/hurt.h"
 #include "agent/job/restore_point.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -20,6 +21,7 @@ enum {
 	KEY_FORMAT,
 	KEY_LIMIT_RATE,
 	KEY_OVERWRITE,
+	KEY_SALVAGE,
 	KEY_SAME_IDENTITY,
 	KEY_START,
 	KEY_TO,
@@ -38,6 +40,8 @@ static const struct cli_option options[] = {
 	    "one disk to a file, device or nbd+unix URL" },
 	{ "overwrite", KEY_OVERWRITE, NULL, false, "write over what is there" },
 	{ "limit-rate", KEY_LIMIT_RATE, "RATE", false, CLI_LIMIT_RATE_HELP },
+	{ "salvage", KEY_SALVAGE, NULL, false,
+	    "of a damaged point what there is, else zeros" },
 	{ NULL, 0, NULL, false, NULL },
 };
 
@@ -121,6 +125,9 @@ set(void *state, int key, const char *value, struct err *err)
 		return 0;
 	case KEY_LIMIT_RATE:
 		return cli_rate(&request->limit_rate, "limit-rate", value, err);
+	case KEY_SALVAGE:
+		restore->salvage = true;
+		return 0;
 	case KEY_DISK:
 		return add_target(request, value, err);
 	}
@@ -186,6 +193,54 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	return 0;
 }
 
+/* NULL: the disk has all of it. */
+static const struct store_hurt *
+hurt_of(struct store_hurt *hurt, const struct restore_point_result *result,
+    size_t i)
+{
+	const struct lost_ranges *lost = &result->lost[i];
+
+	*hurt = (struct store_hurt){
+		.point = result->manifest->id,
+		.disk = result->manifest->disks[i].target,
+		.size_bytes = result->manifest->disks[i].size_bytes,
+		.bytes = lost->bytes,
+		.ranges = lost->ranges,
+		.range_count = lost->count,
+		.more = lost->more,
+	};
+	return lost->bytes > 0 ? hurt : NULL;
+}
+
+static json_t *
+lost_json(const struct restore_point_result *result)
+{
+	json_t *array = json_array();
+	struct store_hurt hurt;
+	size_t i;
+
+	for (i = 0; i < result->manifest->disk_count; i++)
+		if (hurt_of(&hurt, result, i) != NULL)
+			json_array_append_new(array, hurt_to_json(&hurt, true));
+	return array;
+}
+
+static void
+print_lost(const struct restore_point_result *result)
+{
+	struct store_hurt hurt;
+	char bytes[FORMAT_SIZE];
+	size_t i;
+
+	for (i = 0; i < result->manifest->disk_count; i++) {
+		if (hurt_of(&hurt, result, i) == NULL)
+			continue;
+		printf("  %-6s %s could not be read and are zeros:\n",
+		    hurt.disk, format_bytes(bytes, hurt.bytes));
+		hurt_print_ranges(&hurt, "    ");
+	}
+}
+
 static json_t *
 result_json(const struct restore_point_result *result)
 {
@@ -200,10 +255,11 @@ result_json(const struct restore_point_result *result)
 				       m->disks[i].target, "path",
 				       result->paths[i], "size_bytes",
 				       (json_int_t)m->disks[i].size_bytes));
-	return json_pack("{s:{s:s, s:s, s:o, s:s?, s:s?, s:I}}", "restore",
+	return json_pack("{s:{s:s, s:s, s:o, s:s?, s:s?, s:I, s:o}}", "restore",
 	    "id", m->id, "domain", m->domain, "disks", disks, "definition",
 	    result->definition_path, "defined", result->defined_name,
-	    "duration_ms", (json_int_t)result->duration_ms);
+	    "duration_ms", (json_int_t)result->duration_ms, "lost",
+	    lost_json(result));
 }
 
 static void
@@ -220,6 +276,7 @@ print_result(const struct restore_point_result *result, bool started)
 		if (result->paths[i] != NULL)
 			printf("  %-6s %s\n", m->disks[i].target,
 			    result->paths[i]);
+	print_lost(result);
 	if (result->definition_path != NULL)
 		printf("  %-6s %s\n", "domain", result->definition_path);
 	if (result->defined_name != NULL)
@@ -242,6 +299,8 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		rc = cli_print_json(result_json(&result), err);
 	else if (!cli->quiet)
 		print_result(&result, request->restore.start);
+	if (rc == 0 && result.lost_bytes > 0)
+		rc = CLI_DEMOTED;
 	restore_point_result_fini(&result);
 	return rc;
 }

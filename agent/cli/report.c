@@ -94,7 +94,7 @@ report_list_heading(void)
 }
 
 void
-report_list_row(const struct manifest *m)
+report_list_row(const struct manifest *m, bool damaged)
 {
 	char time[CLOCK_RFC3339_SIZE], size[FORMAT_SIZE], stored[FORMAT_SIZE];
 	uint64_t size_bytes = 0, stored_bytes = 0;
@@ -111,6 +111,8 @@ report_list_row(const struct manifest *m)
 	if (m->group.id[0] != '\0')
 		printf("  group %.8s%s", m->group.id,
 		    m->group.consistent ? "" : ", not consistent");
+	if (damaged)
+		printf("  damaged");
 	putchar('\n');
 }
 

@@ -50,11 +50,16 @@ struct config_job {
 	bool has_spread;
 	unsigned int spread_ms;
 	unsigned int lease_seconds; /* 1 to CONFIG_LEASE_MAX_SECONDS. */
-	char *scratch_dir;          /* An absolute path, or NULL. */
+	/* Of what is called unchanged, read to see; 0: the default. */
+	unsigned int audit_permille;
+	bool no_audit;
+	char *scratch_dir; /* An absolute path, or NULL. */
 	/* Retention; all zero: the job forgets nothing. */
 	unsigned int keep_last, keep_hourly, keep_daily;
 	unsigned int keep_weekly, keep_monthly, keep_yearly;
-	unsigned int verify_percent; /* 0: no verify after the backup. */
+	/* Of the verify after the backup; both 0: there is none. */
+	unsigned int verify_percent;
+	uint64_t verify_budget_ms;
 	/* Bytes a second, as of the options of 'backup'; 0: no limit. */
 	uint64_t limit_rate, limit_read;
 };

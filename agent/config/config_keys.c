@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/ini/ini_keys.h"
 #include "common/ini/ini_value.h"
@@ -271,6 +272,30 @@ job_limit_read(void *section, const char *value, struct err *err)
 	    &((struct config_job *)section)->limit_read, value, err);
 }
 
+static int
+job_verify_budget(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	if (clock_parse_duration(&job->verify_budget_ms, value) == 0)
+		return 0;
+	err_set(err, ERR_ARG, "'%.100s' is no length of time", value);
+	return err_hint(err, "write a number and s, m, h or d: 20m");
+}
+
+static int
+job_audit(void *section, const char *value, struct err *err)
+{
+	struct config_job *job = section;
+
+	job->no_audit = strcmp(value, "no") == 0;
+	job->audit_permille = 0;
+	if (job->no_audit || strcmp(value, "auto") == 0 ||
+	    ini_value_number(&job->audit_permille, value, 1, 1000, err) == 0)
+		return 0;
+	return err_hint(err, "write no, auto, or a number from 1 to 1000");
+}
+
 #define KEEP_SETTER(what) \
 	static int job_keep_##what( \
 	    void *section, const char *value, struct err *err) \
@@ -300,6 +325,7 @@ static const struct config_key job_keys[] = {
 	{ .name = "require", .set = job_require },
 	{ .name = "prefer", .set = job_prefer },
 	{ .name = "lease", .set = job_lease },
+	{ .name = "audit", .set = job_audit },
 	{ .name = "scratch-dir", .set = job_scratch_dir },
 	{ .name = "keep-last", .set = job_keep_last },
 	{ .name = "keep-hourly", .set = job_keep_hourly },
@@ -310,6 +336,7 @@ static const struct config_key job_keys[] = {
 	{ .name = "verify", .set = job_verify },
 	{ .name = "limit-rate", .set = job_limit_rate },
 	{ .name = "limit-read", .set = job_limit_read },
+	{ .name = "verify-budget", .set = job_verify_budget },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

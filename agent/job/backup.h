@@ -32,6 +32,10 @@ struct backup_options {
 	unsigned int spread_ms;
 	const char *const *exclude_disks; /* Targets. */
 	size_t exclude_count;
+	/* Of each disk that is read by its changes, how much of what is called
+	 * unchanged is read to see: in permille, 0 for the default. */
+	unsigned int audit_permille;
+	bool no_audit;
 	const char *job; /* The configured job's name, or "". */
 };
 

@@ -17,6 +17,7 @@
 #include "agent/domain/domain.h"
 #include "agent/job/backup.h"
 #include "agent/job/scratch.h"
+#include "agent/source/source.h"
 #include "catalog/journal.h"
 #include "common/err.h"
 #include "common/hexid.h"
@@ -37,6 +38,9 @@ struct backup_disk {
 	char reason[256];                 /* Why full; "" if not. */
 	bool demoted; /* A cheaper source was to be expected. */
 	char *scratch_path;
+	/* What the repository has lost of the base, to be read again. */
+	struct store_range *heal;
+	size_t heal_count;
 };
 
 struct backup { /* One member. */
@@ -126,6 +130,12 @@ bool backup_was_paused(const struct backup *b);
 /* What was reached, and is it what is required?  Fills each manifest's
  * reason. */
 int backup_settle(struct backup *b, struct err *err);
+
+/* Looks whether blocks that the bitmap calls unchanged are; if not, or if the
+ * base cannot be read, the disk is a full one from then on. */
+int backup_audit_disk(struct backup *b, struct backup_disk *disk,
+    const struct source_disk *source, source_tick_fn *tick_fn, void *arg,
+    struct err *err);
 
 /* Every disk of every member through the store; a member's job ends with
  * its last disk.  Fills each manifest's disks. */

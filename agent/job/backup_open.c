@@ -149,8 +149,10 @@ close_member(struct backup *b)
 {
 	size_t i;
 
-	for (i = 0; i < b->disk_count; i++)
+	for (i = 0; i < b->disk_count; i++) {
 		free(b->disks[i].scratch_path);
+		free(b->disks[i].heal);
+	}
 	free(b->disks);
 	manifest_free(b->base);
 	manifest_free(b->manifest);

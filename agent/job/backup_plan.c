@@ -203,6 +203,60 @@ base_fits(struct backup_disk *disk, const struct manifest_disk *base)
 	return true;
 }
 
+/* ---- what the repository has lost of the base ---- */
+
+/* A disk that lacks more is read whole. */
+#define HEAL_RANGES_MAX 65536u
+
+static int
+note_lost(void *arg, uint64_t offset, uint64_t bytes, struct err *err)
+{
+	struct backup_disk *disk = arg;
+	struct store_range *grown;
+
+	if (disk->heal_count == HEAL_RANGES_MAX)
+		return 0;
+	/* In steps of powers of two. */
+	if ((disk->heal_count & (disk->heal_count - 1)) == 0) {
+		grown = reallocarray(disk->heal,
+		    disk->heal_count > 0 ? disk->heal_count * 2 : 1,
+		    sizeof(*grown));
+		if (grown == NULL)
+			return err_no_memory(err);
+		disk->heal = grown;
+	}
+	disk->heal[disk->heal_count++] =
+	    (struct store_range){ .offset = offset, .bytes = bytes };
+	return 0;
+}
+
+/*
+ * Only where a repair has marked something: the walk through the base's map
+ * costs what the disk is large.  What is read again and has not changed heals
+ * the older points, too.
+ */
+static int
+plan_heal(struct backup *b, struct backup_disk *disk, struct err *err)
+{
+	bool any, map_lost = false;
+
+	if (store_any_damage(&any, b->ctx->store, err) == -1)
+		return -1;
+	if (!any)
+		return 0;
+	if (store_disk_lost(b->ctx->store, disk->base, &map_lost, note_lost,
+		disk, err) == -1)
+		return -1;
+	if (map_lost || disk->heal_count == HEAL_RANGES_MAX)
+		make_full(disk, true, "the last point is damaged");
+	else if (disk->heal_count > 0)
+		log_line(LOG_INFO,
+		    "disk '%s': %zu ranges that are damaged in the repository "
+		    "are read again",
+		    disk->disk->target, disk->heal_count);
+	return 0;
+}
+
 static int
 choose_source(struct backup *b, struct backup_disk *disk, struct err *err)
 {
@@ -223,11 +277,12 @@ choose_source(struct backup *b, struct backup_disk *disk, struct err *err)
 	if (domain_checkpoint_usable(b->domain, b->base->checkpoint,
 		disk->disk->target, reason, sizeof(reason), err) == -1)
 		return err_prefix(err, "disk '%s'", disk->disk->target);
-	if (reason[0] != '\0')
+	if (reason[0] != '\0') {
 		make_full(disk, true, reason);
-	else
-		disk->base = base;
-	return 0;
+		return 0;
+	}
+	disk->base = base;
+	return plan_heal(b, disk, err);
 }
 
 static int

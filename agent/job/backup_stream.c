@@ -15,7 +15,7 @@
 struct stream {
 	struct backup_set *set;
 	struct backup *b;
-	const struct backup_disk *disk;
+	struct backup_disk *disk;
 };
 
 /* How much of a disk is behind us.  The whole is counted in sizes of disks:
@@ -94,21 +94,52 @@ copy_texts(
 	return 0;
 }
 
+static void
+describe_source(struct source_disk *source, const struct stream *stream)
+{
+	const struct backup_disk *disk = stream->disk;
+
+	*source = (struct source_disk){
+		.socket_path = scratch_socket(stream->b->scratch),
+		.target = disk->disk->target,
+		.rate = stream->set->read_rate,
+	};
+	if (disk->base == NULL)
+		return;
+	source->incremental = true;
+	source->base_size_bytes = disk->base->size_bytes;
+	source->also = disk->heal;
+	source->also_count = disk->heal_count;
+}
+
+/* Before the first byte is read, so that it may still be read whole. */
+static int
+audit(struct stream *stream, struct manifest_disk *out, struct err *err)
+{
+	struct source_disk source;
+
+	describe_source(&source, stream);
+	if (backup_audit_disk(
+		stream->b, stream->disk, &source, tick, stream, err) == -1)
+		return -1;
+	free(out->reason);
+	out->reason = strdup(stream->disk->reason);
+	return out->reason == NULL ? err_no_memory(err) : 0;
+}
+
 static int
 stream_disk(struct stream *stream, struct manifest_disk *out, struct err *err)
 {
 	const struct backup_disk *disk = stream->disk;
-	const struct manifest_disk *base = disk->base;
-	struct source_disk source = {
-		.socket_path = scratch_socket(stream->b->scratch),
-		.target = disk->disk->target,
-		.incremental = base != NULL,
-		.base_size_bytes = base != NULL ? base->size_bytes : 0,
-		.rate = stream->set->read_rate,
-	};
+	const struct manifest_disk *base;
+	struct source_disk source;
 	struct source_result result = { 0 };
 	struct store_disk *writer = NULL;
 
+	if (audit(stream, out, err) == -1)
+		return -1;
+	describe_source(&source, stream);
+	base = disk->base;
 	out->source =
 	    base != NULL ? MANIFEST_SOURCE_BITMAP : MANIFEST_SOURCE_FULL;
 	/* The size is the picture's, not the plan's. */

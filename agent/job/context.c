@@ -61,14 +61,21 @@ fail:
 }
 
 int
+job_open_history(struct job_context *ctx, struct err *err)
+{
+	if (job_open_store(ctx, err) == -1)
+		return -1;
+	if (ctx->catalog != NULL)
+		return 0;
+	return catalog_open(&ctx->catalog, ctx->state_dir, err);
+}
+
+int
 job_open_catalog(struct job_context *ctx, struct err *err)
 {
 	struct catalog_sync_result synced;
 
-	if (job_open_store(ctx, err) == -1)
-		return -1;
-	if (ctx->catalog == NULL &&
-	    catalog_open(&ctx->catalog, ctx->state_dir, err) == -1)
+	if (job_open_history(ctx, err) == -1)
 		return -1;
 	if (ctx->catalog_synced)
 		return 0;

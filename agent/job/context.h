@@ -73,6 +73,8 @@ struct job_context {
 int job_open_store(struct job_context *ctx, struct err *err);
 /* Also the store; synced with it once. */
 int job_open_catalog(struct job_context *ctx, struct err *err);
+/* The same, not synced: for the history that it keeps. */
+int job_open_history(struct job_context *ctx, struct err *err);
 int job_open_journal(struct job_context *ctx, struct err *err);
 int job_connect(struct job_context *ctx, struct err *err);
 

@@ -23,6 +23,7 @@ struct restoring {
 	struct restore_point_result *result;
 	struct manifest *manifest;
 	const struct manifest_disk *disk; /* The one under way. */
+	struct lost_ranges *lost;         /* What it lacks. */
 	uint64_t all_done, all_total;
 };
 
@@ -38,6 +39,14 @@ tick(void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err)
 	return cancel_check(err);
 }
 
+static int
+note_lost(void *arg, uint64_t offset, uint64_t bytes, struct err *err)
+{
+	struct restoring *r = arg;
+
+	return lost_ranges_add(r->lost, offset, bytes, err);
+}
+
 static struct restore_options
 options_for(struct restoring *r, const char *target)
 {
@@ -46,6 +55,7 @@ options_for(struct restoring *r, const char *target)
 		.format = r->options->format,
 		.overwrite = r->options->overwrite,
 		.tick = tick,
+		.lost = r->options->salvage ? note_lost : NULL,
 		.arg = r,
 	};
 }
@@ -71,8 +81,11 @@ restore_one(
 	const struct restore_options options = options_for(r, target);
 
 	r->disk = disk;
+	r->lost = &r->result->lost[index];
 	if (restore_disk(r->ctx->store, disk, &options, err) == -1)
 		return err_prefix(err, "disk '%s'", disk->target);
+	lost_ranges_finish(r->lost);
+	r->result->lost_bytes += r->lost->bytes;
 	r->all_done += disk->size_bytes;
 	r->result->paths[index] = strdup(target);
 	return r->result->paths[index] == NULL ? err_no_memory(err) : 0;
@@ -331,6 +344,64 @@ restore_to_targets(struct restoring *r, struct err *err)
 	return 0;
 }
 
+/* ---- damage ---- */
+
+struct marked {
+	const struct restoring *r;
+	char disk[64]; /* The first that is hurt; "": none. */
+	uint64_t bytes;
+};
+
+static bool
+is_wanted(const struct restoring *r, const char *disk)
+{
+	size_t i;
+
+	for (i = 0; i < r->options->target_count; i++)
+		if (strcmp(r->options->targets[i].disk, disk) == 0)
+			return true;
+	return r->options->dir != NULL;
+}
+
+static void
+note_mark(void *arg, const struct store_hurt *hurt)
+{
+	struct marked *marked = arg;
+
+	if (marked->disk[0] != '\0' ||
+	    strcmp(hurt->point, marked->r->manifest->id) != 0 ||
+	    !is_wanted(marked->r, hurt->disk))
+		return;
+	snprintf(marked->disk, sizeof(marked->disk), "%s", hurt->disk);
+	marked->bytes = hurt->bytes;
+}
+
+/* A point that a repair has marked fails at once and not after hours, unless
+ * a backup has healed it since. */
+static int
+check_marks(const struct restoring *r, struct err *err)
+{
+	struct marked marked = { .r = r };
+	struct store *s = r->ctx->store;
+	bool whole;
+
+	if (r->options->salvage)
+		return 0;
+	if (store_marks(s, note_mark, &marked, err) == -1)
+		return -1;
+	if (marked.disk[0] == '\0')
+		return 0;
+	if (store_point_whole(&whole, s, r->manifest, err) == -1)
+		return -1;
+	if (whole)
+		return 0;
+	err_set(err, ERR_CORRUPT,
+	    "point %.8s is damaged: %llu bytes of disk '%s' are lost",
+	    r->manifest->id, (unsigned long long)marked.bytes, marked.disk);
+	return err_hint(err, "--salvage writes the rest, with zeros in their "
+			     "place; 'holdstill show' lists them");
+}
+
 static void
 sum_sizes(struct restoring *r)
 {
@@ -383,15 +454,20 @@ job_restore(struct job_context *ctx,
 	if (job_find_point(&r.manifest, ctx, options->point, err) == -1)
 		return hint_at_verify(err);
 	out->paths = calloc(r.manifest->disk_count + 1, sizeof(*out->paths));
-	if (out->paths == NULL) {
+	out->lost = calloc(r.manifest->disk_count + 1, sizeof(*out->lost));
+	if (out->paths == NULL || out->lost == NULL) {
+		free(out->paths);
+		free(out->lost);
 		manifest_free(r.manifest);
 		return err_no_memory(err);
 	}
 	out->manifest = r.manifest;
 	sum_sizes(&r);
 	job_step(ctx, r.manifest->domain, "restoring");
-	rc = options->dir != NULL ? restore_to_dir(&r, err)
-				  : restore_to_targets(&r, err);
+	rc = check_marks(&r, err);
+	if (rc == 0)
+		rc = options->dir != NULL ? restore_to_dir(&r, err)
+					  : restore_to_targets(&r, err);
 	if (ctx->events.progress_end != NULL)
 		ctx->events.progress_end(ctx->events.arg);
 	out->duration_ms = clock_monotonic_ms() - started_ms;
@@ -409,9 +485,13 @@ restore_point_result_fini(struct restore_point_result *result)
 	size_t i;
 
 	for (i = 0;
-	     result->manifest != NULL && i < result->manifest->disk_count; i++)
+	     result->manifest != NULL && i < result->manifest->disk_count;
+	     i++) {
 		free(result->paths[i]);
+		lost_ranges_fini(&result->lost[i]);
+	}
 	free(result->paths);
+	free(result->lost);
 	free(result->definition_path);
 	free(result->defined_name);
 	manifest_free(result->manifest);

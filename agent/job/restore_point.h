@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/job/lost_ranges.h"
 #include "agent/restore/restore.h"
 
 struct err;
@@ -29,6 +30,8 @@ struct restore_point_options {
 	size_t target_count;
 	enum restore_format format;
 	bool overwrite;
+	/* Write what there is, with zeros where something cannot be read. */
+	bool salvage;
 	bool define;
 	const char *name; /* Of the defined domain; NULL: as it was. */
 	bool same_identity;
@@ -38,11 +41,15 @@ struct restore_point_options {
 struct restore_point_result {
 	struct manifest *manifest; /* The caller frees it; NULL on failure. */
 	char **paths; /* Where each disk of the manifest went; NULL: nowhere. */
-	char *definition_path; /* Or NULL. */
-	char *defined_name;    /* Or NULL. */
+	struct lost_ranges *lost; /* What each disk lacks there. */
+	uint64_t lost_bytes;      /* Of all of them. */
+	char *definition_path;    /* Or NULL. */
+	char *defined_name;       /* Or NULL. */
 	int64_t duration_ms;
 };
 
+/* ERR_CORRUPT: something that is to be restored is damaged, and salvage was
+ * not asked for. */
 int job_restore(struct job_context *ctx,
     const struct restore_point_options *options,
     struct restore_point_result *out, struct err *err);

@@ -147,6 +147,8 @@ options_of(struct backup_options *out, const struct config_job *job)
 		.spread_ms = job->spread_ms,
 		.exclude_disks = (const char *const *)job->exclude_disks.word,
 		.exclude_count = job->exclude_disks.count,
+		.audit_permille = job->audit_permille,
+		.no_audit = job->no_audit,
 		.job = job->name,
 	};
 }
@@ -264,18 +266,24 @@ run_verify(
     struct job_context *ctx, const struct config_job *job, struct err *err)
 {
 	struct damage_text text = { "" };
-	struct store_verify_result result;
+	struct job_verify_options options = {
+		.sample_percent = job->verify_percent,
+		.budget_ms = job->verify_budget_ms,
+		.damage = remember_damage,
+		.arg = &text,
+	};
+	struct job_verify_result result;
 
-	if (job->verify_percent == 0)
+	if (job->verify_percent == 0 && job->verify_budget_ms == 0)
 		return 0;
-	if (job_verify(ctx, NULL, 0, job->verify_percent, remember_damage,
-		&text, &result, err) == -1)
+	if (job_verify(ctx, &options, &result, err) == -1)
 		return err_prefix(err, "verify");
-	if (result.damaged_objects == 0)
+	if (result.found.damaged_objects == 0)
 		return 0;
 	err_set(err, ERR_CORRUPT, "verify found %llu damaged objects: %s",
-	    (unsigned long long)result.damaged_objects, text.first);
-	return err_hint(err, "run 'holdstill verify' to see all of it");
+	    (unsigned long long)result.found.damaged_objects, text.first);
+	return err_hint(err, "run 'holdstill verify' to see all of it, then "
+			     "'holdstill repair'");
 }
 
 /* What the caller has set stands. */

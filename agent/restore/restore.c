@@ -183,8 +183,11 @@ work(struct restore *r, struct err *err)
 	int rc = -1;
 
 	if (choose_target(&kind, r->options, err) == -1 ||
-	    store_reader_open(&reader, r->store, r->disk, err) == -1 ||
-	    store_reader_data_bytes(reader, &data_bytes, err) == -1)
+	    store_reader_open(&reader, r->store, r->disk, err) == -1)
+		goto out;
+	if (r->options->lost != NULL)
+		store_reader_salvage(reader, r->options->lost, r->options->arg);
+	if (store_reader_data_bytes(reader, &data_bytes, err) == -1)
 		goto out;
 	atomic_store(&r->total_bytes, data_bytes);
 	if (open_target(r, kind.open, data_bytes, err) == -1 ||

@@ -25,6 +25,9 @@ enum restore_format { RESTORE_QCOW2, RESTORE_RAW };
 typedef int restore_tick_fn(
     void *arg, uint64_t done_bytes, uint64_t total_bytes, struct err *err);
 
+typedef int restore_lost_fn(
+    void *arg, uint64_t offset, uint64_t bytes, struct err *err);
+
 struct restore_options {
 	const char *target;
 	enum restore_format format; /* Of a file. */
@@ -32,11 +35,14 @@ struct restore_options {
 	bool overwrite;
 	unsigned int threads;  /* 0: as many as processors. */
 	restore_tick_fn *tick; /* NULL is allowed. */
-	void *arg;
+	/* What cannot be read is left as zeros and told, from any thread, one
+	 * call at a time; NULL: it is a failure. */
+	restore_lost_fn *lost;
+	void *arg; /* Of both. */
 };
 
 /*
- * 0: the target holds exactly the disk, durably.  -1: a file target is as it
+ * 0: the target holds exactly the disk, but for what lost was told, durably.  -1: a file target is as it
  * was before (its .partial is removed); a device or export is undefined.
  * ERR_EXISTS: the file exists.  ERR_NO_SPACE, ERR_CORRUPT as they say.
  */

@@ -2,41 +2,27 @@
 /*
  * A disk's blocks from its NBD export to the store.
  *
- * Two threads: a worker moves the data and may wait long for the store; the
- * calling thread only calls tick, so that a full scratch file or a wish to
- * stop is seen in time.  What both touch lies behind one lock.
- *
- * An incremental first reads the whole dirty bitmap (2 MiB of memory a TiB),
- * over a connection of its own that has no other context: then the cost
- * follows the change, not the disk.  Allocation is asked for only around
- * what is wanted, a window at a time.
+ * An incremental first reads the whole dirty bitmap (2 MiB of memory a TiB):
+ * then the cost follows the change, not the disk.  Allocation is asked for
+ * only around what is wanted, a window at a time.
  */
 #include "agent/source/source.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "agent/domain/domain.h"
 #include "agent/nbd/nbd.h"
-#include "agent/source/extents.h"
-#include "common/clock.h"
+#include "agent/source/dirty.h"
+#include "agent/source/pace.h"
+#include "agent/source/worker.h"
 #include "common/err.h"
 #include "common/rate.h"
 #include "store/store.h"
 
-#define TICK_MS 200
 #define WINDOW_BLOCKS 16384u /* 1 GiB. */
 /* Chunks under way; some of what the store allows is left to it. */
 #define SLOTS 8u
-#define FLAG_ZERO 2u  /* base:allocation */
-#define FLAG_DIRTY 1u /* A dirty bitmap. */
+#define FLAG_ZERO 2u /* base:allocation */
 
 _Static_assert(SLOTS <= STORE_CHUNKS_HELD, "the store would wait for us");
 
@@ -46,16 +32,6 @@ struct slot {
 	struct store_chunk *chunk; /* NULL: the slot is free. */
 	unsigned int pending;      /* Reads under way. */
 	bool closed;               /* All reads are started. */
-};
-
-/* What the two threads share. */
-struct shared {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	uint64_t done_bytes, total_bytes;
-	bool finished;
-	bool stop;
-	int stop_fd; /* Readable from then on. */
 };
 
 struct copy {
@@ -70,103 +46,10 @@ struct copy {
 	int read_error;
 	uint64_t wanted_blocks_done;
 	struct source_result result;
-	struct shared shared;
+	struct worker worker;
 	struct err err;
 	int rc;
 };
-
-static bool
-stopped(struct copy *c)
-{
-	bool stop;
-
-	pthread_mutex_lock(&c->shared.lock);
-	stop = c->shared.stop;
-	pthread_mutex_unlock(&c->shared.lock);
-	return stop;
-}
-
-/* The calling thread has the reason. */
-static int
-check_stop(struct copy *c)
-{
-	return stopped(c) ? err_set(&c->err, ERR_CANCELLED, "stopped") : 0;
-}
-
-static void
-set_progress(struct copy *c, uint64_t done, uint64_t total)
-{
-	pthread_mutex_lock(&c->shared.lock);
-	c->shared.done_bytes = done;
-	c->shared.total_bytes = total;
-	pthread_mutex_unlock(&c->shared.lock);
-}
-
-/* ---- extents ---- */
-
-struct fetch {
-	struct extent_set *set;
-	uint32_t mask, value; /* Extents to add: flags & mask == value. */
-	uint64_t reached;
-};
-
-static int
-on_extent(void *arg, unsigned int context, uint64_t offset, uint64_t bytes,
-    uint32_t flags, struct err *err)
-{
-	struct fetch *fetch = arg;
-
-	(void)context;
-	(void)err;
-	if ((flags & fetch->mask) == fetch->value)
-		extent_set_add(fetch->set, offset, bytes);
-	fetch->reached = offset + bytes;
-	return 0;
-}
-
-static int
-fetch_range(struct copy *c, struct nbd_link *link, struct fetch *fetch,
-    uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		if (check_stop(c) == -1 ||
-		    nbd_link_extents(
-			link, from, to - from, on_extent, fetch, &c->err) == -1)
-			return -1;
-		from = fetch->reached;
-	}
-	return 0;
-}
-
-static int
-read_dirty_map(struct copy *c)
-{
-	char context[128];
-	struct nbd_link_options options = {
-		.socket_path = c->source->socket_path,
-		.export_name = c->source->target,
-		.context = { context },
-		.stop_fd = c->shared.stop_fd,
-	};
-	struct fetch fetch = {
-		.set = &c->wanted, .mask = FLAG_DIRTY, .value = FLAG_DIRTY
-	};
-	uint64_t end = c->size_bytes, base = c->source->base_size_bytes;
-	struct nbd_link *link = NULL;
-	int rc;
-
-	snprintf(
-	    context, sizeof(context), DOMAIN_BITMAP_CONTEXT, c->source->target);
-	if (extent_set_init(&c->wanted, 0, c->block_count, &c->err) == -1 ||
-	    nbd_link_open(&link, &options, &c->err) == -1)
-		return -1;
-	rc = fetch_range(c, link, &fetch, 0, end);
-	nbd_link_close(link);
-	/* The base knows nothing of what has grown. */
-	if (base < end)
-		extent_set_add(&c->wanted, base, end - base);
-	return rc;
-}
 
 /* ---- chunks ---- */
 
@@ -206,8 +89,8 @@ submit_complete(struct copy *c)
 static int
 wait_for_reads(struct copy *c)
 {
-	if (check_stop(c) == -1 ||
-	    nbd_link_wait(c->link, TICK_MS, &c->err) == -1)
+	if (worker_check_stop(&c->worker, &c->err) == -1 ||
+	    nbd_link_wait(c->link, WORKER_TICK_MS, &c->err) == -1)
 		return -1;
 	return submit_complete(c);
 }
@@ -265,37 +148,18 @@ open_chunk(struct copy *c)
 static int
 wait_for_rate(struct copy *c, size_t bytes)
 {
-	uint64_t due, now, ms;
-	struct pollfd stop = { .fd = c->shared.stop_fd, .events = POLLIN };
+	uint64_t due;
 	int rc = 0;
 
 	if (c->source->rate == NULL)
 		return 0;
 	due = rate_take(c->source->rate, bytes);
-	while (rc == 0 && (now = clock_monotonic_ns()) < due) {
-		ms = (due - now) / 1000000 + 1;
-		if (ms > TICK_MS)
-			ms = TICK_MS;
-		if (nbd_link_in_flight(c->link) == 0)
-			poll(&stop, 1, (int)ms);
-		else if (nbd_link_wait(c->link, (int)ms, &c->err) == -1)
+	while (rc == 0) {
+		rc = pace_wait(&c->worker, c->link, due, &c->err);
+		if (submit_complete(c) == -1)
 			return -1;
-		rc = check_stop(c) == -1 ? -1 : submit_complete(c);
 	}
-	return rc;
-}
-
-/* Blocks that one request may read. */
-static unsigned int
-read_blocks_max(const struct copy *c)
-{
-	size_t bytes = (size_t)STORE_CHUNK_BLOCKS * STORE_BLOCK_BYTES;
-
-	if (c->source->rate != NULL)
-		bytes = rate_piece(c->source->rate, bytes);
-	return bytes < STORE_BLOCK_BYTES
-		   ? 1
-		   : (unsigned int)(bytes / STORE_BLOCK_BYTES);
+	return rc == -1 ? -1 : 0;
 }
 
 /* Reads `blocks` neighbours, the first of which is number `first` of the
@@ -322,7 +186,7 @@ start_read(
 static int
 close_chunk(struct copy *c)
 {
-	unsigned int first, i, most = read_blocks_max(c);
+	unsigned int first, i, most = pace_blocks_max(c->source->rate);
 	struct slot *slot = c->open;
 	struct store_chunk *chunk;
 
@@ -419,12 +283,13 @@ copy_run(struct copy *c, uint64_t block, uint64_t end)
 static int
 read_allocation(struct copy *c, uint64_t block, uint64_t end)
 {
-	struct fetch fetch = { .set = &c->data, .mask = FLAG_ZERO };
+	struct dirty_fetch fetch = { .set = &c->data, .mask = FLAG_ZERO };
 	uint64_t to = end * STORE_BLOCK_BYTES;
 
 	extent_set_move(&c->data, block, end - block);
-	return fetch_range(c, c->link, &fetch, block * STORE_BLOCK_BYTES,
-	    to < c->size_bytes ? to : c->size_bytes);
+	return dirty_fetch_range(&c->worker, c->link, &fetch,
+	    block * STORE_BLOCK_BYTES, to < c->size_bytes ? to : c->size_bytes,
+	    &c->err);
 }
 
 static int
@@ -440,8 +305,8 @@ copy_full(struct copy *c)
 		    copy_run(c, block, end) == -1)
 			return -1;
 		done = end * STORE_BLOCK_BYTES;
-		set_progress(c, done < c->size_bytes ? done : c->size_bytes,
-		    c->size_bytes);
+		worker_progress(&c->worker,
+		    done < c->size_bytes ? done : c->size_bytes, c->size_bytes);
 	}
 	return 0;
 }
@@ -464,7 +329,7 @@ copy_incremental(struct copy *c)
 	uint64_t total = extent_set_count(&c->wanted) * STORE_BLOCK_BYTES;
 	uint64_t block = 0, end, count;
 
-	set_progress(c, 0, total);
+	worker_progress(&c->worker, 0, total);
 	while (extent_set_run(&c->wanted, true, block, c->block_count, &block) >
 	       0) {
 		end = last_wanted(c, block, block + WINDOW_BLOCKS);
@@ -475,7 +340,8 @@ copy_incremental(struct copy *c)
 			if (copy_run(c, block, block + count) == -1)
 				return -1;
 			block += count;
-			set_progress(c, c->result.changed_bytes, total);
+			worker_progress(
+			    &c->worker, c->result.changed_bytes, total);
 		}
 		block = end;
 	}
@@ -503,7 +369,7 @@ open_link(struct copy *c)
 		.socket_path = c->source->socket_path,
 		.export_name = c->source->target,
 		.context = { "base:allocation" },
-		.stop_fd = c->shared.stop_fd,
+		.stop_fd = c->worker.stop_fd,
 	};
 
 	return nbd_link_open(&c->link, &options, &c->err);
@@ -521,12 +387,14 @@ copy_run_all(struct copy *c)
 		return -1;
 	if (!c->source->incremental)
 		return copy_full(c) == -1 ? -1 : copy_finish(c);
-	if (read_dirty_map(c) == -1 || copy_incremental(c) == -1)
+	if (dirty_read(&c->wanted, c->source, &c->worker, c->size_bytes,
+		&c->err) == -1 ||
+	    copy_incremental(c) == -1)
 		return -1;
 	return copy_finish(c);
 }
 
-static void *
+static void
 work(void *arg)
 {
 	struct copy *c = arg;
@@ -534,93 +402,6 @@ work(void *arg)
 	c->rc = copy_run_all(c);
 	/* Before the chunks go back: reads under way write into them. */
 	nbd_link_close(c->link);
-	pthread_mutex_lock(&c->shared.lock);
-	c->shared.finished = true;
-	pthread_cond_signal(&c->shared.changed);
-	pthread_mutex_unlock(&c->shared.lock);
-	return NULL;
-}
-
-static void
-ask_stop(struct shared *s)
-{
-	uint64_t one = 1;
-
-	pthread_mutex_lock(&s->lock);
-	s->stop = true;
-	pthread_mutex_unlock(&s->lock);
-	if (write(s->stop_fd, &one, sizeof(one)) == -1) {
-		/* Cannot be: the counter is 0. */
-	}
-}
-
-/* The calling thread's part. */
-static int
-tick_until_finished(
-    struct copy *c, source_tick_fn *tick, void *arg, struct err *err)
-{
-	struct shared *s = &c->shared;
-	uint64_t done, total;
-	struct timespec until;
-	bool finished = false;
-	int rc = 0;
-
-	while (!finished) {
-		pthread_mutex_lock(&s->lock);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += TICK_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
-		while (!s->finished && pthread_cond_timedwait(&s->changed,
-					   &s->lock, &until) != ETIMEDOUT)
-			;
-		finished = s->finished;
-		done = s->done_bytes;
-		total = s->total_bytes;
-		pthread_mutex_unlock(&s->lock);
-		if (rc == 0 && tick != NULL &&
-		    (rc = tick(arg, done, total, err)) == -1)
-			ask_stop(s);
-	}
-	return rc;
-}
-
-static struct copy *
-copy_new(
-    const struct source_disk *source, struct store_disk *disk, struct err *err)
-{
-	struct copy *c = calloc(1, sizeof(*c));
-	pthread_condattr_t attr;
-
-	if (c == NULL) {
-		err_no_memory(err);
-		return NULL;
-	}
-	c->shared.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (c->shared.stop_fd == -1) {
-		err_errno(err, errno, "cannot make an event descriptor");
-		free(c);
-		return NULL;
-	}
-	c->source = source;
-	c->disk = disk;
-	pthread_mutex_init(&c->shared.lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->shared.changed, &attr);
-	pthread_condattr_destroy(&attr);
-	return c;
-}
-
-static void
-copy_free(struct copy *c)
-{
-	extent_set_fini(&c->wanted);
-	extent_set_fini(&c->data);
-	pthread_cond_destroy(&c->shared.changed);
-	pthread_mutex_destroy(&c->shared.lock);
-	close(c->shared.stop_fd);
-	free(c);
 }
 
 int
@@ -628,26 +409,28 @@ source_copy(const struct source_disk *source, struct store_disk *disk,
     source_tick_fn *tick, void *arg, struct source_result *result,
     struct err *err)
 {
-	struct copy *c = copy_new(source, disk, err);
-	pthread_t worker;
+	struct copy *c = calloc(1, sizeof(*c));
 	int rc;
 
 	if (c == NULL)
+		return err_no_memory(err);
+	if (worker_init(&c->worker, err) == -1) {
+		free(c);
 		return -1;
-	rc = pthread_create(&worker, NULL, work, c);
-	if (rc != 0) {
-		copy_free(c);
-		return err_errno(err, rc, "cannot start a thread");
 	}
-	rc = tick_until_finished(c, tick, arg, err);
-	pthread_join(worker, NULL);
+	c->source = source;
+	c->disk = disk;
+	rc = worker_run(&c->worker, work, c, tick, arg, err);
 	if (rc == 0 && c->rc == -1) {
 		*err = c->err;
 		rc = -1;
 	}
 	if (rc == 0)
 		*result = c->result;
-	copy_free(c);
+	extent_set_fini(&c->wanted);
+	extent_set_fini(&c->data);
+	worker_fini(&c->worker);
+	free(c);
 	return rc;
 }
 

@@ -7,11 +7,13 @@
 #define HOLDSTILL_AGENT_SOURCE_SOURCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct err;
 struct rate;
 struct store_disk;
+struct store_range;
 
 struct source_disk {
 	const char *socket_path;
@@ -21,6 +23,9 @@ struct source_disk {
 	 * everything from here on is read. */
 	uint64_t base_size_bytes;
 	struct rate *rate; /* Reads of data keep to it; NULL: no limit. */
+	/* And these, although the bitmap may call them clean. */
+	const struct store_range *also;
+	size_t also_count;
 };
 
 struct source_result {
@@ -47,6 +52,32 @@ typedef int source_tick_fn(
 int source_copy(const struct source_disk *source, struct store_disk *disk,
     source_tick_fn *tick, void *arg, struct source_result *result,
     struct err *err);
+
+struct source_audit {
+	uint64_t audited_blocks;
+	uint64_t missed_blocks; /* Of those, not what they were. */
+	uint64_t first_missed;  /* Number of the first of them. */
+};
+#define SOURCE_AUDIT_AUTO 0
+#define SOURCE_AUDIT_MIN_BLOCKS 16
+#define SOURCE_AUDIT_AUTO_MAX_BLOCKS 256
+
+/* Is the block what the base has?  data is a whole block, padded with zeros
+ * at the disk's end.  1, 0, or -1. */
+typedef int source_same_fn(
+    void *arg, uint64_t block, const void *data, struct err *err);
+
+/*
+ * Of an incremental: reads blocks that will not be read because the bitmap
+ * calls them clean, chosen by chance, each as likely as any other, and asks
+ * whether they are what they were.  permille: of the clean ones, at least
+ * SOURCE_AUDIT_MIN_BLOCKS; SOURCE_AUDIT_AUTO: one, and no more blocks than
+ * SOURCE_AUDIT_AUTO_MAX_BLOCKS.  same is called from another thread, in
+ * rising order.
+ */
+int source_audit(const struct source_disk *source, unsigned int permille,
+    source_same_fn *same, source_tick_fn *tick, void *arg,
+    struct source_audit *out, struct err *err);
 
 /* The export's size. */
 int source_size(

@@ -38,8 +38,8 @@ offers() {
 	fi
 }
 
-offers "holdstill re" "recover restore"
-offers "holdstill " "backup catalog forget guest init key list prune recover restore run show unforget verify"
+offers "holdstill re" "recover repair restore"
+offers "holdstill " "backup catalog forget guest init key list prune recover repair restore run show unforget verify"
 offers "holdstill --repo /x ver" "verify"
 offers "holdstill backup d" "db1"
 offers "holdstill backup --req" "--require"

@@ -132,14 +132,19 @@ class Exhibit:
     verify: those of `verify`, each of which is to be there; list: of `list`;
     restore: of each point; reader: has the second reader to find fault, if
     not as `verify` does? gone: points that `list` cannot show. either:
-    points that may restore or fail, by which copy of a block is met.
+    points that may restore or fail, by which copy of a block is met; repair:
+    the status of `repair`, 3 where points are hurt.
     """
 
     def __init__(self, hurt, verify=(), restore=(OK, OK, OK), listed=(),
-                 gone=(), reader=None, either=()):
+                 gone=(), reader=None, either=(), repair=None):
         self.hurt, self.verify, self.restore = hurt, verify, restore
         self.listed, self.gone, self.either = listed, gone, either
         self.reader = bool(verify) if reader is None else reader
+        self.repair = repair
+        if repair is None:
+            hurt = {i for i in range(3) if restore[i] != OK}
+            self.repair = 3 if hurt - set(gone) else 0
 
 
 EXHIBITS = {}
@@ -341,7 +346,8 @@ def manifest_of_noise(p):
 
 @exhibit(verify=["POINT1: .*it was made by a later program"], gone=[1],
          restore=(OK, "made by a later program", OK),
-         listed=["POINT1.*made by a later program"])
+         listed=["POINT1.*made by a later program"],
+         repair=1)
 def later_manifest(p):
     data = bytearray(p.load(p.point(1)))
     data[9] = 2
@@ -417,6 +423,18 @@ class Museum(Case):
         found = []
         hsread.Repository(p.repo).check(lambda key, e: found.append(key))
         self.assertEqual(bool(found), show.reader, found)
+        self.mend(show)
+
+    def mend(self, show):
+        """A repair takes from no point what it has; a second finds no more."""
+        for _ in range(2):
+            code, text = self.p.holdstill("repair")
+            self.assertEqual(code, show.repair, text)
+            self.restore_what_there_is(show)
+
+    def restore_what_there_is(self, show):
+        for i, words in enumerate(show.restore):
+            self.restore(i, OK, words != OK)
 
     def look(self, show):
         p = self.p

@@ -38,6 +38,7 @@ target_sources(test_backup_plan PRIVATE
   ${CMAKE_SOURCE_DIR}/agent/job/backup_plan.c)
 hs_unit_test(test_backup_stream hs_store)
 target_sources(test_backup_stream PRIVATE fake_job.c
+  ${CMAKE_SOURCE_DIR}/agent/job/backup_audit.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_set.c
   ${CMAKE_SOURCE_DIR}/agent/job/backup_stream.c)
 # The hold alone, between a fake guest and a fake QEMU.
@@ -56,8 +57,15 @@ target_link_options(test_recover PRIVATE -Wl,--wrap=clock_monotonic_ms)
 # A point back, between a fake store and a fake libvirt.
 hs_unit_test(test_restore_point hs_store)
 target_sources(test_restore_point PRIVATE fake_job.c temp_dir.c
+  ${CMAKE_SOURCE_DIR}/agent/job/lost_ranges.c
   ${CMAKE_SOURCE_DIR}/agent/job/restore_point.c)
 # A job's domains, with backups that only have an outcome.
 hs_unit_test(test_run hs_config hs_retention)
 target_sources(test_run PRIVATE fake_job.c
   ${CMAKE_SOURCE_DIR}/agent/job/run.c)
+hs_unit_test(test_verify_memory hs_catalog)
+target_sources(test_verify_memory PRIVATE temp_dir.c
+  ${CMAKE_SOURCE_DIR}/agent/job/verify_memory.c)
+hs_unit_test(test_lost_ranges hs_common)
+target_sources(test_lost_ranges PRIVATE
+  ${CMAKE_SOURCE_DIR}/agent/job/lost_ranges.c)

@@ -82,6 +82,15 @@ store_reader_close(struct store_reader *r)
 	free(r);
 }
 
+void
+store_reader_salvage(struct store_reader *r, store_range_fn *lost, void *arg)
+{
+	(void)r;
+	(void)lost;
+	(void)arg;
+	fail();
+}
+
 int
 store_reader_data_bytes(struct store_reader *r, uint64_t *out, struct err *err)
 {

@@ -26,6 +26,9 @@ static size_t disks_now_count;
 static bool have_base, base_unreadable;
 static const char *base_checkpoint;
 static const char *unusable_disk;
+/* What the repository has lost of vda's base. */
+static bool any_damage, map_lost;
+static unsigned int lost_ranges, looks;
 
 int
 domain_disks(struct domain_disk **out, size_t *out_count, struct domain *d,
@@ -100,6 +103,33 @@ store_id(const struct store *s)
 	return STORE_ID;
 }
 
+int
+store_any_damage(bool *out, struct store *s, struct err *err)
+{
+	(void)s;
+	(void)err;
+	*out = any_damage;
+	return 0;
+}
+
+int
+store_disk_lost(struct store *s, const struct manifest_disk *disk,
+    bool *out_map_lost, store_range_fn *fn, void *arg, struct err *err)
+{
+	unsigned int i;
+
+	(void)s;
+	looks++;
+	*out_map_lost = map_lost && strcmp(disk->target, "vda") == 0;
+	if (strcmp(disk->target, "vda") != 0)
+		return 0;
+	for (i = 0; i < lost_ranges; i++)
+		assert_int_equal(fn(arg, i * 2 * (uint64_t)STORE_BLOCK_BYTES,
+				     STORE_BLOCK_BYTES, err),
+		    0);
+	return 0;
+}
+
 static void
 base_disk(struct manifest_disk *disk, const char *target, const char *path)
 {
@@ -158,6 +188,8 @@ set_up(void **state)
 	base_unreadable = false;
 	base_checkpoint = "holdstill-fedcba98-0";
 	unusable_disk = NULL;
+	any_damage = map_lost = false;
+	lost_ranges = looks = 0;
 	return 0;
 }
 
@@ -176,6 +208,10 @@ plan(struct backup *b, const struct backup_options *options, struct err *err)
 static void
 plan_free(struct backup *b)
 {
+	size_t i;
+
+	for (i = 0; i < b->disk_count; i++)
+		free(b->disks[i].heal);
 	free(b->disks);
 	manifest_free(b->manifest);
 	manifest_free(b->base);
@@ -375,6 +411,43 @@ test_backup_plan_network_disk_is_refused_by_name(void **state)
 	plan_free(&b);
 }
 
+static void
+test_backup_plan_reads_again_what_the_base_lost(void **state)
+{
+	struct err err = ERR_INIT;
+	struct backup b;
+
+	(void)state;
+	assert_int_equal(plan(&b, &usual, &err), 0);
+	assert_int_equal(looks, 0); /* It costs a walk: only if need be. */
+	plan_free(&b);
+	any_damage = true;
+	lost_ranges = 5;
+	assert_int_equal(plan(&b, &usual, &err), 0);
+	assert_non_null(b.disks[0].base);
+	assert_false(b.disks[0].demoted);
+	assert_int_equal(b.disks[0].heal_count, 5);
+	assert_int_equal(b.disks[0].heal[4].offset, 8 * STORE_BLOCK_BYTES);
+	assert_int_equal(b.disks[1].heal_count, 0);
+	plan_free(&b);
+}
+
+static void
+test_backup_plan_lost_map_makes_a_full(void **state)
+{
+	struct err err = ERR_INIT;
+	struct backup b;
+
+	(void)state;
+	any_damage = map_lost = true;
+	assert_int_equal(plan(&b, &usual, &err), 0);
+	assert_null(b.disks[0].base);
+	assert_true(b.disks[0].demoted);
+	assert_non_null(strstr(b.disks[0].reason, "damaged"));
+	assert_non_null(b.disks[1].base);
+	plan_free(&b);
+}
+
 #define CASE(name) cmocka_unit_test_setup(test_backup_plan_##name, set_up)
 
 int
@@ -389,6 +462,8 @@ main(void)
 		CASE(new_and_raw_disks_are_no_demotion),
 		CASE(only_raw_disks_make_no_checkpoint),
 		CASE(damaged_manifest_makes_a_full),
+		CASE(reads_again_what_the_base_lost),
+		CASE(lost_map_makes_a_full),
 		CASE(asked_full_is_no_demotion),
 		CASE(leaves_out_what_is_no_disk_of_its_own),
 		CASE(misspelt_exclude_is_refused),

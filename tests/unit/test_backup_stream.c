@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* While one member of a group is read, the scratch space of all is watched,
- * and one that runs out lets every guest go. */
+ * and one that runs out lets every guest go.  And tracking that lies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include "agent/job/backup_internal.h"
 #include "agent/job/context.h"
 #include "agent/source/source.h"
+#include "catalog/catalog.h"
 #include "store/store.h"
 
 #define COUNT 3
@@ -30,8 +31,13 @@ static struct backup_disk disks[COUNT];
 static struct domain_disk disks_now[COUNT];
 static struct backup_set set;
 static struct job_context ctx;
+static struct backup_options options;
+static struct manifest_disk base = { .target = (char *)(uintptr_t) "vda",
+	.size_bytes = MIB };
 static unsigned int stopped, ended, copied, aborted;
 static uint64_t last_done, last_total;
+static struct source_disk last_source; /* Of the last copy. */
+static bool has_base;                  /* Of the last disk begun. */
 
 const char *
 scratch_socket(const struct scratch *s)
@@ -83,8 +89,8 @@ source_copy(const struct source_disk *source, struct store_disk *disk,
     source_tick_fn *tick, void *arg, struct source_result *result,
     struct err *err)
 {
-	(void)source;
 	(void)disk;
+	last_source = *source;
 	if (tick(arg, 0, MIB, err) == -1 || tick(arg, MIB, MIB, err) == -1)
 		return -1;
 	result->read_bytes = MIB;
@@ -99,9 +105,9 @@ store_disk_begin(struct store_disk **out, struct store_session *session,
 {
 	(void)session;
 	(void)size_bytes;
-	(void)base_root;
 	(void)base_size_bytes;
 	(void)err;
+	has_base = base_root != NULL;
 	*out = NULL;
 	return 0;
 }
@@ -121,6 +127,80 @@ store_disk_abort(struct store_disk *disk)
 {
 	(void)disk;
 	aborted++;
+}
+
+/* ---- the audit ---- */
+
+/* A source of four blocks whose bitmap calls them clean; those of lies are
+ * not what they were. */
+static unsigned int lies, audits, audited_permille;
+static bool base_damaged;
+static uint64_t recorded_audited, recorded_missed;
+
+int
+source_audit(const struct source_disk *source, unsigned int permille,
+    source_same_fn *same, source_tick_fn *tick, void *arg,
+    struct source_audit *out, struct err *err)
+{
+	uint8_t block[4] = { 0 };
+	unsigned int i;
+	int rc;
+
+	audits++;
+	audited_permille = permille;
+	assert_true(source->incremental);
+	memset(out, 0, sizeof(*out));
+	if (tick(arg, 0, 0, err) == -1)
+		return -1;
+	for (i = 0; i < 4; i++) {
+		block[0] = i >= 4 - lies;
+		if ((rc = same(arg, i, block, err)) == -1)
+			return -1;
+		out->audited_blocks++;
+		if (rc == 0 && out->missed_blocks++ == 0)
+			out->first_missed = i;
+	}
+	return 0;
+}
+
+int
+store_comparer_new(struct store_comparer **out, struct store *s,
+    const struct manifest_disk *disk, struct err *err)
+{
+	(void)s;
+	(void)err;
+	assert_string_equal(disk->target, "vda");
+	*out = NULL;
+	return 0;
+}
+
+void
+store_comparer_free(struct store_comparer *c)
+{
+	(void)c;
+}
+
+int
+store_compare_block(
+    struct store_comparer *c, uint64_t block, const void *data, struct err *err)
+{
+	(void)c;
+	(void)block;
+	if (base_damaged)
+		return err_set(err, ERR_CORRUPT, "no pack holds map piece");
+	return *(const uint8_t *)data == 0;
+}
+
+int
+catalog_run_audit(struct catalog *c, const char *run_id, uint64_t audited,
+    uint64_t missed, struct err *err)
+{
+	(void)c;
+	(void)run_id;
+	(void)err;
+	recorded_audited += audited;
+	recorded_missed += missed;
+	return 0;
 }
 
 /* ---- bed ---- */
@@ -149,6 +229,10 @@ setup(void **state)
 	memset(members, 0, sizeof(members));
 	memset(disks, 0, sizeof(disks));
 	stopped = ended = copied = aborted = 0;
+	lies = audits = audited_permille = 0;
+	base_damaged = false;
+	recorded_audited = recorded_missed = 0;
+	options = (struct backup_options){ .job = "" };
 	last_done = last_total = 0;
 	ctx.events.progress = progress;
 	set = (struct backup_set){
@@ -162,6 +246,7 @@ setup(void **state)
 			.size_bytes = MIB };
 		disks[i].disk = &disks_now[i];
 		members[i].ctx = &ctx;
+		members[i].options = &options;
 		members[i].name = names[i];
 		members[i].scratch = &scratches[i];
 		members[i].disks = &disks[i];
@@ -230,6 +315,83 @@ test_backup_stream_gives_up_all_for_one_in_the_middle(void **state)
 	assert_int_equal(stopped, COUNT);
 }
 
+/* ---- tracking ---- */
+
+static void
+stream_with_base(void)
+{
+	struct err err = ERR_INIT;
+
+	set.count = 1;
+	disks[0].base = &base;
+	if (backup_stream(&set, &err) == -1)
+		fail_msg("%s", err.text);
+}
+
+static void
+test_backup_stream_audit_leaves_a_true_bitmap_alone(void **state)
+{
+	(void)state;
+	options.audit_permille = 7;
+	disks[0].heal = (struct store_range[]){ { 65536, 65536 } };
+	disks[0].heal_count = 1;
+	stream_with_base();
+	disks[0].heal = NULL;
+	assert_int_equal(audits, 1);
+	assert_int_equal(audited_permille, 7);
+	assert_true(last_source.incremental);
+	assert_int_equal(last_source.also_count, 1);
+	assert_true(has_base);
+	assert_false(disks[0].demoted);
+	assert_int_equal(
+	    members[0].manifest->disks[0].source, MANIFEST_SOURCE_BITMAP);
+	assert_int_equal(recorded_audited, 4);
+	assert_int_equal(recorded_missed, 0);
+}
+
+static void
+test_backup_stream_audit_reads_whole_what_lies(void **state)
+{
+	const struct manifest_disk *disk;
+
+	(void)state;
+	lies = 2;
+	stream_with_base();
+	disk = &members[0].manifest->disks[0];
+	assert_false(last_source.incremental);
+	assert_false(has_base);
+	assert_true(disks[0].demoted);
+	assert_int_equal(disk->source, MANIFEST_SOURCE_FULL);
+	assert_int_equal(members[0].manifest->kind, MANIFEST_FULL);
+	assert_non_null(strstr(disk->reason, "2 of 4 blocks"));
+	assert_non_null(strstr(disk->reason, "byte 131072"));
+	assert_int_equal(recorded_audited, 4);
+	assert_int_equal(recorded_missed, 2);
+}
+
+static void
+test_backup_stream_audit_of_a_damaged_base_is_a_full(void **state)
+{
+	(void)state;
+	base_damaged = true;
+	stream_with_base();
+	assert_false(has_base);
+	assert_true(disks[0].demoted);
+	assert_non_null(
+	    strstr(members[0].manifest->disks[0].reason, "damaged"));
+}
+
+static void
+test_backup_stream_audit_can_be_left_out(void **state)
+{
+	(void)state;
+	lies = 4;
+	options.no_audit = true;
+	stream_with_base();
+	assert_int_equal(audits, 0);
+	assert_true(has_base);
+}
+
 int
 main(void)
 {
@@ -238,6 +400,10 @@ main(void)
 		CASE(test_backup_stream_reads_all_and_ends_each_job),
 		CASE(test_backup_stream_watches_those_that_wait),
 		CASE(test_backup_stream_gives_up_all_for_one_in_the_middle),
+		CASE(test_backup_stream_audit_leaves_a_true_bitmap_alone),
+		CASE(test_backup_stream_audit_reads_whole_what_lies),
+		CASE(test_backup_stream_audit_of_a_damaged_base_is_a_full),
+		CASE(test_backup_stream_audit_can_be_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -576,6 +576,83 @@ test_catalog_runs_of_the_dead_are_closed(void **state)
 	assert_int_equal(closed, 0);
 }
 
+static void
+test_catalog_audits_are_summed(void **state)
+{
+	struct bed *bed = *state;
+	struct catalog_run run = {
+		.repository_id = "r",
+		.domain = "db1",
+		.job = "",
+		.started_ms = T0,
+	};
+	uint64_t audited, missed;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(hexid_new(run.id, &bed->err), 0);
+		assert_int_equal(catalog_run_begin(bed->c, &run, &bed->err), 0);
+		/* Of two disks. */
+		assert_int_equal(
+		    catalog_run_audit(bed->c, run.id, 16, 1, &bed->err), 0);
+		assert_int_equal(
+		    catalog_run_audit(bed->c, run.id, 30, 2, &bed->err), 0);
+	}
+	assert_int_equal(
+	    catalog_audits(&audited, &missed, bed->c, "r", "db1", &bed->err),
+	    0);
+	assert_int_equal(audited, 92);
+	assert_int_equal(missed, 6);
+	assert_int_equal(
+	    catalog_audits(&audited, &missed, bed->c, "r", "db2", &bed->err),
+	    0);
+	assert_int_equal(audited, 0);
+}
+
+/* ---- packs ---- */
+
+static int
+visit_pack(void *arg, const struct catalog_pack *pack, struct err *err)
+{
+	char *text = arg;
+
+	(void)err;
+	sprintf(text + strlen(text), "%c:%d/%d ", pack->id[0],
+	    (int)pack->seen_ms, (int)pack->checked_ms);
+	return 0;
+}
+
+static void
+expect_packs(struct bed *bed, const char *repository, const char *expected)
+{
+	char text[128] = "";
+
+	assert_int_equal(
+	    catalog_packs(bed->c, repository, visit_pack, text, &bed->err), 0);
+	assert_string_equal(text, expected);
+}
+
+static void
+test_catalog_packs_are_remembered(void **state)
+{
+	struct bed *bed = *state;
+	struct catalog_pack packs[2] = { { .seen_ms = 5 },
+		{ .seen_ms = 6, .checked_ms = 7 } };
+
+	memset(packs[0].id, 'b', HEXID_LENGTH);
+	memset(packs[1].id, 'a', HEXID_LENGTH);
+	assert_int_equal(
+	    catalog_packs_save(bed->c, "r", packs, 2, &bed->err), 0);
+	expect_packs(bed, "r", "a:6/7 b:5/0 ");
+	expect_packs(bed, "s", "");
+	packs[0].checked_ms = 9;
+	packs[1].seen_ms = 0;
+	assert_int_equal(
+	    catalog_packs_save(bed->c, "r", packs, 2, &bed->err), 0);
+	reopen(bed);
+	expect_packs(bed, "r", "b:5/9 ");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -602,6 +679,8 @@ main(void)
 		CASE(test_catalog_serves_several_processes),
 		CASE(test_catalog_damage_is_set_aside_once),
 		CASE(test_catalog_runs_of_the_dead_are_closed),
+		CASE(test_catalog_audits_are_summed),
+		CASE(test_catalog_packs_are_remembered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

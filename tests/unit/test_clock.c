@@ -87,6 +87,28 @@ test_clock_monotonic_never_goes_back(void **state)
 	}
 }
 
+static void
+test_clock_parse_duration_needs_its_unit(void **state)
+{
+	static const char *const wrong[] = { "", "m", "20", "20 m", "20min",
+		"-1m", "0s", "1001d", "99999999999d", "1.5h", "20mm" };
+	uint64_t ms = 7;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(clock_parse_duration(&ms, wrong[i]), -1);
+	assert_int_equal(ms, 7);
+	assert_int_equal(clock_parse_duration(&ms, "90s"), 0);
+	assert_int_equal(ms, 90000);
+	assert_int_equal(clock_parse_duration(&ms, "20m"), 0);
+	assert_int_equal(ms, 1200000);
+	assert_int_equal(clock_parse_duration(&ms, "3h"), 0);
+	assert_int_equal(ms, 10800000);
+	assert_int_equal(clock_parse_duration(&ms, "1000d"), 0);
+	assert_int_equal(ms, UINT64_C(86400000000));
+}
+
 int
 main(void)
 {
@@ -96,6 +118,7 @@ main(void)
 		cmocka_unit_test(test_clock_reads_zones_and_fractions),
 		cmocka_unit_test(test_clock_refuses_what_is_no_time),
 		cmocka_unit_test(test_clock_monotonic_never_goes_back),
+		cmocka_unit_test(test_clock_parse_duration_needs_its_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

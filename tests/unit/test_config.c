@@ -54,21 +54,21 @@ refused(const char *text, unsigned int line, const char *what, const char *hint)
 static void
 test_config_reads_every_key(void **state)
 {
-	struct config *c =
-	    loaded("# a comment\n; another\n"
-		   "[global]\nrepository = two\nconnect = qemu+ssh://h/system\n"
-		   "state-dir = /var/lib/x\n\n"
-		   "[repository one]\nurl=/srv/one\n"
-		   "[ repository  two ]\r\nurl = /srv/two ; remark\r\n"
-		   "[job nightly]\nrepository = one\n"
-		   "domains = db1, web-*\n   mail  ; last = one\n"
-		   "exclude-domains = web-test\nexclude-disks = vdb vdc\n"
-		   "require = crash\nprefer = filesystem\nlease = 20\n"
-		   "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
-		   "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
-		   "verify = 5%\ngroup = yes\nspread = 1500\n"
-		   "limit-rate = 20M\nlimit-read = 1GiB\n"
-		   "scratch-dir = /fast/scratch\n");
+	struct config *c = loaded(
+	    "# a comment\n; another\n"
+	    "[global]\nrepository = two\nconnect = qemu+ssh://h/system\n"
+	    "state-dir = /var/lib/x\n\n"
+	    "[repository one]\nurl=/srv/one\n"
+	    "[ repository  two ]\r\nurl = /srv/two ; remark\r\n"
+	    "[job nightly]\nrepository = one\n"
+	    "domains = db1, web-*\n   mail  ; last = one\n"
+	    "exclude-domains = web-test\nexclude-disks = vdb vdc\n"
+	    "require = crash\nprefer = filesystem\nlease = 20\n"
+	    "keep-last = 1\nkeep-hourly = 2\nkeep-daily = 3\n"
+	    "keep-weekly = 4\nkeep-monthly = 5\nkeep-yearly = 6\n"
+	    "verify = 5%\nverify-budget = 20m\naudit = 5\ngroup = yes\nspread = 1500\n"
+	    "limit-rate = 20M\nlimit-read = 1GiB\n"
+	    "scratch-dir = /fast/scratch\n");
 	const struct config_job *job;
 	struct err err = ERR_INIT;
 
@@ -97,6 +97,9 @@ test_config_reads_every_key(void **state)
 	assert_int_equal(job->keep_monthly, 5);
 	assert_int_equal(job->keep_yearly, 6);
 	assert_int_equal(job->verify_percent, 5);
+	assert_int_equal(job->verify_budget_ms, 1200000);
+	assert_int_equal(job->audit_permille, 5);
+	assert_false(job->no_audit);
 	config_free(c);
 }
 
@@ -174,6 +177,8 @@ test_config_refuses_wrong_values(void **state)
 	refused(J "verify = %\n", 5, "percentage", "");
 	refused(J "verify = 10000005%\n", 5, "percentage", "");
 	refused(J "verify = yes\n", 5, "percentage", "no");
+	refused(J "audit = 1001\n", 5, "1001", "auto");
+	refused(J "verify-budget = 20\n", 5, "length of time", "20m");
 	refused(J "require = fs\n", 5, "'fs' is no level", "filesystem");
 	refused(
 	    J "prefer = crash\nrequire = filesystem\n", 3, "prefers less", "");

@@ -24,6 +24,7 @@
 
 static const char *refused_target, *taken_name, *taken_uuid;
 static bool define_fails, start_fails;
+static bool marked, healed; /* vdb. */
 static unsigned int written, defined, started;
 
 int
@@ -155,20 +156,28 @@ domain_start(struct domain_connection *c, const char *name, struct err *err)
 }
 
 int
-store_lock_take(struct store_lock **out, struct store *s,
-    enum store_lock_kind kind, struct err *err)
+store_marks(struct store *s, store_hurt_fn *fn, void *arg, struct err *err)
 {
+	struct store_hurt hurt = { .point = "0123456789abcdef0123456789abcdef",
+		.disk = "vdb",
+		.bytes = 65536 };
+
 	(void)s;
-	(void)kind;
 	(void)err;
-	*out = NULL;
+	if (marked)
+		fn(arg, &hurt);
 	return 0;
 }
 
-void
-store_lock_release(struct store_lock *lock)
+int
+store_point_whole(
+    bool *out, struct store *s, const struct manifest *m, struct err *err)
 {
-	(void)lock;
+	(void)s;
+	(void)m;
+	(void)err;
+	*out = healed;
+	return 0;
 }
 
 /* ---- the tests ---- */
@@ -179,7 +188,7 @@ static int
 setup(void **state)
 {
 	refused_target = taken_name = taken_uuid = NULL;
-	define_fails = start_fails = false;
+	define_fails = start_fails = marked = healed = false;
 	written = defined = started = 0;
 	assert_int_equal(temp_dir_setup(state), 0);
 	dir = *state;
@@ -311,6 +320,25 @@ test_restore_point_all_targets_are_judged_first(void **state)
 	assert_int_equal(written, 2);
 }
 
+/* Hours would pass until the range that is lost. */
+static void
+test_restore_point_marked_is_refused_first(void **state)
+{
+	struct restore_point_options options = { .start = false };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	marked = true;
+	assert_int_equal(restore_to_dir(&options, &err), -1);
+	assert_int_equal(err.class, ERR_CORRUPT);
+	says(err.text, "65536 bytes of disk 'vdb' are lost");
+	says(err.hint, "--salvage");
+	assert_int_equal(written, 0);
+	healed = true;
+	assert_int_equal(restore_to_dir(&options, &err), 0);
+	assert_int_equal(written, 2);
+}
+
 int
 main(void)
 {
@@ -321,6 +349,7 @@ main(void)
 		CASE(test_restore_point_domain_stays_when_start_fails),
 		CASE(test_restore_point_taken_identity_is_found_first),
 		CASE(test_restore_point_all_targets_are_judged_first),
+		CASE(test_restore_point_marked_is_refused_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -426,6 +426,176 @@ test_source_passes_the_store_failure_on(void **state)
 	assert_string_equal(err.text, "the store is full");
 }
 
+/* A block that was lost from the repository is read though it is clean. */
+static void
+test_source_incremental_reads_what_is_asked_for(void **state)
+{
+	static const struct store_range also[] = { { 5 * MIB, 2 * BLOCK },
+		{ 40 * MIB, 4096 } };
+	struct source_disk source = { .socket_path = fixture.socket,
+		.target = "vda",
+		.incremental = true,
+		.base_size_bytes = SIZE_BYTES,
+		.also = also,
+		.also_count = 2 };
+	struct source_result result = { 0 };
+	struct err err = ERR_INIT;
+	uint8_t *image;
+
+	(void)state;
+	nbd_fixture_io(&fixture, "write -P 1 0 20M");
+	nbd_fixture_bitmap(&fixture, "backup-vda");
+	nbd_fixture_serve(&fixture, "backup-vda", false);
+	if (source_copy(&source, &disk, NULL, NULL, &result, &err) == -1)
+		fail_msg("%s", err.text);
+	image = assemble(0xaa);
+	expect(image, 0, 5 * MIB, 0xaa);
+	expect(image, 5 * MIB, 5 * MIB + 2 * BLOCK, 1);
+	expect(image, 5 * MIB + 2 * BLOCK, 40 * MIB, 0xaa);
+	expect(image, 40 * MIB, SIZE_BYTES, 0);
+	free(image);
+}
+
+/* ---- the audit ---- */
+
+/* The base, as the store would know it: bytes of one value a block. */
+static struct {
+	uint8_t value[SIZE_BYTES / BLOCK + 1];
+	unsigned int asked[SIZE_BYTES / BLOCK + 1];
+	uint64_t last;
+} base;
+
+static int
+is_same(void *arg, uint64_t block, const void *data, struct err *err)
+{
+	const uint8_t *bytes = data;
+	uint64_t size = BLOCK, i;
+
+	(void)arg;
+	(void)err;
+	assert_true(block < sizeof(base.value));
+	assert_true(base.last == UINT64_MAX || block > base.last);
+	base.last = block;
+	base.asked[block]++;
+	if (block == SIZE_BYTES / BLOCK)
+		size = SIZE_BYTES % BLOCK;
+	for (i = 0; i < BLOCK; i++)
+		if (bytes[i] != (i < size ? base.value[block] : 0))
+			return 0;
+	return 1;
+}
+
+static struct source_audit
+audit(unsigned int permille)
+{
+	struct source_disk source = { .socket_path = fixture.socket,
+		.target = "vda",
+		.incremental = true,
+		.base_size_bytes = SIZE_BYTES };
+	struct source_audit out;
+	struct err err = ERR_INIT;
+
+	base.last = UINT64_MAX;
+	if (source_audit(&source, permille, is_same, NULL, NULL, &out, &err) ==
+	    -1)
+		fail_msg("%s", err.text);
+	return out;
+}
+
+/* 40 MiB: the first 16 blocks are dirty. */
+static void
+make_base(void)
+{
+	memset(&base, 0, sizeof(base));
+	memset(base.value, 1, 20 * MIB / BLOCK);
+	nbd_fixture_io(&fixture, "write -P 1 0 20M");
+	nbd_fixture_bitmap(&fixture, "backup-vda");
+	nbd_fixture_io(&fixture, "write -P 2 0 1M");
+}
+
+static void
+test_source_audit_reads_clean_blocks_by_chance(void **state)
+{
+	struct source_audit a;
+	unsigned int i, blocks = SIZE_BYTES / BLOCK + 1, rounds, seen = 0;
+
+	(void)state;
+	make_base();
+	nbd_fixture_serve(&fixture, "backup-vda", false);
+	for (rounds = 0; rounds < 30; rounds++) {
+		a = audit(SOURCE_AUDIT_AUTO);
+		assert_int_equal(a.audited_blocks, 16);
+		assert_int_equal(a.missed_blocks, 0);
+	}
+	for (i = 0; i < blocks; i++) {
+		seen += base.asked[i] > 0;
+		if (i < 16)
+			assert_int_equal(base.asked[i], 0);
+	}
+	/* 480 draws of 625: half of them at least are different, in all
+	 * parts of the disk. */
+	assert_true(seen > 240);
+	/* All there are, each once, the last one cut. */
+	memset(base.asked, 0, sizeof(base.asked));
+	a = audit(1000);
+	assert_int_equal(a.audited_blocks, blocks - 16);
+	assert_int_equal(a.missed_blocks, 0);
+	for (i = 16; i < blocks; i++)
+		assert_int_equal(base.asked[i], 1);
+	assert_int_equal(audit(100).audited_blocks, (blocks - 16) / 10);
+}
+
+/* A bitmap that lies: written to without a record, data and what were
+ * zeros. */
+static void
+test_source_audit_finds_a_bitmap_that_lies(void **state)
+{
+	struct source_audit a;
+
+	(void)state;
+	make_base();
+	base.value[100] = 7;
+	base.value[600] = 7;
+	nbd_fixture_serve(&fixture, "backup-vda", false);
+	a = audit(1000);
+	assert_int_equal(a.missed_blocks, 2);
+	assert_int_equal(a.first_missed, 100);
+}
+
+static void
+test_source_audit_of_a_dirty_disk_is_empty(void **state)
+{
+	(void)state;
+	memset(&base, 0, sizeof(base));
+	nbd_fixture_bitmap(&fixture, "backup-vda");
+	nbd_fixture_io(&fixture, "write -P 2 0 41947136");
+	nbd_fixture_serve(&fixture, "backup-vda", false);
+	assert_int_equal(audit(SOURCE_AUDIT_AUTO).audited_blocks, 0);
+}
+
+static void
+test_source_audit_ends_when_tick_says_so(void **state)
+{
+	struct source_disk source = { .socket_path = fixture.socket,
+		.target = "vda",
+		.incremental = true,
+		.base_size_bytes = SIZE_BYTES };
+	struct source_audit out;
+	struct err err = ERR_INIT;
+	uint64_t size;
+	int ticks = 0;
+
+	(void)state;
+	make_base();
+	nbd_fixture_serve(&fixture, "backup-vda", false);
+	assert_int_equal(source_size(&source, &size, &err), 0);
+	kill(fixture.server, SIGSTOP);
+	assert_int_equal(source_audit(&source, 1, is_same, hang_then_refuse,
+			     &ticks, &out, &err),
+	    -1);
+	assert_string_equal(err.text, "scratch is full");
+}
+
 int
 main(void)
 {
@@ -454,6 +624,20 @@ main(void)
 		    test_source_ends_when_tick_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_source_passes_the_store_failure_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_incremental_reads_what_is_asked_for, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_audit_reads_clean_blocks_by_chance, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_audit_finds_a_bitmap_that_lies, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_audit_of_a_dirty_disk_is_empty, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_source_audit_ends_when_tick_says_so, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a repair has marked (docs/care.md).  A marked pack serves for a blob
+ * only where no other pack has it, and only if the blob is read and found
+ * right.  A marked point may lack what its mark says.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cancel.h"
+#include "common/ckd.h"
+#include "common/err.h"
+#include "store/prune.h"
+
+/* ---- packs ---- */
+
+int
+prune_marked_add(
+    struct prune *p, size_t pack, struct index_pack *late, struct err *err)
+{
+	struct index_pack *grown;
+	size_t i;
+
+	for (i = 0; i < p->late_count; i++) {
+		if (memcmp(p->late[i].id, p->packs.ids[pack],
+			OBJECT_ID_BYTES) == 0) {
+			pack_table_fini(&late->table);
+			return 0;
+		}
+	}
+	grown = prune_grow(
+	    p->late, p->late_count, &p->late_capacity, sizeof(*grown));
+	if (grown == NULL) {
+		pack_table_fini(&late->table);
+		return err_no_memory(err);
+	}
+	p->late = grown;
+	p->late[p->late_count++] = *late;
+	return 0;
+}
+
+/* They rank with those on the list, and of equals the first one stays. */
+int
+prune_marked_load(struct prune *p, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < p->late_count; i++)
+		if (localindex_add(p->view.index, NULL, &p->late[i], 1, err) ==
+		    -1)
+			return -1;
+	return 0;
+}
+
+void
+prune_marked_fini(struct prune *p)
+{
+	while (p->late_count > 0)
+		pack_table_fini(&p->late[--p->late_count].table);
+	free(p->late);
+	p->late = NULL;
+	p->late_capacity = 0;
+}
+
+struct sifter {
+	struct prune *prune;
+	struct frame_reader *frames;
+	uint8_t *raw; /* FRAME_RAW_MAX bytes. */
+};
+
+static bool
+is_used(const struct prune *p, size_t pack, const struct pack_frame *f)
+{
+	uint32_t i;
+
+	for (i = 0; i < f->blob_count; i++)
+		if (marks_has(&p->marks, pack, f->first_blob + i))
+			return true;
+	return false;
+}
+
+/* 1: good; 0: what is stored is wrong.  -1: any other failure, after which
+ * nothing is known. */
+static int
+is_good(int rc, struct err *err)
+{
+	if (rc == 0)
+		return 1;
+	if (!store_worth_resync(err))
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+static int
+sift_frame(struct sifter *s, size_t pack, const struct pack_table *t,
+    const struct pack_frame *f, struct err *err)
+{
+	struct marks *marks = &s->prune->marks;
+	struct blob_place place = { .frame_offset = f->offset,
+		.stored_size = f->stored_size,
+		.raw_size = f->raw_size,
+		.coding = f->coding };
+	const struct pack_blob *b;
+	int frame, good;
+	uint32_t i;
+
+	memcpy(place.pack, s->prune->packs.ids[pack], OBJECT_ID_BYTES);
+	frame =
+	    is_good(frame_reader_fetch(s->frames, s->raw, &place, err), err);
+	for (i = 0; frame != -1 && i < f->blob_count; i++) {
+		b = &t->blobs[f->first_blob + i];
+		if (!marks_has(marks, pack, f->first_blob + i))
+			continue;
+		good = frame;
+		if (good == 1)
+			good = is_good(
+			    frame_reader_check(s->frames, s->raw + b->offset,
+				b->size, b->hash, &place, err),
+			    err);
+		if (good == -1)
+			return -1;
+		if (good == 0)
+			marks_clear(marks, pack, f->first_blob + i);
+	}
+	return frame == -1 ? -1 : 0;
+}
+
+static int
+sift_pack(struct sifter *s, const struct index_pack *late, struct err *err)
+{
+	int64_t pack = idset_find(&s->prune->packs, late->id);
+	const struct pack_table *t = &late->table;
+	uint32_t i;
+
+	if (pack < 0)
+		return 0;
+	for (i = 0; i < t->frame_count; i++) {
+		if (!is_used(s->prune, (size_t)pack, &t->frames[i]))
+			continue;
+		if (cancel_check(err) == -1 ||
+		    sift_frame(s, (size_t)pack, t, &t->frames[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+prune_marked_sift(struct prune *p, struct err *err)
+{
+	struct sifter s = { .prune = p };
+	int rc = -1;
+	size_t i;
+
+	if (p->late_count == 0)
+		return 0;
+	if ((s.raw = malloc(FRAME_RAW_MAX)) == NULL)
+		err_no_memory(err);
+	else
+		rc = frame_reader_new(&s.frames, p->store, err);
+	for (i = 0; rc == 0 && i < p->late_count; i++) {
+		prune_tell(p, "damaged packs", i, p->late_count);
+		rc = sift_pack(&s, &p->late[i], err);
+	}
+	frame_reader_free(s.frames);
+	free(s.raw);
+	return rc;
+}
+
+/* ---- points ---- */
+
+const struct hurt_disk *
+prune_hurt_of(const struct prune *p, const uint8_t *point, const char *target)
+{
+	const struct damage_mark *mark;
+	size_t i, k;
+
+	for (i = 0; i < p->damage.count; i++) {
+		mark = &p->damage.marks[i];
+		if (!mark->of_point ||
+		    memcmp(mark->subject, point, OBJECT_ID_BYTES) != 0)
+			continue;
+		for (k = 0; k < mark->disk_count; k++)
+			if (strcmp(mark->disks[k].target, target) == 0)
+				return &mark->disks[k];
+	}
+	return NULL;
+}
+
+bool
+prune_told(
+    const struct hurt_disk *hurt, uint64_t first_block, uint64_t block_count)
+{
+	const struct store_range *r;
+	uint64_t from, to, size;
+	size_t i;
+
+	if (hurt == NULL || ckd_mul(&from, first_block, STORE_BLOCK_BYTES) ||
+	    ckd_add(&to, first_block, block_count))
+		return false;
+	size = hurt->size_bytes;
+	if (ckd_mul(&to, to, STORE_BLOCK_BYTES) || to > size)
+		to = size;
+	for (i = 0; i < hurt->count; i++) {
+		r = &hurt->ranges[i];
+		if (from >= r->offset && to <= r->offset + r->bytes)
+			return true;
+	}
+	/* Behind those that found room. */
+	if (!hurt->more || hurt->count == 0)
+		return false;
+	r = &hurt->ranges[hurt->count - 1];
+	return from >= r->offset + r->bytes;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Indexes and manifests that cannot be read: kept where nobody reads them. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "store/points.h"
+#include "store/repair_internal.h"
+
+/* Of words that others say at the same time. */
+#define WORD_TRIES 16
+
+/* 1: the copy is there; 0: the object is gone, or a disk cannot read it. */
+static int
+copy_aside(struct repair *r, const char *key, struct err *err)
+{
+	struct backend *b = r->verify.store->backend;
+	char aside[OBJECT_KEY_SIZE + 8];
+	void *bytes = NULL;
+	size_t size;
+	int rc;
+
+	if (backend_get_all(b, key, BACKEND_OBJECT_MAX, &bytes, &size, err) ==
+	    -1) {
+		if (err->class != ERR_NOT_FOUND && err->sys_errno != EIO)
+			return -1;
+		log_line(LOG_WARNING, "left where it is: %s", err->text);
+		err_clear(err);
+		return 0;
+	}
+	snprintf(aside, sizeof(aside), "aside/%s", key);
+	rc = backend_put(b, aside, bytes, size, err);
+	free(bytes);
+	if (rc == -1 && err->class == ERR_EXISTS) {
+		err_clear(err); /* A repair was killed after it. */
+		rc = 0;
+	}
+	return rc == -1 ? -1 : 1;
+}
+
+static int
+take_away(struct repair *r, const char *key, struct err *err)
+{
+	if (backend_remove(r->verify.store->backend, key, err) == -1)
+		return -1;
+	r->result->objects_aside++;
+	return 0;
+}
+
+/* ---- indexes ---- */
+
+/* Whatever packs the unreadable indexes named get new ones first. */
+int
+repair_aside_indexes(struct repair *r, struct err *err)
+{
+	const struct idset *ids = &r->verify.bad_indexes;
+	char key[OBJECT_KEY_SIZE];
+	size_t i;
+	int rc;
+
+	if (r->options->dry_run)
+		r->result->objects_aside += ids->count;
+	if (r->options->dry_run || ids->count == 0)
+		return 0;
+	if (store_sync_session(r->verify.store, &r->session->epoch, err) == -1)
+		return -1;
+	for (i = 0; i < ids->count; i++) {
+		object_key(key, OBJECT_INDEX, ids->ids[i]);
+		rc = copy_aside(r, key, err);
+		if (rc == -1 || (rc == 1 && take_away(r, key, err) == -1))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- points ---- */
+
+/* The last word: who asks whether the point was ever there has to find one
+ * (docs/prune.md), and a prune that finds no manifest waits for nobody. */
+static int
+say_gone(struct repair *r, const uint8_t *id, struct err *err)
+{
+	struct store *s = r->verify.store;
+	struct forgotten f;
+	int tries;
+
+	for (tries = 0; tries < WORD_TRIES; tries++) {
+		err_clear(err);
+		if (forgotten_get(&f, s, id, err) == -1)
+			return -1;
+		if (f.word == FORGOTTEN_GONE ||
+		    forgotten_say(s, id, f.count, FORGOTTEN_GONE, err) == 0)
+			return 0;
+		if (err->class != ERR_EXISTS)
+			return -1;
+	}
+	return -1;
+}
+
+/* 1: it still cannot be read.  It goes for good, so it is read once more. */
+static int
+is_unreadable(struct repair *r, const uint8_t *id, struct err *err)
+{
+	enum point_state state;
+
+	if (points_look(&state, NULL, r->verify.store, id, err) == 0)
+		return 0;
+	if (err->class != ERR_CORRUPT)
+		return -1;
+	err_clear(err);
+	return 1;
+}
+
+static int
+aside_point(struct repair *r, const uint8_t *id, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+	int rc = is_unreadable(r, id, err);
+
+	if (rc == -1 && err->sys_errno == EIO) {
+		log_line(LOG_WARNING, "left where it is: %s", err->text);
+		err_clear(err);
+		return 0;
+	}
+	if (rc != 1)
+		return rc;
+	object_key(key, OBJECT_MANIFEST, id);
+	if ((rc = copy_aside(r, key, err)) != 1)
+		return rc;
+	if (say_gone(r, id, err) == -1)
+		return -1;
+	return take_away(r, key, err);
+}
+
+int
+repair_aside_points(struct repair *r, struct err *err)
+{
+	const struct idset *ids = &r->verify.bad_points;
+	size_t i;
+
+	if (r->options->dry_run) {
+		r->result->objects_aside += ids->count;
+		return 0;
+	}
+	for (i = 0; i < ids->count; i++)
+		if (aside_point(r, ids->ids[i], err) == -1)
+			return -1;
+	return 0;
+}
