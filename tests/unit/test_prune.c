@@ -359,7 +359,7 @@ run_repair(void *arg)
 	struct err err = ERR_INIT;
 	unsigned int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; s != NULL && i < 2; i++) {
 		store_repair(s, &options, NULL, NULL, &result, &err);
 		err_clear(&err);
 	}
