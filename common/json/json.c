@@ -2,6 +2,7 @@
 /* Checked readers over jansson. */
 #include "common/json/json.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +19,16 @@ json_parse(json_t **out, const char *text, size_t size, struct err *err)
 {
 	json_error_t error;
 
+	/* The library takes a want of memory for a mistake in the text, or
+	 * leaves some of a string out and goes on. */
+	errno = 0;
 	*out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-	if (*out == NULL)
-		return err_set(err, ERR_CORRUPT, "no valid JSON: line %d: %s",
-		    error.line, error.text);
-	return 0;
+	if (*out != NULL && errno != ENOMEM)
+		return 0;
+	json_decref(*out);
+	*out = NULL;
+	return err_library(err, ERR_CORRUPT, "no valid JSON: line %d: %s",
+	    error.line, error.text);
 }
 
 int
@@ -100,6 +106,24 @@ json_get_object(
 		return wrong(err, key, "object");
 	*out = value;
 	return 0;
+}
+
+void
+json_append(json_t **array, json_t *value)
+{
+	if (json_array_append_new(*array, value) == 0)
+		return;
+	json_decref(*array);
+	*array = NULL;
+}
+
+void
+json_put(json_t **object, const char *key, json_t *value)
+{
+	if (json_object_set_new(*object, key, value) == 0)
+		return;
+	json_decref(*object);
+	*object = NULL;
 }
 
 char *
