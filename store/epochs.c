@@ -92,6 +92,8 @@ epochs_init(struct backend *b, const struct seal *seal, struct err *err)
 		json_decref(json);
 		return 0;
 	}
+	if (err->class != ERR_CORRUPT)
+		return -1;
 	err_set(err, ERR_EXISTS,
 	    "the place holds what an interrupted init with another key has "
 	    "left");
