@@ -129,6 +129,14 @@ json_put(json_t **object, const char *key, json_t *value)
 char *
 json_text(const json_t *json, bool indented)
 {
-	return json_dumps(
+	char *text;
+
+	/* Without memory the library may leave something out and go on. */
+	errno = 0;
+	text = json_dumps(
 	    json, JSON_SORT_KEYS | (indented ? JSON_INDENT(2) : JSON_COMPACT));
+	if (text == NULL || errno != ENOMEM)
+		return text;
+	free(text);
+	return NULL;
 }
