@@ -2,11 +2,33 @@
 /* Checked readers over jansson. */
 #include "common/json/json.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+
+/*
+ * Where a string's buffer cannot grow, the library leaves some of it out and
+ * goes on, and calls other wants of memory mistakes in the text.  So its
+ * memory is taken here, where one is noted.
+ */
+static _Thread_local bool starved;
+
+static void *
+take(size_t size)
+{
+	void *p = malloc(size);
+
+	if (p == NULL)
+		starved = true;
+	return p;
+}
+
+__attribute__((constructor)) static void
+set_up(void)
+{
+	json_set_alloc_funcs(take, free);
+}
 
 static int
 wrong(struct err *err, const char *key, const char *what)
@@ -19,15 +41,15 @@ json_parse(json_t **out, const char *text, size_t size, struct err *err)
 {
 	json_error_t error;
 
-	/* The library takes a want of memory for a mistake in the text, or
-	 * leaves some of a string out and goes on. */
-	errno = 0;
+	starved = false;
 	*out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-	if (*out != NULL && errno != ENOMEM)
+	if (*out != NULL && !starved)
 		return 0;
 	json_decref(*out);
 	*out = NULL;
-	return err_library(err, ERR_CORRUPT, "no valid JSON: line %d: %s",
+	if (starved)
+		return err_no_memory(err);
+	return err_set(err, ERR_CORRUPT, "no valid JSON: line %d: %s",
 	    error.line, error.text);
 }
 
@@ -131,11 +153,10 @@ json_text(const json_t *json, bool indented)
 {
 	char *text;
 
-	/* Without memory the library may leave something out and go on. */
-	errno = 0;
+	starved = false;
 	text = json_dumps(
 	    json, JSON_SORT_KEYS | (indented ? JSON_INDENT(2) : JSON_COMPACT));
-	if (text == NULL || errno != ENOMEM)
+	if (text == NULL || !starved)
 		return text;
 	free(text);
 	return NULL;

@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <execinfo.h>
-#include <jansson.h>
 #include <lmdb.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -284,12 +283,6 @@ __wrap_mdb_txn_commit(MDB_txn *txn)
 /* ---- libraries with hooks ---- */
 
 static void *
-json_new(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-static void *
 crypto_new(size_t size, const char *file, int line)
 {
 	(void)file;
@@ -331,6 +324,8 @@ sqlite_more(void *p, int size)
 	return fails() ? NULL : sqlite.xRealloc(p, size);
 }
 
+#define SECURE_HEAP_BYTES 32768
+
 static void
 warm_up(void)
 {
@@ -351,6 +346,7 @@ warm_up(void)
 	EVP_CIPHER *cipher;
 	size_t i;
 
+	CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, 64);
 	EVP_MAC_init(mac, (unsigned char *)key, sizeof(key), params);
 	EVP_KDF_derive(kdf, (unsigned char *)out, sizeof(out), params);
 	for (i = 0; i < 2; i++) {
@@ -372,7 +368,6 @@ alloc_fail_hooks(void)
 {
 	sqlite3_mem_methods ours;
 
-	json_set_alloc_funcs(json_new, free);
 	if (CRYPTO_set_mem_functions(crypto_new, crypto_more, crypto_free) !=
 		1 ||
 	    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite) != SQLITE_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory that runs out on demand.  The linker sends our own calls of malloc()
- * and its kin here (alloc_wraps.txt); jansson, OpenSSL and SQLite come through
- * their hooks; of LMDB and zstd it is the calls that may want memory.
+ * and its kin here (alloc_wraps.txt), jansson's through common/json; OpenSSL and
+ * SQLite come through their hooks; of LMDB and zstd it is the calls that may want memory.
  */
 #ifndef HOLDSTILL_TESTS_ALLOC_ALLOC_FAIL_H
 #define HOLDSTILL_TESTS_ALLOC_ALLOC_FAIL_H
