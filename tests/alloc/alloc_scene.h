@@ -55,6 +55,7 @@ extern const size_t alloc_scene_count;
 /* In alloc_scenes_more.c; part of the above. */
 int scene_catalog(struct world *w, struct err *err);
 void scene_catalog_end(struct world *w, bool done);
+int scene_verify_memory(struct world *w, struct err *err);
 int scene_manifest(struct world *w, struct err *err);
 void scene_manifest_end(struct world *w, bool done);
 void scene_config_begin(struct world *w);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/config/config.h"
+#include "agent/job/verify_memory.h"
 #include "agent/restore/restore.h"
 #include "catalog/catalog.h"
 #include "common/io.h"
@@ -323,6 +324,38 @@ scene_catalog_end(struct world *w, bool done)
 	assert_int_equal(access(world_path(w, "catalog.db.damaged"), F_OK), -1);
 	if (done)
 		assert_int_equal(w->told, POINTS - 1);
+}
+
+/* A verify that is remembered; that it is not is a warning. */
+static int
+verify_and_note(struct world *w, struct catalog *c, struct err *err)
+{
+	struct store_verify_options options = { .threads = w->threads };
+	struct verify_coverage coverage;
+	struct verify_memory *m = verify_memory_new(c, store_id(w->rig.store));
+	int rc;
+
+	if (m == NULL)
+		return err_no_memory(err);
+	options.memory = verify_memory_of(m);
+	rc =
+	    store_verify(w->rig.store, &options, NULL, NULL, &w->verified, err);
+	verify_memory_finish(m, &coverage);
+	verify_memory_free(m);
+	return rc;
+}
+
+int
+scene_verify_memory(struct world *w, struct err *err)
+{
+	struct catalog *c;
+	int rc;
+
+	if (catalog_open(&c, w->rig.root, err) == -1)
+		return -1;
+	rc = verify_and_note(w, c, err);
+	catalog_close(c);
+	return rc;
 }
 
 /* ---- texts ---- */
