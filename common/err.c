@@ -86,6 +86,21 @@ err_no_memory(struct err *err)
 }
 
 int
+err_library(struct err *err, enum err_class class, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (errno == ENOMEM)
+		return err_no_memory(err);
+	err_clear(err);
+	err->class = class;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int
 err_prefix(struct err *err, const char *fmt, ...)
 {
 	char old[sizeof(err->text)];

@@ -51,6 +51,11 @@ int err_errno(struct err *err, int errnum, const char *fmt, ...)
 /* ERR_NO_MEMORY with a text; returns -1. */
 int err_no_memory(struct err *err);
 
+/* As err_set, but ERR_NO_MEMORY if errno says so: for calls of libraries that
+ * fail without a reason.  The caller has set errno to 0 before the call. */
+int err_library(struct err *err, enum err_class class, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Puts "PREFIX: " before the text.  The class stays.  Returns -1. */
 int err_prefix(struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -22,9 +22,9 @@ disk_to_json(const struct hurt_disk *h)
 	size_t i;
 
 	for (i = 0; i < h->count; i++)
-		json_array_append_new(
-		    ranges, json_pack("[I, I]", (json_int_t)h->ranges[i].offset,
-				(json_int_t)h->ranges[i].bytes));
+		json_append(&ranges,
+		    json_pack("[I, I]", (json_int_t)h->ranges[i].offset,
+			(json_int_t)h->ranges[i].bytes));
 	return json_pack("{s:s, s:I, s:I, s:o, s:b}", "target", h->target,
 	    "size_bytes", (json_int_t)h->size_bytes, "bytes",
 	    (json_int_t)h->bytes, "ranges", ranges, "more", h->more);
@@ -263,7 +263,7 @@ damage_put_point(struct backend *b, const struct seal *seal,
 
 	for (i = 0; i < count; i++)
 		if (disks[i].bytes > 0)
-			json_array_append_new(array, disk_to_json(&disks[i]));
+			json_append(&array, disk_to_json(&disks[i]));
 	hex_encode(hex, point, OBJECT_ID_BYTES);
 	return put(b, seal,
 	    json_pack("{s:s, s:s, s:o}", "point", hex, "time",

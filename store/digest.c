@@ -5,6 +5,7 @@
  */
 #include "store/digest.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,13 +20,21 @@ struct digest {
 	struct mac *namer; /* NULL: the hash is the name. */
 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static EVP_MD *sha256; /* Lives as long as the process. */
+static pthread_mutex_t fetch_lock = PTHREAD_MUTEX_INITIALIZER;
+static EVP_MD *sha256; /* Once it is there, as long as the process. */
 
-static void
+/* Whoever had no memory for it may have it later. */
+static bool
 fetch(void)
 {
-	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	bool there;
+
+	pthread_mutex_lock(&fetch_lock);
+	if (sha256 == NULL)
+		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	there = sha256 != NULL;
+	pthread_mutex_unlock(&fetch_lock);
+	return there;
 }
 
 int
@@ -33,9 +42,9 @@ digest_new(struct digest **out, const struct seal *seal, struct err *err)
 {
 	struct digest *d;
 
-	pthread_once(&once, fetch);
-	if (sha256 == NULL)
-		return err_set(err, ERR_UNSUPPORTED,
+	errno = 0;
+	if (!fetch())
+		return err_library(err, ERR_UNSUPPORTED,
 		    "the crypto library has "
 		    "no SHA-256");
 	if ((d = calloc(1, sizeof(*d))) == NULL)
@@ -68,10 +77,11 @@ digest_of(struct digest *d, uint8_t out[DIGEST_BYTES], const void *buf,
 {
 	uint8_t hash[DIGEST_BYTES];
 
+	errno = 0;
 	if (EVP_DigestInit_ex2(d->ctx, sha256, NULL) != 1 ||
 	    EVP_DigestUpdate(d->ctx, buf, size) != 1 ||
 	    EVP_DigestFinal_ex(d->ctx, hash, NULL) != 1)
-		return err_set(err, ERR_BUG, "SHA-256 failed");
+		return err_library(err, ERR_BUG, "SHA-256 failed");
 	if (d->namer != NULL)
 		return mac_of(d->namer, out, hash, sizeof(hash), err);
 	memcpy(out, hash, sizeof(hash));

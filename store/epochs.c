@@ -92,6 +92,8 @@ epochs_init(struct backend *b, const struct seal *seal, struct err *err)
 		json_decref(json);
 		return 0;
 	}
+	if (err->class != ERR_CORRUPT)
+		return -1;
 	err_set(err, ERR_EXISTS,
 	    "the place holds what an interrupted init with another key has "
 	    "left");
@@ -241,7 +243,7 @@ find_newest(uint64_t *out, struct store *s, struct err *err)
 int
 epochs_newest(struct epoch *out, struct store *s, struct err *err)
 {
-	uint64_t number, last = UINT64_MAX;
+	uint64_t number = 0, last = UINT64_MAX;
 
 	for (;; last = number) {
 		if (find_newest(&number, s, err) == -1)

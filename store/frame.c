@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "common/err.h"
 
@@ -118,6 +119,8 @@ frame_decompress(struct frame_codec *c, enum frame_coding coding, void *out,
 		    (unsigned int)coding);
 	n = ZSTD_decompressDCtx(
 	    c->decompress, out, raw_size, stored, stored_size);
+	if (ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
+		return err_no_memory(err);
 	if (ZSTD_isError(n) || n != raw_size)
 		return err_set(err, ERR_CORRUPT, "data does not decompress: %s",
 		    ZSTD_isError(n) ? ZSTD_getErrorName(n) : "wrong size");

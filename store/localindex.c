@@ -32,6 +32,8 @@ static struct localindex *open_list; /* Guarded by open_lock. */
 int
 localindex_error(struct localindex *li, int code, struct err *err)
 {
+	if (code == ENOMEM)
+		return err_no_memory(err);
 	err_set(err, code == ENOSPC ? ERR_NO_SPACE : ERR_IO,
 	    "local index '%s': %s", li->dir, mdb_strerror(code));
 	if (code == ENOSPC)
@@ -245,6 +247,10 @@ localindex_open(struct localindex **out, const char *dir, const char *marker,
 	char *real = realpath(dir, NULL);
 	struct localindex *li;
 	int rc = 0;
+
+	/* It may be open: without its name it would be opened once more. */
+	if (real == NULL && errno == ENOMEM)
+		return err_no_memory(err);
 
 	pthread_mutex_lock(&open_lock);
 	for (li = open_list; li != NULL; li = li->next) {

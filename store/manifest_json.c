@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Manifests to JSON: the names of docs/format.md and of every --json. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +12,12 @@
 static json_t *
 string_of(const char *s)
 {
-	json_t *json = json_string(s == NULL ? "" : s);
+	json_t *json;
 	char *copy, *p;
 
-	if (json != NULL || (copy = strdup(s)) == NULL)
+	errno = 0;
+	json = json_string(s == NULL ? "" : s);
+	if (json != NULL || errno == ENOMEM || (copy = strdup(s)) == NULL)
 		return json;
 	for (p = copy; *p != '\0'; p++) {
 		if ((*p & 0x80) != 0)
@@ -35,7 +38,7 @@ filesystems_to_json(const struct manifest_freeze *f)
 
 	for (i = 0; i < f->filesystem_count; i++) {
 		fs = &f->filesystems[i];
-		json_array_append_new(array,
+		json_append(&array,
 		    json_pack("{s:o, s:o, s:o, s:o, s:o}", "mount_point",
 			string_of(fs->mount_point), "type", string_of(fs->type),
 			"disk", string_of(fs->disk), "state",
@@ -44,34 +47,35 @@ filesystems_to_json(const struct manifest_freeze *f)
 	return array;
 }
 
-static void
-set_meta(json_t *object, const struct manifest_meta *meta)
+static json_t *
+meta_to_json(const struct manifest_writer *w)
 {
-	json_t *key = string_of(meta->key);
+	json_t *object = json_object(), *key;
+	size_t i;
 
-	if (key != NULL)
-		json_object_set_new(
-		    object, json_string_value(key), string_of(meta->value));
-	json_decref(key);
+	for (i = 0; i < w->meta_count; i++) {
+		key = string_of(w->meta[i].key);
+		json_put(&object, json_string_value(key),
+		    string_of(w->meta[i].value));
+		json_decref(key);
+	}
+	return object;
 }
 
 static json_t *
 writers_to_json(const struct manifest_freeze *f)
 {
 	const struct manifest_writer *w;
-	json_t *array = json_array(), *meta;
-	size_t i, j;
+	json_t *array = json_array();
+	size_t i;
 
 	for (i = 0; i < f->writer_count; i++) {
 		w = &f->writers[i];
-		meta = json_object();
-		for (j = 0; j < w->meta_count; j++)
-			set_meta(meta, &w->meta[j]);
-		json_array_append_new(
-		    array, json_pack("{s:o, s:o, s:o, s:b, s:o}", "name",
-			       string_of(w->name), "state", string_of(w->state),
-			       "reason", string_of(w->reason), "required",
-			       (int)w->required, "meta", meta));
+		json_append(&array,
+		    json_pack("{s:o, s:o, s:o, s:b, s:o}", "name",
+			string_of(w->name), "state", string_of(w->state),
+			"reason", string_of(w->reason), "required",
+			(int)w->required, "meta", meta_to_json(w)));
 	}
 	return array;
 }
@@ -94,9 +98,9 @@ group_to_json(const struct manifest_group *g)
 	size_t i;
 
 	for (i = 0; i < g->member_count; i++)
-		json_array_append_new(
-		    members, json_pack("{s:s, s:o}", "id", g->members[i].id,
-				 "domain", string_of(g->members[i].domain)));
+		json_append(
+		    &members, json_pack("{s:s, s:o}", "id", g->members[i].id,
+				  "domain", string_of(g->members[i].domain)));
 	return json_pack("{s:s, s:b, s:o, s:I, s:o}", "id", g->id, "consistent",
 	    (int)g->consistent, "reason", string_of(g->reason), "spread_ms",
 	    (json_int_t)g->spread_ms, "members", members);
@@ -117,12 +121,9 @@ disk_to_json(const struct manifest_disk *d, bool whole)
 	if (json == NULL || !whole)
 		return json;
 	hex_encode(root, d->root, sizeof(d->root));
-	if (json_object_set_new(json, "root", json_string(root)) == -1 ||
-	    json_object_set_new(json, "format", string_of(d->format)) == -1 ||
-	    json_object_set_new(json, "path", string_of(d->path)) == -1) {
-		json_decref(json);
-		return NULL;
-	}
+	json_put(&json, "root", json_string(root));
+	json_put(&json, "format", string_of(d->format));
+	json_put(&json, "path", string_of(d->path));
 	return json;
 }
 
@@ -132,13 +133,8 @@ disks_to_json(const struct manifest *m, bool whole)
 	json_t *array = json_array();
 	size_t i;
 
-	for (i = 0; i < m->disk_count; i++) {
-		if (json_array_append_new(
-			array, disk_to_json(&m->disks[i], whole)) == -1) {
-			json_decref(array);
-			return NULL;
-		}
-	}
+	for (i = 0; i < m->disk_count; i++)
+		json_append(&array, disk_to_json(&m->disks[i], whole));
 	return array;
 }
 
@@ -158,24 +154,13 @@ manifest_to_json(const struct manifest *m, bool whole)
 	    string_of(m->consistency_reason), "freeze",
 	    freeze_to_json(&m->freeze), "disks", disks_to_json(m, whole),
 	    "duration_ms", (json_int_t)m->duration_ms);
-	if (json != NULL && m->group.id[0] != '\0' &&
-	    json_object_set_new(json, "group", group_to_json(&m->group)) ==
-		-1) {
-		json_decref(json);
-		return NULL;
-	}
-	if (json == NULL || !whole)
+	if (m->group.id[0] != '\0')
+		json_put(&json, "group", group_to_json(&m->group));
+	if (!whole)
 		return json;
-	if (json_object_set_new(
-		json, "time_ms", json_integer((json_int_t)m->time_ms)) == -1 ||
-	    json_object_set_new(
-		json, "epoch", json_integer((json_int_t)m->epoch)) == -1 ||
-	    json_object_set_new(json, "checkpoint", string_of(m->checkpoint)) ==
-		-1 ||
-	    json_object_set_new(
-		json, "definition", string_of(m->definition_xml)) == -1) {
-		json_decref(json);
-		return NULL;
-	}
+	json_put(&json, "time_ms", json_integer((json_int_t)m->time_ms));
+	json_put(&json, "epoch", json_integer((json_int_t)m->epoch));
+	json_put(&json, "checkpoint", string_of(m->checkpoint));
+	json_put(&json, "definition", string_of(m->definition_xml));
 	return json;
 }

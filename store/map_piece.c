@@ -156,7 +156,9 @@ piece_reader_get(struct piece_reader *r, struct map_piece *out,
 	first = *err;
 	r->resynced = true;
 	if (store_sync(r->store, SYNC_TABLES, true, err) == -1) {
-		*err = first;
+		/* What is there is not known, then. */
+		if (store_worth_resync(err))
+			*err = first;
 		goto failed;
 	}
 	if (get_once(r, out, hash, level, err) == 0)

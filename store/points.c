@@ -50,15 +50,20 @@ out:
 	return rc;
 }
 
+/* Asked of what is no manifest.  False leaves *err, or says why it cannot be
+ * told. */
 static bool
-is_tombstone(struct store *s, const char *key)
+is_tombstone(struct store *s, const char *key, struct err *err)
 {
-	struct err ignored = ERR_INIT;
+	struct err own = ERR_INIT;
 	json_t *json;
 
 	if (numbered_get(&json, s->backend, s->seal, key, OBJECT_TOMBSTONE,
-		&ignored) == -1)
+		&own) == -1) {
+		if (own.class == ERR_NO_MEMORY)
+			*err = own;
 		return false;
+	}
 	json_decref(json);
 	return true;
 }
@@ -81,7 +86,7 @@ points_look(enum point_state *out, struct manifest **m, struct store *s,
 			err_clear(err);
 			return 0;
 		}
-		if (err->class != ERR_CORRUPT || !is_tombstone(s, key))
+		if (err->class != ERR_CORRUPT || !is_tombstone(s, key, err))
 			return -1;
 		err_clear(err);
 		*out = POINT_TOMBSTONE;
@@ -359,10 +364,13 @@ say(struct store *s, const char *text, enum forgotten_word word,
 	    backend_stat(s->backend, key, &size, err) == -1)
 		return -1;
 	/* A damaged manifest can be forgotten, a tombstone cannot. */
-	if (points_look(&state, NULL, s, id, err) == 0 &&
-	    state != POINT_MANIFEST)
-		return err_set(
-		    err, ERR_NOT_FOUND, "there is no point %s", text);
+	if (points_look(&state, NULL, s, id, err) == 0) {
+		if (state != POINT_MANIFEST)
+			return err_set(
+			    err, ERR_NOT_FOUND, "there is no point %s", text);
+	} else if (err->class == ERR_NO_MEMORY) {
+		return -1;
+	}
 	err_clear(err);
 	for (;; err_clear(err)) {
 		if (forgotten_get(&f, s, id, err) == -1)

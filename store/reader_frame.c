@@ -179,11 +179,15 @@ int
 read_worker_frame(struct read_worker *w, unsigned int count, struct err *err)
 {
 	unsigned int i, n;
+	struct err why;
 
 	if (fetch_checked(w, count, err) == -1) {
 		if (!store_worth_resync(err) && w->reader->lost == NULL)
 			return -1;
+		why = *err;
 		for (i = 0; i < count; i++) {
+			/* Of those before it nothing may be left. */
+			*err = why;
 			if (give_single(w, &w->blocks[i], err) == -1)
 				return -1;
 		}

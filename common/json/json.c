@@ -7,6 +7,29 @@
 
 #include "common/err.h"
 
+/*
+ * Where a string's buffer cannot grow, the library leaves some of it out and
+ * goes on, and calls other wants of memory mistakes in the text.  So its
+ * memory is taken here, where one is noted.
+ */
+static _Thread_local bool starved;
+
+static void *
+take(size_t size)
+{
+	void *p = malloc(size);
+
+	if (p == NULL)
+		starved = true;
+	return p;
+}
+
+__attribute__((constructor)) static void
+set_up(void)
+{
+	json_set_alloc_funcs(take, free);
+}
+
 static int
 wrong(struct err *err, const char *key, const char *what)
 {
@@ -18,11 +41,16 @@ json_parse(json_t **out, const char *text, size_t size, struct err *err)
 {
 	json_error_t error;
 
+	starved = false;
 	*out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-	if (*out == NULL)
-		return err_set(err, ERR_CORRUPT, "no valid JSON: line %d: %s",
-		    error.line, error.text);
-	return 0;
+	if (*out != NULL && !starved)
+		return 0;
+	json_decref(*out);
+	*out = NULL;
+	if (starved)
+		return err_no_memory(err);
+	return err_set(err, ERR_CORRUPT, "no valid JSON: line %d: %s",
+	    error.line, error.text);
 }
 
 int
@@ -102,9 +130,34 @@ json_get_object(
 	return 0;
 }
 
+void
+json_append(json_t **array, json_t *value)
+{
+	if (json_array_append_new(*array, value) == 0)
+		return;
+	json_decref(*array);
+	*array = NULL;
+}
+
+void
+json_put(json_t **object, const char *key, json_t *value)
+{
+	if (json_object_set_new(*object, key, value) == 0)
+		return;
+	json_decref(*object);
+	*object = NULL;
+}
+
 char *
 json_text(const json_t *json, bool indented)
 {
-	return json_dumps(
+	char *text;
+
+	starved = false;
+	text = json_dumps(
 	    json, JSON_SORT_KEYS | (indented ? JSON_INDENT(2) : JSON_COMPACT));
+	if (text == NULL || !starved)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -34,8 +34,17 @@ int json_get_array(const json_t **out, const json_t *object, const char *key,
 int json_get_object(
     const json_t **out, const json_t *object, const char *key, struct err *err);
 
+/*
+ * As json_array_append_new() and json_object_set_new(), for documents in the
+ * making: without memory for the value or its place the whole is dropped, and
+ * *array or *object is NULL from then on, which json_pack() and json_text()
+ * pass on.  Takes the value, whatever comes of it.
+ */
+void json_append(json_t **array, json_t *value);
+void json_put(json_t **object, const char *key, json_t *value);
+
 /* The document as text with sorted keys (malloc), indented or compact;
- * NULL without memory. */
+ * NULL without memory, or of NULL. */
 char *json_text(const json_t *json, bool indented);
 
 #endif

@@ -2,6 +2,7 @@
 /* Authenticated encryption through OpenSSL's EVP. */
 #include "store/seal/aead.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -31,16 +32,22 @@ static const struct {
 };
 #define CIPHERS (sizeof(names) / sizeof(names[0]))
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static EVP_CIPHER *ciphers[CIPHERS]; /* Live as long as the process. */
+static pthread_mutex_t fetch_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Once they are there, as long as the process. */
+static EVP_CIPHER *ciphers[CIPHERS];
 
-static void
-fetch(void)
+static bool
+fetch(enum aead_cipher cipher)
 {
-	size_t i;
+	bool there;
 
-	for (i = 0; i < CIPHERS; i++)
-		ciphers[i] = EVP_CIPHER_fetch(NULL, names[i].library, NULL);
+	pthread_mutex_lock(&fetch_lock);
+	if (ciphers[cipher] == NULL)
+		ciphers[cipher] =
+		    EVP_CIPHER_fetch(NULL, names[cipher].library, NULL);
+	there = ciphers[cipher] != NULL;
+	pthread_mutex_unlock(&fetch_lock);
+	return there;
 }
 
 const char *
@@ -68,9 +75,9 @@ aead_new(struct aead **out, enum aead_cipher cipher, struct err *err)
 {
 	struct aead *a;
 
-	pthread_once(&once, fetch);
-	if ((size_t)cipher >= CIPHERS || ciphers[cipher] == NULL)
-		return err_set(err, ERR_UNSUPPORTED,
+	errno = 0;
+	if ((size_t)cipher >= CIPHERS || !fetch(cipher))
+		return err_library(err, ERR_UNSUPPORTED,
 		    "the crypto library has no %s", aead_cipher_name(cipher));
 	if ((a = calloc(1, sizeof(*a))) == NULL)
 		return err_no_memory(err);
@@ -102,9 +109,10 @@ int
 aead_set_key(struct aead *a, const uint8_t key[AEAD_KEY_BYTES], struct err *err)
 {
 	a->keyed = false;
+	errno = 0;
 	if (EVP_EncryptInit_ex2(a->seal, NULL, key, NULL, NULL) != 1 ||
 	    EVP_DecryptInit_ex2(a->open, NULL, key, NULL, NULL) != 1)
-		return err_set(err, ERR_BUG, "a cipher takes no key");
+		return err_library(err, ERR_BUG, "a cipher takes no key");
 	a->keyed = true;
 	return 0;
 }
@@ -126,6 +134,7 @@ aead_seal(struct aead *a, uint8_t *out, uint64_t offset, const void *ad,
 	if (!a->keyed || size > MESSAGE_MAX || ad_size > MESSAGE_MAX)
 		return err_set(err, ERR_BUG, "no key, or too large to seal");
 	make_nonce(nonce, offset);
+	errno = 0;
 	if (EVP_EncryptInit_ex2(a->seal, NULL, NULL, nonce, NULL) != 1 ||
 	    EVP_EncryptUpdate(a->seal, NULL, &n, ad, (int)ad_size) != 1 ||
 	    (size > 0 &&
@@ -133,7 +142,7 @@ aead_seal(struct aead *a, uint8_t *out, uint64_t offset, const void *ad,
 	    EVP_EncryptFinal_ex(a->seal, out + size, &n) != 1 || n != 0 ||
 	    EVP_CIPHER_CTX_ctrl(a->seal, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES,
 		out + size) != 1)
-		return err_set(err, ERR_BUG, "a cipher failed");
+		return err_library(err, ERR_BUG, "a cipher failed");
 	return 0;
 }
 
@@ -153,6 +162,7 @@ aead_open(struct aead *a, void *out, uint64_t offset, const void *ad,
 	plain = size - AEAD_TAG_BYTES;
 	memcpy(tag, in + plain, sizeof(tag));
 	make_nonce(nonce, offset);
+	errno = 0;
 	if (EVP_DecryptInit_ex2(a->open, NULL, NULL, nonce, NULL) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(
 		a->open, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
@@ -163,7 +173,7 @@ aead_open(struct aead *a, void *out, uint64_t offset, const void *ad,
 		return 0;
 	/* It was decrypted before it was known to be wrong. */
 	OPENSSL_cleanse(out, plain);
-	return err_set(err, ERR_CORRUPT,
+	return err_library(err, ERR_CORRUPT,
 	    "it was tampered with or is damaged: its seal does not fit");
 }
 

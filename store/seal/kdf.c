@@ -3,21 +3,30 @@
 #include "store/seal/kdf.h"
 
 #include <argon2.h>
+#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "common/err.h"
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static EVP_KDF *hkdf; /* Lives as long as the process. */
+static pthread_mutex_t fetch_lock = PTHREAD_MUTEX_INITIALIZER;
+static EVP_KDF *hkdf; /* Once it is there, as long as the process. */
 
-static void
+static bool
 fetch(void)
 {
-	hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	bool there;
+
+	pthread_mutex_lock(&fetch_lock);
+	if (hkdf == NULL)
+		hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	there = hkdf != NULL;
+	pthread_mutex_unlock(&fetch_lock);
+	return there;
 }
 
 /* The library's parameters are not const, yet it only reads them. */
@@ -37,11 +46,11 @@ kdf_hkdf(void *out, size_t out_size, struct kdf_bytes key,
 	char digest[] = "SHA256";
 	OSSL_PARAM params[5];
 	EVP_KDF_CTX *ctx;
-	int ok;
+	int ok, code;
 
-	pthread_once(&once, fetch);
-	if (hkdf == NULL)
-		return err_set(
+	errno = 0;
+	if (!fetch())
+		return err_library(
 		    err, ERR_UNSUPPORTED, "the crypto library has no HKDF");
 	params[0] =
 	    OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);
@@ -51,9 +60,12 @@ kdf_hkdf(void *out, size_t out_size, struct kdf_bytes key,
 	params[4] = OSSL_PARAM_construct_end();
 	if ((ctx = EVP_KDF_CTX_new(hkdf)) == NULL)
 		return err_no_memory(err);
+	errno = 0;
 	ok = EVP_KDF_derive(ctx, out, out_size, params);
+	code = errno;
 	EVP_KDF_CTX_free(ctx);
-	return ok == 1 ? 0 : err_set(err, ERR_BUG, "HKDF failed");
+	errno = code;
+	return ok == 1 ? 0 : err_library(err, ERR_BUG, "HKDF failed");
 }
 
 static uint8_t *

@@ -2,10 +2,12 @@
 /* HMAC-SHA256 through OpenSSL's EVP. */
 #include "store/seal/mac.h"
 
+#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/err.h"
@@ -14,13 +16,20 @@ struct mac {
 	EVP_MAC_CTX *ctx;
 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static EVP_MAC *hmac; /* Lives as long as the process. */
+static pthread_mutex_t fetch_lock = PTHREAD_MUTEX_INITIALIZER;
+static EVP_MAC *hmac; /* Once it is there, as long as the process. */
 
-static void
+static bool
 fetch(void)
 {
-	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	bool there;
+
+	pthread_mutex_lock(&fetch_lock);
+	if (hmac == NULL)
+		hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	there = hmac != NULL;
+	pthread_mutex_unlock(&fetch_lock);
+	return there;
 }
 
 int
@@ -32,9 +41,9 @@ mac_new(struct mac **out, const void *key, size_t key_size, struct err *err)
 		OSSL_PARAM_construct_end() };
 	struct mac *m;
 
-	pthread_once(&once, fetch);
-	if (hmac == NULL)
-		return err_set(
+	errno = 0;
+	if (!fetch())
+		return err_library(
 		    err, ERR_UNSUPPORTED, "the crypto library has no HMAC");
 	if ((m = malloc(sizeof(*m))) == NULL)
 		return err_no_memory(err);
@@ -42,9 +51,11 @@ mac_new(struct mac **out, const void *key, size_t key_size, struct err *err)
 		mac_free(m);
 		return err_no_memory(err);
 	}
+	errno = 0;
 	if (EVP_MAC_init(m->ctx, key, key_size, params) != 1) {
+		err_library(err, ERR_BUG, "HMAC takes no key");
 		mac_free(m);
-		return err_set(err, ERR_BUG, "HMAC takes no key");
+		return -1;
 	}
 	*out = m;
 	return 0;
@@ -65,11 +76,12 @@ mac_of(struct mac *m, uint8_t out[MAC_BYTES], const void *buf, size_t size,
 {
 	size_t n;
 
+	errno = 0;
 	/* Without a key: begins anew with the one it has. */
 	if (EVP_MAC_init(m->ctx, NULL, 0, NULL) != 1 ||
 	    EVP_MAC_update(m->ctx, buf, size) != 1 ||
 	    EVP_MAC_final(m->ctx, out, &n, MAC_BYTES) != 1 || n != MAC_BYTES)
-		return err_set(err, ERR_BUG, "HMAC failed");
+		return err_library(err, ERR_BUG, "HMAC failed");
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One slot: the master key wrapped and unwrapped. */
+#include <errno.h>
 #include <string.h>
 
 #include "common/err.h"
@@ -184,8 +185,9 @@ slot_make(struct slot *out, const uint8_t repository[SEAL_ID_BYTES],
 
 	if (cost == NULL)
 		cost = &slot_cost_default;
+	errno = 0;
 	if (!slot_label_valid(label))
-		return err_set(err, ERR_ARG,
+		return err_library(err, ERR_ARG,
 		    "a label is text of at most %d bytes", SLOT_LABEL_MAX);
 	if (check_secret(secret, err) == -1 ||
 	    (secret->kind == SLOT_PASSPHRASE &&

@@ -785,6 +785,24 @@ test_repair_salvage_reads_what_there_is(void **state)
 	expect_salvaged(0, im.size);
 }
 
+/* Those that no pack holds are asked for together. */
+static void
+test_repair_salvage_passes_over_several(void **state)
+{
+	struct salvaged s;
+
+	(void)state;
+	damage_block();
+	flip(pack_of(true), 48 + 19 * BLOCK);
+	repair(false);
+	salvage(&s);
+	assert_int_equal(s.lost.count, 2);
+	assert_memory_equal(s.got.bytes, im.bytes, 17 * BLOCK);
+	assert_memory_equal(
+	    s.got.bytes + 20 * BLOCK, im.bytes + 20 * BLOCK, 20 * BLOCK);
+	image_fini(&s.got);
+}
+
 /* Dies at each put or removal in turn; another repair goes on. */
 static void
 test_repair_may_die_anywhere(void **state)
@@ -845,6 +863,7 @@ main(void)
 		REPAIR(lets_a_prune_go_on),
 		REPAIR(prune_keeps_what_only_a_marked_pack_has),
 		REPAIR(salvage_reads_what_there_is),
+		REPAIR(salvage_passes_over_several),
 		REPAIR(may_die_anywhere),
 	};
 
