@@ -284,13 +284,14 @@ test_power_cut_loses_no_promise(void **state)
 	struct cut_world *w = &the_world;
 
 	(void)state;
+	print_message("count: seed %llu\n", (unsigned long long)seed);
 	for (n = 0; n < rounds; n++) {
 		init = n % CUTS_OF_A_LIFE == 0;
 		if (init && n > 0)
 			life_end(w);
 		if (init) {
 			life_begin(w, seed + n);
-			print_message("count: seed %llu\n",
+			print_message("a repository of seed %llu\n",
 			    (unsigned long long)(seed + n));
 		}
 		checked = one_round(w, init, init || checked,
