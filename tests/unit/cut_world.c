@@ -330,14 +330,16 @@ check_whole(struct cut_world *w, struct store *s)
 		fail_msg("verify: %s", err.text);
 }
 
+/* One that was cut may have taken a pack out of use before all that is good in
+ * it was copied: it has to be begun again before all points restore. */
 static void
-repair(struct cut_world *w, struct store *s)
+repair(struct store *s)
 {
 	const struct store_repair_options options = { .threads = 2 };
 	struct store_repair_result result;
 	struct err err = ERR_INIT;
 
-	if (store_repair(s, &options, see_damage, w, &result, &err) == -1)
+	if (store_repair(s, &options, NULL, NULL, &result, &err) == -1)
 		fail_msg("repair: %s", err.text);
 }
 
@@ -354,8 +356,6 @@ go_on(struct cut_world *w, struct cut_host *h)
 	for (i = 0; i < w->point_count; i++)
 		if (w->points[i].promise == CUT_KEPT)
 			base = w->points[i].id;
-	if (w->damaged)
-		repair(w, h->store);
 	if (cut_backup(h, &m, cut_draw(&w->random, 2) ? base : NULL, &w->random,
 		&err) == -1)
 		fail_msg("the next backup: %s", err.text);
@@ -389,6 +389,9 @@ cut_world_check(struct cut_world *w)
 	cut_world_open_host(w, &a, "host1");
 	cut_world_open_host(w, &b, "host2");
 	judge_effects(w);
+	if (w->repairing)
+		repair(a.store);
+	w->repairing = false;
 	check_points(w, a.store);
 	check_catalog(w, &a);
 	check_catalog(w, &b);

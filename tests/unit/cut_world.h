@@ -38,9 +38,10 @@ struct cut_world {
 	struct rig rig;
 	struct cut_disk *disk;
 	uint64_t random;
-	bool made;    /* The repository was reported made. */
-	bool damaged; /* On purpose, at some time. */
-	bool pruned;  /* In this round. */
+	bool made;      /* The repository was reported made. */
+	bool repairing; /* At the cut. */
+	bool damaged;   /* On purpose, at some time. */
+	bool pruned;    /* In this round. */
 	struct cut_point points[CUT_POINTS_MAX];
 	size_t point_count;
 	uint64_t begun[CUT_BEGUN_MAX]; /* Contents of points that may come. */

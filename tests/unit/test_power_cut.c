@@ -162,13 +162,17 @@ choose_cut(struct cut_world *w)
 }
 
 static void
-cut(struct cut_world *w)
+cut(struct cut_world *w, enum cut_job job)
 {
+	static const char *const names[CUT_MODES] = { "", "bare", "in order",
+		"any" };
 	size_t at = choose_cut(w);
 	enum cut_mode mode = (enum cut_mode)(
 	    CUT_BARE + (int)cut_draw(&w->random, CUT_MODES - CUT_BARE));
 	struct cut_loss loss;
 
+	print_message("cut in %s, %zu of %zu calls, %s\n", cut_job_name[job],
+	    at, cut_recorder_count(), names[mode]);
 	cut_world_take_notes(w, at);
 	cut_disk_play(w->disk, at, mode, w->random);
 	cut_recorder_end();
@@ -224,10 +228,11 @@ one_round(struct cut_world *w, bool init, bool checked, bool last)
 		damage(w);
 		settle_clean(w);
 		plan_points(w, &p);
+		w->repairing = true;
 	}
 	cut_recorder_begin(w->root);
 	work(&p);
-	cut(w);
+	cut(w, p.job);
 	/* Now and then it fails again before anybody has looked. */
 	if (!last && w->made && p.job != CUT_REPAIR &&
 	    cut_draw(&w->random, 5) == 0) {
