@@ -241,7 +241,7 @@ find_newest(uint64_t *out, struct store *s, struct err *err)
 int
 epochs_newest(struct epoch *out, struct store *s, struct err *err)
 {
-	uint64_t number, last = UINT64_MAX;
+	uint64_t number = 0, last = UINT64_MAX;
 
 	for (;; last = number) {
 		if (find_newest(&number, s, err) == -1)
