@@ -147,6 +147,18 @@ backend_stat(
 }
 
 int
+backend_settle(struct backend *b, const char *key, struct err *err)
+{
+	uint64_t size;
+
+	if (check_key(key, err) == -1)
+		return -1;
+	if (b->ops->settle != NULL)
+		return b->ops->settle(b, key, err);
+	return b->ops->stat(b, key, &size, err);
+}
+
+int
 backend_remove(struct backend *b, const char *key, struct err *err)
 {
 	if (check_key(key, err) == -1)

@@ -84,6 +84,12 @@ struct backend_ops {
 	 */
 	int (*put_paced)(struct backend *b, const char *key, const void *buf,
 	    size_t size, const struct backend_pace *pace, struct err *err);
+	/*
+	 * 0: the object is durable, also if the put that made it has not
+	 * returned.  ERR_NOT_FOUND without the object.  NULL: what stat sees
+	 * is durable.
+	 */
+	int (*settle)(struct backend *b, const char *key, struct err *err);
 };
 
 /*
@@ -111,6 +117,9 @@ int backend_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 int backend_stat(
     struct backend *b, const char *key, uint64_t *out_size, struct err *err);
 int backend_remove(struct backend *b, const char *key, struct err *err);
+/* Makes sure of an object that another may be about to put.  For whoever makes
+ * something durable that is worth nothing without it. */
+int backend_settle(struct backend *b, const char *key, struct err *err);
 int backend_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
     void *arg, struct err *err);
 

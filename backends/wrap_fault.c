@@ -150,6 +150,12 @@ fault_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
 	return backend_list(inner_of(b), prefix, fn, arg, err);
 }
 
+static int
+fault_settle(struct backend *b, const char *key, struct err *err)
+{
+	return backend_settle(inner_of(b), key, err);
+}
+
 static const struct backend_ops fault_ops = {
 	.scheme = "fault",
 	.open = fault_open_url,
@@ -159,6 +165,7 @@ static const struct backend_ops fault_ops = {
 	.stat = fault_stat,
 	.remove = fault_remove,
 	.list = fault_list,
+	.settle = fault_settle,
 };
 
 int

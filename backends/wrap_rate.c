@@ -105,6 +105,12 @@ rate_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
 	return backend_list(inner_of(b), prefix, fn, arg, err);
 }
 
+static int
+rate_settle(struct backend *b, const char *key, struct err *err)
+{
+	return backend_settle(inner_of(b), key, err);
+}
+
 static const struct backend_ops rate_ops = {
 	.scheme = "rate",
 	.open = rate_open_url,
@@ -114,6 +120,7 @@ static const struct backend_ops rate_ops = {
 	.stat = rate_stat,
 	.remove = rate_remove,
 	.list = rate_list,
+	.settle = rate_settle,
 };
 
 int

@@ -90,39 +90,6 @@ io_pread_full(int fd, void *buf, size_t size, uint64_t offset)
 	return (int64_t)done;
 }
 
-static int
-make_one(const char *path, unsigned int mode, struct err *err)
-{
-	struct stat st;
-
-	if (mkdir(path, mode) == 0)
-		return 0;
-	if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return 0;
-	return err_errno(err, errno, "cannot make folder '%s'", path);
-}
-
-int
-io_make_dirs(const char *path, unsigned int mode, struct err *err)
-{
-	char *copy = strdup(path), *p;
-	int rc = 0;
-
-	if (copy == NULL)
-		return err_no_memory(err);
-	for (p = copy + 1; rc == 0 && *p != '\0'; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		rc = make_one(copy, 0755, err);
-		*p = '/';
-	}
-	if (rc == 0)
-		rc = make_one(copy, mode, err);
-	free(copy);
-	return rc;
-}
-
 int
 io_sync_dir(const char *path, struct err *err)
 {
@@ -152,6 +119,51 @@ sync_parent(const char *path, struct err *err)
 		return err_no_memory(err);
 	rc = io_sync_dir(dir, err);
 	free(dir);
+	return rc;
+}
+
+/* Who may make names in a folder may not be allowed to read it. */
+static int
+sync_made(const char *path, struct err *err)
+{
+	if (sync_parent(path, err) == 0)
+		return 0;
+	if (err->sys_errno != EACCES)
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+static int
+make_one(const char *path, unsigned int mode, struct err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return sync_made(path, err);
+	if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return err_errno(err, errno, "cannot make folder '%s'", path);
+}
+
+int
+io_make_dirs(const char *path, unsigned int mode, struct err *err)
+{
+	char *copy = strdup(path), *p;
+	int rc = 0;
+
+	if (copy == NULL)
+		return err_no_memory(err);
+	for (p = copy + 1; rc == 0 && *p != '\0'; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		rc = make_one(copy, 0755, err);
+		*p = '/';
+	}
+	if (rc == 0)
+		rc = make_one(copy, mode, err);
+	free(copy);
 	return rc;
 }
 

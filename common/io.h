@@ -19,8 +19,8 @@ int io_pwrite_full(int fd, const void *buf, size_t size, uint64_t offset);
 int64_t io_read_full(int fd, void *buf, size_t size);
 int64_t io_pread_full(int fd, void *buf, size_t size, uint64_t offset);
 
-/* Makes a folder with mode, missing parents with 0755; an existing one is
- * fine. */
+/* Makes a folder with mode, missing parents with 0755, all durably; an
+ * existing one is fine. */
 int io_make_dirs(const char *path, unsigned int mode, struct err *err);
 
 /* fsyncs the folder itself, so that names in it are durable. */

@@ -263,6 +263,14 @@ epochs_newest(struct epoch *out, struct store *s, struct err *err)
 	return 0;
 }
 
+int
+epochs_settle(struct store *s, const struct epoch *e, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+
+	return backend_settle(s->backend, epoch_key(key, e->number), err);
+}
+
 /* ---- a new one ---- */
 
 static int

@@ -44,6 +44,9 @@ int epochs_get(
 /* By get of the next number until there is none; caller finis. */
 int epochs_newest(struct epoch *out, struct store *s, struct err *err);
 
+/* Makes sure that the epoch stays: what follows from it does. */
+int epochs_settle(struct store *s, const struct epoch *e, struct err *err);
+
 /* Sorts the list and the roll and puts both.  ERR_EXISTS: another was
  * faster. */
 int epochs_put(struct store *s, struct epoch *e, struct err *err);

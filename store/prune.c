@@ -57,6 +57,8 @@ begin_round(struct prune *p, struct err *err)
 		return -1;
 	if (p->options->dry_run)
 		return 0;
+	if (epochs_settle(p->store, &p->epoch, err) == -1)
+		return -1;
 	/* First of all: whoever put the epoch may have died before this. */
 	if (p->epoch.number > 0 &&
 	    sessions_seal(p->store, p->epoch.number - 1, err) == -1)

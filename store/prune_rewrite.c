@@ -42,9 +42,12 @@ static int
 adopt_one(struct prune *p, size_t i, struct err *err)
 {
 	struct pack_table table;
+	char key[OBJECT_KEY_SIZE];
 	uint64_t size;
 
-	if (pack_read_table(&table, &size, p->store->backend, p->store->seal,
+	object_key(key, OBJECT_PACK, p->packs.ids[i]);
+	if (backend_settle(p->store->backend, key, err) == -1 ||
+	    pack_read_table(&table, &size, p->store->backend, p->store->seal,
 		p->packs.ids[i], err) == -1)
 		return -1;
 	p->pack[i].indexed = true;

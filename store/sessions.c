@@ -186,7 +186,9 @@ sessions_register(struct session_name *out, struct epoch *epoch,
 	for (;;) {
 		if (epochs_newest(epoch, s, err) == -1)
 			return -1;
-		rc = put_last(out, s, epoch->number, o, err);
+		rc = epochs_settle(s, epoch, err);
+		if (rc == 0)
+			rc = put_last(out, s, epoch->number, o, err);
 		if (rc == 1)
 			return 0;
 		epoch_fini(epoch);

@@ -120,13 +120,19 @@ flush_set(struct sync *y, enum sync_mode mode, struct err *err)
 	return rc;
 }
 
+/* To adopt: the index that will name it stays, so the pack has to. */
 static int
-load_table(struct sync *y, const uint8_t *id, struct err *err)
+load_table(
+    struct sync *y, const uint8_t *id, enum sync_mode mode, struct err *err)
 {
 	struct pack_table table;
+	char key[OBJECT_KEY_SIZE];
 	uint64_t size;
 
-	if (pack_read_table(&table, &size, y->store->backend, y->store->seal,
+	object_key(key, OBJECT_PACK, id);
+	if ((mode == SYNC_ADOPT &&
+		backend_settle(y->store->backend, key, err) == -1) ||
+	    pack_read_table(&table, &size, y->store->backend, y->store->seal,
 		id, err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
@@ -155,7 +161,7 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 		    (mode == SYNC_ADOPT &&
 			epoch_find(y->epoch, y->packs.ids[i]) != NULL))
 			continue;
-		if (load_table(y, y->packs.ids[i], err) == -1)
+		if (load_table(y, y->packs.ids[i], mode, err) == -1)
 			return -1;
 		if (index_set_full(y->set) && flush_set(y, mode, err) == -1)
 			return -1;

@@ -355,6 +355,24 @@ dir_remove(struct backend *b, const char *key, struct err *err)
 	return rc;
 }
 
+/* The bytes are durable before there is a name. */
+static int
+dir_settle(struct backend *b, const char *key, struct err *err)
+{
+	struct dir_backend *d = dir_of(b);
+	char *path = io_path(d->root, key);
+	int rc;
+
+	if (path == NULL)
+		return err_no_memory(err);
+	if (access(path, F_OK) == -1)
+		rc = no_object(err, errno, key);
+	else
+		rc = sync_folders(d, path, true, err);
+	free(path);
+	return rc;
+}
+
 const struct backend_ops dir_backend_ops = {
 	.scheme = "dir",
 	.open = dir_open,
@@ -365,4 +383,5 @@ const struct backend_ops dir_backend_ops = {
 	.remove = dir_remove,
 	.list = dir_list,
 	.put_paced = dir_put_paced,
+	.settle = dir_settle,
 };

@@ -200,6 +200,21 @@ backend_remove_is_repeatable(void **state)
 }
 
 static void
+backend_settle_wants_an_object(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	put_ok("packs/0f/1", "x", 1);
+	assert_int_equal(backend_settle(b, "packs/0f/1", &err), 0);
+	assert_int_equal(backend_settle(b, "packs/0f/2", &err), -1);
+	assert_int_equal(err.class, ERR_NOT_FOUND);
+	assert_int_equal(backend_settle(b, "never/was/here", &err), -1);
+	assert_int_equal(err.class, ERR_NOT_FOUND);
+	expect_object("packs/0f/1", "x", 1);
+}
+
+static void
 backend_list_honours_prefixes(void **state)
 {
 	(void)state;
@@ -430,6 +445,7 @@ backend_suite_run(const struct backend_fixture *f)
 		CASE(backend_ranges_are_exact),
 		CASE(backend_short_object_is_corrupt),
 		CASE(backend_remove_is_repeatable),
+		CASE(backend_settle_wants_an_object),
 		CASE(backend_list_honours_prefixes),
 		CASE(backend_visits_may_stop_and_remove),
 		CASE(backend_odd_keys),
