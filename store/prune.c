@@ -76,14 +76,27 @@ learn(struct prune *p, struct err *err)
 	return prune_walk(p, err);
 }
 
+/* A pack that was there when it was loaded, and is not: an epoch that another
+ * prune has put since has doomed it, and all that was seen is void. */
+static int
+overtaken(enum outcome *out, struct err *err)
+{
+	if (err->class != ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	*out = ROUND_AGAIN;
+	return 0;
+}
+
 static int
 conclude(struct prune *p, enum outcome *out, struct err *err)
 {
 	int rc;
 
 	if (prune_marked_sift(p, err) == -1 || prune_adopt(p, err) == -1 ||
-	    prune_judge(p, err) == -1 || prune_rewrite(p, err) == -1 ||
-	    (rc = prune_decide(p, err)) == -1)
+	    prune_judge(p, err) == -1 || prune_rewrite(p, err) == -1)
+		return overtaken(out, err);
+	if ((rc = prune_decide(p, err)) == -1)
 		return -1;
 	*out = ROUND_DONE;
 	if (rc == 0 || p->options->dry_run)

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A prune that another one overtakes at a chosen moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "tests/unit/store_rig.h"
+
+#define MIB (1u << 20)
+
+static struct rig rig;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	rig_init(&rig, "mem");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	rig_fini(&rig);
+	return 0;
+}
+
+struct other {
+	struct store *store;
+	const char *at; /* What the first says then. */
+	bool done;
+};
+
+/* All rounds of another prune, while the first is about to go on. */
+static void
+overtake(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	struct other *other = arg;
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+
+	(void)done;
+	(void)total;
+	if (other->done || strcmp(what, other->at) != 0)
+		return;
+	other->done = true;
+	if (rig_prune(other->store, &result, &err) == -1)
+		fail_msg("the other prune: %s", err.text);
+	assert_true(result.packs_removed > 0);
+}
+
+/* Of two points the older is forgotten: half of its pack is still needed. */
+static struct manifest *
+half_needed(struct image *now)
+{
+	struct manifest *old, *m;
+	struct err err = ERR_INIT;
+	struct image before;
+
+	image_init(&before, 2 * MIB);
+	image_fill(&before, 0, 2 * MIB, 1, false);
+	image_copy(now, &before);
+	image_fill(now, 0, MIB, 2, false);
+	assert_int_equal(
+	    rig_backup(&rig, rig.store, &old, &before, NULL, NULL, &err), 0);
+	assert_int_equal(
+	    rig_backup(&rig, rig.store, &m, now, old, &before, &err), 0);
+	assert_int_equal(store_point_forget(rig.store, old->id, &err), 0);
+	manifest_free(old);
+	image_fini(&before);
+	return m;
+}
+
+static void
+test_prune_beside_one_that_is_faster_begins_again(void **state)
+{
+	char cache[300];
+	struct other other = { .at = "packs written anew" };
+	const struct store_prune_options options = {
+		.silence_ms = 1, .progress = overtake, .arg = &other
+	};
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+	struct manifest *m;
+	struct image now;
+
+	(void)state;
+	m = half_needed(&now);
+	snprintf(cache, sizeof(cache), "%s/other", rig.root);
+	other.store = rig_open_store(&rig, cache);
+	if (store_prune(rig.store, &options, &result, &err) == -1)
+		fail_msg("prune: %s", err.text);
+	assert_true(other.done);
+	assert_int_equal(result.packs_rewritten, 0);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+	rig_expect(other.store, m, &now);
+	store_close(other.store);
+	manifest_free(m);
+	image_fini(&now);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_prune_beside_one_that_is_faster_begins_again, setup,
+		    teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
