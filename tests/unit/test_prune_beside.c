@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A prune that another one overtakes at a chosen moment. */
+/* A prune that another one overtakes, and one that comes after another. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -106,12 +106,42 @@ test_prune_beside_one_that_is_faster_begins_again(void **state)
 	image_fini(&now);
 }
 
+/* A point that was forgotten before any epoch knew it. */
+static void
+test_prune_beside_a_late_put_keeps_the_tombstone(void **state)
+{
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+	struct keys keys;
+	struct manifest *m;
+	struct image im;
+
+	(void)state;
+	image_init(&im, MIB);
+	image_fill(&im, 0, MIB, 1, false);
+	assert_int_equal(
+	    rig_backup(&rig, rig.store, &m, &im, NULL, NULL, &err), 0);
+	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
+	assert_int_equal(rig_prune(rig.store, &result, &err), 0);
+	assert_int_equal(result.points_removed, 1);
+	assert_int_equal(rig_prune(rig.store, &result, &err), 0);
+	assert_int_equal(result.points_removed, 0);
+	rig_keys(&rig, &keys, "points/");
+	assert_int_equal(keys.count, 1);
+	assert_true(store_point_gone(rig.store, m->id));
+	manifest_free(m);
+	image_fini(&im);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_prune_beside_one_that_is_faster_begins_again, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_prune_beside_a_late_put_keeps_the_tombstone, setup,
 		    teardown),
 	};
 
