@@ -6,7 +6,7 @@
  *
  *	chaos_actor JOB --repo DIR --state DIR [--key FILE] --seed N ...
  *
- * JOB: backup GUEST..., restore ID HASH, prune, forget ID, unforget ID.
+ * JOB: backup GUEST..., restore ID HASH, prune, repair, forget ID, unforget ID.
  * Exits with 0: done, 1: failed, 3: a restore gave wrong bytes.
  *
  * A backup tells the ledger, each in one line that is there before it goes on:
@@ -39,6 +39,7 @@
 
 struct actor {
 	const char *repo, *state, *key, *ledger;
+	const char *cache; /* NULL: state; where the local index is. */
 	struct trouble_plan trouble;
 	int64_t beat_ms, silence_ms;
 	unsigned int undelete_days;
@@ -61,7 +62,8 @@ open_store(struct actor *a, struct err *err)
 	}
 	if (trouble_open(&b, a->repo, &a->trouble, err) == -1)
 		return -1;
-	if (store_open(&a->store, b, a->state, &options, err) == 0)
+	if (store_open(&a->store, b, a->cache != NULL ? a->cache : a->state,
+		&options, err) == 0)
 		return 0;
 	backend_close(b);
 	return -1;
@@ -374,6 +376,25 @@ prune(struct actor *a, struct err *err)
 	return store_prune(a->store, &options, &result, err);
 }
 
+/* ---- a repair ---- */
+
+static void
+tell_damage(void *arg, const struct store_damage *damage)
+{
+	(void)arg;
+	fprintf(stderr, "damaged: %s: %s\n", damage->object, damage->what);
+}
+
+static int
+repair(struct actor *a, struct err *err)
+{
+	const struct store_repair_options options = { .threads = 2 };
+	struct store_repair_result result;
+
+	return store_repair(
+	    a->store, &options, tell_damage, NULL, &result, err);
+}
+
 /* ---- */
 
 static int
@@ -385,6 +406,8 @@ work(struct actor *a, const char *job, char **words, int count, struct err *err)
 		return restore(a, words, err);
 	if (strcmp(job, "prune") == 0 && count == 0)
 		return prune(a, err);
+	if (strcmp(job, "repair") == 0 && count == 0)
+		return repair(a, err);
 	if (strcmp(job, "forget") == 0 && count == 1)
 		return store_point_forget(a->store, words[0], err);
 	if (strcmp(job, "unforget") == 0 && count == 1)
@@ -395,6 +418,8 @@ work(struct actor *a, const char *job, char **words, int count, struct err *err)
 static const struct option options[] = {
 	{ "repo", required_argument, NULL, 'r' },
 	{ "state", required_argument, NULL, 's' },
+	{ "cache", required_argument, NULL, 'c' },
+	{ "only-writes", no_argument, NULL, 'o' },
 	{ "key", required_argument, NULL, 'k' },
 	{ "ledger", required_argument, NULL, 'l' },
 	{ "seed", required_argument, NULL, 'n' },
@@ -413,7 +438,7 @@ static void
 set(struct actor *a, int option)
 {
 	const char *value = optarg;
-	uint64_t number = strtoull(value, NULL, 10);
+	uint64_t number = value == NULL ? 0 : strtoull(value, NULL, 10);
 
 	switch (option) {
 	case 'r':
@@ -421,6 +446,12 @@ set(struct actor *a, int option)
 		break;
 	case 's':
 		a->state = value;
+		break;
+	case 'c':
+		a->cache = value;
+		break;
+	case 'o':
+		a->trouble.only_writes = true;
 		break;
 	case 'k':
 		a->key = value;

@@ -95,7 +95,9 @@ begin(struct trouble *t, const char *op, const char *key, struct err *err)
 	pthread_mutex_unlock(&t->lock);
 	maybe_stop(t, false);
 	delay(t);
-	if (draw(t, 1000) >= t->plan.fail_permille)
+	if (draw(t, 1000) >= t->plan.fail_permille ||
+	    (t->plan.only_writes && strcmp(op, "put") != 0 &&
+		strcmp(op, "remove") != 0))
 		return WELL;
 	fate = (enum fate)(1 + draw(t, 3));
 	fprintf(stderr, "fault: %s '%s': %s\n", op, key, words[fate]);

@@ -8,6 +8,7 @@
 #ifndef HOLDSTILL_TESTS_CHAOS_TROUBLE_H
 #define HOLDSTILL_TESTS_CHAOS_TROUBLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct backend;
@@ -15,6 +16,8 @@ struct err;
 
 struct trouble_plan {
 	uint64_t seed;
+	/* What cannot be read is damage to some: all reads are well. */
+	bool only_writes;
 	unsigned int fail_permille; /* Of all calls. */
 	unsigned int flip_permille; /* Of gets. */
 	unsigned int lag_permille;  /* Of objects in a listing: not shown. */
