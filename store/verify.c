@@ -94,6 +94,11 @@ check_index(struct verify *v, const uint8_t *id, struct err *err)
 	object_key(key, OBJECT_INDEX, id);
 	v->result->objects_checked++;
 	if (index_get(&set, v->store->backend, v->store->seal, id, err) == -1) {
+		if (err->class == ERR_NOT_FOUND) {
+			/* A prune has removed it since it was listed. */
+			err_clear(err);
+			return 0;
+		}
 		if (verify_tell_or_fail(v, key, err) == -1)
 			return -1;
 		return idset_add(&v->bad_indexes, id, err);

@@ -133,6 +133,42 @@ test_prune_beside_a_late_put_keeps_the_tombstone(void **state)
 	image_fini(&im);
 }
 
+static void
+no_index(void *arg, const struct store_damage *damage)
+{
+	(void)arg;
+	if (strncmp(damage->object, "index/", 6) == 0)
+		fail_msg("%s: %s", damage->object, damage->what);
+}
+
+/* An index that was listed, and is not there when it is read. */
+static void
+test_prune_beside_a_verify_damages_no_index(void **state)
+{
+	const struct store_verify_options options = { .threads = 1 };
+	struct wrap_fault_plan plan = {
+		.ops = WRAP_FAULT_GET, .once = true, .class = ERR_NOT_FOUND
+	};
+	struct store_verify_result result;
+	struct err err = ERR_INIT;
+	struct manifest *m;
+	struct image now;
+
+	(void)state;
+	m = half_needed(&now);
+	do {
+		plan.fail_at++;
+		wrap_fault_set(&rig.fault, &plan);
+		err_clear(&err);
+		store_verify(
+		    rig.store, &options, no_index, NULL, &result, &err);
+	} while (wrap_fault_calls(&rig.fault) >= plan.fail_at);
+	assert_true(plan.fail_at > 10);
+	assert_int_equal(result.damaged_objects, 0);
+	manifest_free(m);
+	image_fini(&now);
+}
+
 int
 main(void)
 {
@@ -142,6 +178,9 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_prune_beside_a_late_put_keeps_the_tombstone, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_prune_beside_a_verify_damages_no_index, setup,
 		    teardown),
 	};
 
