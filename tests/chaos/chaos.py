@@ -225,14 +225,16 @@ class Chaos:
         state = self.world.state(host)
         old = os.path.join(self.world.folder, f"old-{host}")
         what = self.chance.choice(["lost", "kept", "as it was"])
-        if what == "kept" and not os.path.exists(old) and \
-                not self.world.full:
-            shutil.copytree(state, old)
-        elif what == "lost" or os.path.exists(old):
+        if what != "lost" and not os.path.exists(old):
+            what = "kept"
+            if not self.world.full:
+                shutil.copytree(state, old)
+        else:
+            what = "as it was" if what != "lost" else what
             for name in os.listdir(state):
                 if not name.startswith("guest-"):
                     remove(os.path.join(state, name))
-            if what == "as it was" and os.path.exists(old):
+            if what == "as it was":
                 for name in os.listdir(old):
                     if not name.startswith("guest-"):
                         shutil.move(os.path.join(old, name), state)
