@@ -41,7 +41,7 @@ DAMAGE = re.compile(r"^damaged:|^marked:|^hurt:|[1-9]\d* (packs taken out|points
                     r"marked|objects set aside)", re.M)
 WEIGHTS = {"backup": 40, "prune": 12, "actor-prune": 10, "verify": 5,
            "repair": 3, "actor-repair": 4, "forget": 14, "unforget": 7,
-           "restore": 9, "actor-restore": 6, "list": 5}
+           "restore": 9, "actor-restore": 9, "list": 5}
 # Milliseconds that each takes, to begin with; learned then.
 FIRST_MS = 300
 
@@ -89,7 +89,7 @@ class Chaos:
 
     def actor(self, job, name, *words):
         w, c = self.world, self.chance
-        job.fails = c.random() < 0.5
+        job.fails = c.random() < (0.8 if name == "restore" else 0.5)
         job.at_call = c.random() < 0.4
         options = {"repo": w.repo, "state": w.state(job.host),
                    "ledger": w.ledger, "seed": c.getrandbits(60),
@@ -105,7 +105,10 @@ class Chaos:
             options["key"] = w.key
         if job.fails:
             options["fail"] = c.choice([2, 10, 40])
-        if job.fails and name != "repair":
+        if job.fails and name == "restore":
+            # All else is well: it would only end before it reads a block.
+            options.update(fail=0, flip=c.choice([100, 500]))
+        elif job.fails and name != "repair":
             options["flip"] = c.choice([0, 5, 30, 200])
         if job.at_call:
             options["stop-at"] = int(2 ** c.uniform(0, 8))
