@@ -165,21 +165,20 @@ int
 store_prune(struct store *s, const struct store_prune_options *options,
     struct store_prune_result *out, struct err *err)
 {
-	struct prune p = {
-		.store = s, .options = options, .result = out, .guard_fd = -1
-	};
+	struct prune p = { .store = s, .options = options, .result = out };
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
-	if (prune_view_open(&p, err) == 0 && prune_window(&p, err) == 0 &&
-	    run_rounds(&p, err) == 0) {
+	if (view_open(&p.view, s, err) == -1)
+		return -1;
+	if (prune_window(&p, err) == 0 && run_rounds(&p, err) == 0) {
 		tidy(&p);
 		out->bytes_freed -= out->bytes_freed < p.new_bytes
 					? out->bytes_freed
 					: p.new_bytes;
 		rc = 0;
 	}
-	prune_view_close(&p);
+	view_close(&p.view);
 	idset_fini(&p.gone);
 	return rc;
 }
