@@ -158,38 +158,40 @@ points_give_up(enum point_state *out, struct store *s,
 	return points_look(out, NULL, s, id, err);
 }
 
-static int
+static void
 given_up(struct err *err)
 {
 	err_set(err, ERR_TIMEOUT,
 	    "the backup was given up: a prune saw no sign of life from it");
-	return err_hint(err, "what it stored is kept: run the backup again");
+	err_hint(err, "what it stored is kept: run the backup again");
 }
 
-/*
- * Whoever put the manifest without an answer: 1: it is there, 0: it is not
- * and may be put again, -1: it will never be.
- */
-static int
+enum answer { MADE, NOT_YET, NEVER, UNKNOWN };
+
+/* Whoever put the manifest without an answer: is it there, may it be put
+ * again, will it never be?  The last two with err. */
+static enum answer
 ask(struct store *s, const uint8_t *id, struct err *err)
 {
 	enum point_state state;
 	struct forgotten f;
 
 	if (points_look(&state, NULL, s, id, err) == -1)
-		return -1;
+		return UNKNOWN;
 	if (state == POINT_MANIFEST)
-		return 1;
-	if (state == POINT_TOMBSTONE)
-		return given_up(err);
+		return MADE;
+	if (state == POINT_TOMBSTONE) {
+		given_up(err);
+		return NEVER;
+	}
 	/* It may have been there, and be gone already. */
 	if (forgotten_get(&f, s, id, err) == -1)
-		return -1;
-	if (f.count > 0)
-		return err_set(err, ERR_NOT_FOUND,
-		    "the point was made, and has been forgotten and removed "
-		    "since");
-	return 0;
+		return UNKNOWN;
+	if (f.count == 0)
+		return NOT_YET;
+	err_set(err, ERR_NOT_FOUND,
+	    "the point was made, and has been forgotten and removed since");
+	return NEVER;
 }
 
 /* No answer: the tombstone tells, for one put of the two has won. */
@@ -215,24 +217,22 @@ static int
 put_manifest(struct store *s, const char *key, const uint8_t *id,
     const char *text, struct err *err)
 {
-	int tries, rc;
+	enum answer answer = NOT_YET;
 	struct err why;
+	int tries;
 
-	for (tries = 0; tries < COMMIT_TRIES; tries++) {
+	for (tries = 0; answer == NOT_YET && tries < COMMIT_TRIES; tries++) {
 		if (envelope_put(s->backend, s->seal, key, OBJECT_MANIFEST, id,
 			text, strlen(text), true, err) == 0)
 			return 0;
 		why = *err;
 		err_clear(err);
-		if ((rc = ask(s, id, err)) == 1)
-			return 0;
-		if (rc == -1) {
-			if (err->class == ERR_TIMEOUT ||
-			    err->class == ERR_NOT_FOUND)
-				return -1;
-			break;
-		}
+		answer = ask(s, id, err);
 	}
+	if (answer == MADE)
+		return 0;
+	if (answer == NEVER)
+		return -1;
 	*err = why;
 	return settle(s, id, err);
 }

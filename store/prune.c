@@ -78,14 +78,27 @@ learn(struct prune *p, struct err *err)
 	return prune_walk(p, err);
 }
 
+/* A pack that was there when it was loaded, and is not: an epoch that another
+ * prune has put since has doomed it, and all that was seen is void. */
+static int
+overtaken(enum outcome *out, struct err *err)
+{
+	if (err->class != ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	*out = ROUND_AGAIN;
+	return 0;
+}
+
 static int
 conclude(struct prune *p, enum outcome *out, struct err *err)
 {
 	int rc;
 
 	if (prune_marked_sift(p, err) == -1 || prune_adopt(p, err) == -1 ||
-	    prune_judge(p, err) == -1 || prune_rewrite(p, err) == -1 ||
-	    (rc = prune_decide(p, err)) == -1)
+	    prune_judge(p, err) == -1 || prune_rewrite(p, err) == -1)
+		return overtaken(out, err);
+	if ((rc = prune_decide(p, err)) == -1)
 		return -1;
 	*out = ROUND_DONE;
 	if (rc == 0 || p->options->dry_run)
@@ -154,21 +167,20 @@ int
 store_prune(struct store *s, const struct store_prune_options *options,
     struct store_prune_result *out, struct err *err)
 {
-	struct prune p = {
-		.store = s, .options = options, .result = out, .guard_fd = -1
-	};
+	struct prune p = { .store = s, .options = options, .result = out };
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
-	if (prune_view_open(&p, err) == 0 && prune_window(&p, err) == 0 &&
-	    run_rounds(&p, err) == 0) {
+	if (view_open(&p.view, s, err) == -1)
+		return -1;
+	if (prune_window(&p, err) == 0 && run_rounds(&p, err) == 0) {
 		tidy(&p);
 		out->bytes_freed -= out->bytes_freed < p.new_bytes
 					? out->bytes_freed
 					: p.new_bytes;
 		rc = 0;
 	}
-	prune_view_close(&p);
+	view_close(&p.view);
 	idset_fini(&p.gone);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "store/damage.h"
 #include "store/points.h"
 #include "store/sessions.h"
+#include "store/view.h"
 #include "store/walk.h"
 
 #define PRUNE_DECIDED UINT64_MAX
@@ -53,8 +54,7 @@ struct prune {
 	struct idset gone; /* Dry run: what the window's end would remove. */
 
 	/* A store of our own index, so that backups keep theirs. */
-	struct store view;
-	int guard_fd;
+	struct view view;
 
 	/* ---- of one round ---- */
 	struct epoch epoch;
@@ -95,8 +95,6 @@ int prune_remove_doomed(struct prune *p, struct err *err);
 /* Removes indexes all of whose packs are gone; loads the others. */
 int prune_load(struct prune *p, struct err *err);
 void prune_load_fini(struct prune *p);
-int prune_view_open(struct prune *p, struct err *err);
-void prune_view_close(struct prune *p);
 
 /* ---- prune_judge.c: what is live, and what becomes of each pack ---- */
 int prune_walk(struct prune *p, struct err *err);

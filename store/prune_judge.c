@@ -39,7 +39,7 @@ walk_some(struct prune *p, bool hurt, struct err *err)
 	char hex[HEXID_SIZE];
 	size_t i;
 
-	k.walk = (struct walk){ .store = &p->view,
+	k.walk = (struct walk){ .store = &p->view.store,
 		.marks = &p->marks,
 		.fn = mark_blob,
 		.arg = &k };
@@ -299,7 +299,7 @@ is_needed(struct prune *p, const struct pack_table *t, struct err *err)
 	uint32_t i;
 	int rc = 0;
 
-	if (localindex_view_begin(&v, p->view.index, err) == -1)
+	if (localindex_view_begin(&v, p->view.store.index, err) == -1)
 		return -1;
 	for (i = 0; rc == 0 && i < t->blob_count; i++) {
 		rc = localindex_view_find(

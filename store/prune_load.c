@@ -1,91 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The packs and indexes of one round, in a local index of the prune's own. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "common/cancel.h"
 #include "common/err.h"
-#include "common/io.h"
 #include "common/log.h"
 #include "store/prune.h"
-
-/* Of one cache folder at once. */
-#define PRUNES_MAX 64
-
-/* ---- the view ---- */
-
-static int
-take_dir(struct prune *p, const char *dir, struct err *err)
-{
-	char *guard = NULL;
-	int rc = -1;
-
-	if (io_make_dirs(dir, 0700, err) == -1)
-		return -1;
-	if ((guard = io_path(dir, "prune.guard")) == NULL)
-		return err_no_memory(err);
-	p->guard_fd = open(guard, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (p->guard_fd == -1)
-		err_errno(err, errno, "cannot open '%s'", guard);
-	else if (flock(p->guard_fd, LOCK_EX | LOCK_NB) == 0)
-		rc = 0;
-	else
-		err_errno(err, errno, "cannot lock '%s'", guard);
-	if (rc == -1 && p->guard_fd != -1) {
-		close(p->guard_fd);
-		p->guard_fd = -1;
-	}
-	free(guard);
-	return rc;
-}
-
-/* The first folder that no prune of this host uses; what a dead one left in
- * it is thrown away when the round loads. */
-int
-prune_view_open(struct prune *p, struct err *err)
-{
-	char name[32], marker[LOCALINDEX_MARKER_SIZE], *dir;
-	int i, rc = -1;
-
-	pthread_mutex_init(&p->view.sync_lock, NULL);
-	p->view.backend = p->store->backend;
-	p->view.seal = p->store->seal;
-	p->view.salts = p->store->salts;
-	if (store_index_marker(marker, p->store, err) == -1)
-		return -1;
-	for (i = 0; rc == -1 && i < PRUNES_MAX; i++) {
-		snprintf(name, sizeof(name), "prune-%d", i);
-		if ((dir = io_path(p->store->cache_dir, name)) == NULL)
-			return err_no_memory(err);
-		err_clear(err);
-		rc = take_dir(p, dir, err);
-		if (rc == 0)
-			rc = localindex_open(&p->view.index, dir, marker, err);
-		else if (err->sys_errno != EWOULDBLOCK)
-			i = PRUNES_MAX;
-		free(dir);
-	}
-	return rc;
-}
-
-void
-prune_view_close(struct prune *p)
-{
-	struct err ignored = ERR_INIT;
-
-	/* Its space can be used again, its file need not be large. */
-	if (p->view.index != NULL)
-		localindex_clear(p->view.index, &ignored);
-	localindex_close(p->view.index);
-	if (p->guard_fd != -1)
-		close(p->guard_fd);
-	pthread_mutex_destroy(&p->view.sync_lock);
-}
 
 /* ---- what is doomed ---- */
 
@@ -265,8 +186,8 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 	if (rc == -1)
 		return -1;
 	if (kept > 0)
-		return localindex_add(p->view.index, p->indexes.ids[number],
-		    set->packs, kept, err);
+		return localindex_add(p->view.store.index,
+		    p->indexes.ids[number], set->packs, kept, err);
 	if (marked > 0)
 		return 0;
 	object_key(key, OBJECT_INDEX, p->indexes.ids[number]);
@@ -294,7 +215,7 @@ load_orphan(struct prune *p, size_t i, struct err *err)
 	memcpy(pack.id, p->packs.ids[i], OBJECT_ID_BYTES);
 	if (p->pack[i].marked)
 		return prune_marked_add(p, i, &pack, err);
-	rc = localindex_add(p->view.index, NULL, &pack, 1, err);
+	rc = localindex_add(p->view.store.index, NULL, &pack, 1, err);
 	pack_table_fini(&pack.table);
 	return rc;
 }
@@ -345,10 +266,10 @@ begin_view(struct prune *p, struct err *err)
 		rc = idset_add(&listed, p->damage.packs.ids[i], err);
 	idset_sort(&listed);
 	if (rc == 0)
-		rc = localindex_clear(p->view.index, err);
+		rc = localindex_clear(p->view.store.index, err);
 	if (rc == 0)
 		rc = localindex_relist(
-		    p->view.index, p->epoch.number, &listed, err);
+		    p->view.store.index, p->epoch.number, &listed, err);
 	idset_fini(&listed);
 	return rc;
 }

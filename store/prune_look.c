@@ -11,13 +11,31 @@
 
 /* ---- the window of what is forgotten ---- */
 
+/* 1: there is a manifest, damaged or not; 0: nothing, or a tombstone, which
+ * stays: a late put of the manifest must find the key taken. */
+static int
+has_manifest(struct prune *p, const uint8_t *id, struct err *err)
+{
+	enum point_state state;
+
+	if (points_look(&state, NULL, p->store, id, err) == 0)
+		return state == POINT_MANIFEST;
+	if (err->class != ERR_CORRUPT && err->class != ERR_UNSUPPORTED)
+		return -1;
+	err_clear(err);
+	return 1;
+}
+
 /* Clocks say when the word is put; that it is put once is what counts. */
 static int
 end_window(struct prune *p, const uint8_t *id, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	struct forgotten f;
+	int rc = has_manifest(p, id, err);
 
+	if (rc != 1)
+		return rc;
 	if (forgotten_get(&f, p->store, id, err) == -1)
 		return -1;
 	if (f.word == FORGOTTEN_FORGOTTEN) {

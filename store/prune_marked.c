@@ -46,8 +46,8 @@ prune_marked_load(struct prune *p, struct err *err)
 	size_t i;
 
 	for (i = 0; i < p->late_count; i++)
-		if (localindex_add(p->view.index, NULL, &p->late[i], 1, err) ==
-		    -1)
+		if (localindex_add(
+			p->view.store.index, NULL, &p->late[i], 1, err) == -1)
 			return -1;
 	return 0;
 }

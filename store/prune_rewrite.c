@@ -215,6 +215,8 @@ prune_rewrite(struct prune *p, struct err *err)
 
 	if (p->rewritten)
 		return 0;
+	/* An earlier round may have been overtaken in the middle. */
+	p->result->packs_rewritten = 0;
 	level_init(&level, &p->store->compression);
 	p->set = calloc(1, sizeof(*p->set));
 	c.codec = frame_codec_new();

@@ -199,6 +199,9 @@ store_repair(struct store *s, const struct store_repair_options *options,
 	rc = run(&r, err);
 	end_session(&r);
 	verify_fini(&r.verify);
+	/* What this host knows by heart lacks the marks that are new. */
+	if (rc == 0 && !options->dry_run)
+		rc = store_sync(s, SYNC_TABLES, false, err);
 	idset_fini(&r.present);
 	return rc;
 }

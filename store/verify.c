@@ -94,6 +94,11 @@ check_index(struct verify *v, const uint8_t *id, struct err *err)
 	object_key(key, OBJECT_INDEX, id);
 	v->result->objects_checked++;
 	if (index_get(&set, v->store->backend, v->store->seal, id, err) == -1) {
+		if (err->class == ERR_NOT_FOUND) {
+			/* A prune has removed it since it was listed. */
+			err_clear(err);
+			return 0;
+		}
 		if (verify_tell_or_fail(v, key, err) == -1)
 			return -1;
 		return idset_add(&v->bad_indexes, id, err);
@@ -215,8 +220,8 @@ look(struct verify *v, struct err *err)
 {
 	struct backend *b = v->store->backend;
 
-	/* From nothing: a cache is no witness.  Indexes are listed before
-	 * packs, so that none seems to name a pack that is yet to come. */
+	/* Indexes are listed before packs, so that none seems to name a pack
+	 * that is yet to come. */
 	if (store_sync(v->store, SYNC_TABLES, true, err) == -1 ||
 	    idset_list(&v->indexes, b, OBJECT_INDEX, err) == -1 ||
 	    idset_list(&v->packs, b, OBJECT_PACK, err) == -1 ||
@@ -255,7 +260,7 @@ verify_init(struct verify *v, struct store *s,
 {
 	memset(v, 0, sizeof(*v));
 	memset(result, 0, sizeof(*result));
-	v->store = s;
+	v->store = &v->view.store;
 	v->options = options;
 	v->fn = fn;
 	v->arg = arg;
@@ -263,9 +268,13 @@ verify_init(struct verify *v, struct store *s,
 	if (options->budget_ms > 0)
 		v->deadline_ms =
 		    (uint64_t)clock_monotonic_ms() + options->budget_ms;
-	if (pthread_mutex_init(&v->lock, NULL) != 0)
-		return err_no_memory(err);
-	return 0;
+	/* From nothing: a cache is no witness. */
+	if (view_open(&v->view, s, err) == -1)
+		return -1;
+	if (pthread_mutex_init(&v->lock, NULL) == 0)
+		return 0;
+	view_close(&v->view);
+	return err_no_memory(err);
 }
 
 void
@@ -285,6 +294,7 @@ verify_fini(struct verify *v)
 	free(v->bad);
 	free(v->lost);
 	pthread_mutex_destroy(&v->lock);
+	view_close(&v->view);
 }
 
 int

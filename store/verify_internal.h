@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "store/damage.h"
+#include "store/view.h"
 #include "store/walk.h"
 
 #define VERIFY_ALL UINT32_MAX
@@ -24,7 +25,8 @@ struct verify_lost {
 };
 
 struct verify {
-	struct store *store;
+	struct view view;
+	struct store *store; /* The view's. */
 	const struct store_verify_options *options;
 	struct idset indexes;
 	struct idset packs;   /* All that are there and not marked. */

@@ -17,6 +17,8 @@ target_link_options(test_sealed PRIVATE
   LINKER:--wrap=aead_seal,--wrap=aead_set_key)
 hs_unit_test(test_epochs hs_store_rig)
 hs_unit_test(test_prune hs_store_rig)
+hs_unit_test(test_prune_beside hs_store_rig)
+hs_unit_test(test_commit hs_store_rig)
 hs_sealed_test(test_epochs aes-256-gcm)
 hs_sealed_test(test_prune aes-256-gcm)
 hs_unit_test(test_repair hs_store_rig)

@@ -243,6 +243,46 @@ test_verify_compares_blocks(void **state)
 	image_fini(&image);
 }
 
+/* How much a backup of nothing new reads. */
+static uint64_t
+backup_gets(void)
+{
+	const struct wrap_fault_plan plan = { .ops = WRAP_FAULT_GET };
+	struct err err = ERR_INIT;
+	struct manifest *m;
+	struct image im;
+
+	image_init(&im, 4 * BLOCK);
+	image_fill(&im, 0, im.size, 1, false);
+	wrap_fault_set(&rig.fault, &plan);
+	assert_int_equal(
+	    rig_backup(&rig, rig.store, &m, &im, NULL, NULL, &err), 0);
+	manifest_free(m);
+	image_fini(&im);
+	return wrap_fault_calls(&rig.fault);
+}
+
+/* Others of this host are at work with it. */
+static void
+test_verify_leaves_the_local_index_alone(void **state)
+{
+	const struct wrap_fault_plan plan = {
+		.ops = WRAP_FAULT_GET, .fail_at = 2, .class = ERR_IO
+	};
+	const struct store_verify_options options = { .threads = 1 };
+	struct store_verify_result result;
+	struct err err = ERR_INIT;
+	uint64_t gets;
+
+	(void)state;
+	backup_gets();
+	gets = backup_gets();
+	wrap_fault_set(&rig.fault, &plan);
+	assert_int_equal(
+	    store_verify(rig.store, &options, NULL, NULL, &result, &err), -1);
+	assert_int_equal(backup_gets(), gets);
+}
+
 int
 main(void)
 {
@@ -254,6 +294,7 @@ main(void)
 		CASE(budget_goes_on_where_it_stopped),
 		CASE(remembers_only_what_is_whole),
 		CASE(compares_blocks),
+		CASE(leaves_the_local_index_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
