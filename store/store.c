@@ -65,7 +65,7 @@ init_sealed(struct backend *b, struct config *c,
 	else if (aead_fastest(&c->seal.cipher, err) == -1)
 		goto out;
 	if (hexid_random(master, SEAL_KEY_BYTES, err) == -1 ||
-	    seal_settings_sign(&c->seal, master, err) == -1 ||
+	    config_sign(c, master, err) == -1 ||
 	    slot_make(&slot, c->seal.repository, master, options->secret,
 		options->label, options->cost, err) == -1 ||
 	    slot_put(b, &slot, err) == -1 ||

@@ -32,16 +32,22 @@ from test_reader import disk_bytes
 
 program = None
 OK = ""
+SECRET = bytes(range(32))
 
 
 class Place:
     """Three points: 0, 1 that shares with it, and 2 of another disk."""
 
-    def __init__(self, folder):
-        self.w = None
+    def __init__(self, folder, mode="none"):
+        self.w, self.mode = None, mode
         self.move(folder)
         os.mkdir(folder)
-        self.w = w = hswrite.Writer(self.repo)
+        self.w = w = hswrite.Writer(self.repo, mode)
+        if mode != "none":
+            w.slot("file", SECRET)
+            with open(self.key, "w", encoding="ascii") as f:
+                os.chmod(self.key, 0o600)
+                f.write("holdstill-key-1 %s\n" % SECRET.hex())
         a = {"vda": disk_bytes(20, 1, 3)}
         b = {"vda": a["vda"][:hs.BLOCK * 5] + disk_bytes(15, 2)}
         self.disks = [a, b, {"vda": disk_bytes(4, 3)}]
@@ -63,6 +69,7 @@ class Place:
         self.folder, self.repo = folder, os.path.join(folder, "repo")
         self.state = os.path.join(folder, "state")
         self.config = os.path.join(folder, "holdstill.conf")
+        self.key = os.path.join(folder, "key")
         if self.w is not None:
             self.w.folder = self.repo
 
@@ -120,7 +127,8 @@ class Place:
     def holdstill(self, *args):
         done = subprocess.run(
             [program, *args, "--config", self.config, "--repo", self.repo,
-             "--state-dir", self.state, "--no-progress"],
+             "--state-dir", self.state, "--no-progress",
+             *(["--key-file", self.key] if self.mode != "none" else [])],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=120, check=False)
         return done.returncode, done.stdout
@@ -376,24 +384,24 @@ def half_written_files(p):
 class Case(unittest.TestCase):
     """One repository is made for all, with the local index of good days."""
 
-    made = None
+    made, mode = None, "none"
 
     @classmethod
     def setUpClass(cls):
         cls.top = tempfile.mkdtemp(prefix="holdstill-museum-")
-        cls.made = Place(os.path.join(cls.top, "made"))
+        # Other than tearDownClass it is called if what follows fails.
+        cls.addClassCleanup(shutil.rmtree, cls.top)
+        cls.made = Place(os.path.join(cls.top, "made"), cls.mode)
         code, text = cls.made.holdstill("verify")
         assert code == 0, text
 
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.top)
-
     def setUp(self):
-        self.p = p = copy.deepcopy(self.made)
+        self.p = p = copy.copy(self.made)
+        p.w = copy.copy(p.w)
+        p.w.known, p.w.indexed = set(p.w.known), list(p.w.indexed)
         p.move(os.path.join(self.top, self.id()))
+        self.addCleanup(shutil.rmtree, p.folder, ignore_errors=True)
         shutil.copytree(self.made.folder, p.folder)
-        self.addCleanup(shutil.rmtree, p.folder)
 
 
 class Museum(Case):
@@ -473,9 +481,7 @@ def add_visits():
                 lambda self, name=name: self.visit(name))
 
 
-class Config(Case):
-    """Without settings there is no repository: nothing can be opened."""
-
+class Refusing(Case):
     def refused(self, hurt, words):
         p = self.p
         hurt(p)
@@ -484,6 +490,10 @@ class Config(Case):
             code, text = p.holdstill(*command)
             self.assertNotEqual(code, 0)
             self.assertRegex(text, words)
+
+
+class Config(Refusing):
+    """Without settings there is no repository: nothing can be opened."""
 
     def test_missing(self):
         self.refused(lambda p: p.remove("config"),
@@ -512,6 +522,47 @@ class Config(Case):
                 "format": "holdstill repository", "version": 2,
                 "id": p.w.id.hex(), "block_bytes": hs.BLOCK}).encode())
         self.refused(later, "format version 2 ")
+
+
+class SealedConfig(Refusing):
+    """Settings that somebody who has no key has changed, well wrapped."""
+
+    mode = "secret"
+
+    def changed(self, **changes):
+        def change(p):
+            settings = hsread.Repository(p.repo, ("file", SECRET)).config
+            for name, value in changes.items():
+                place = settings["encryption"] if name == "cipher" else settings
+                place[name] = value
+            p.remove("config")
+            p.w.put(hs.CONFIG, p.w.id, hs.json.dumps(settings).encode())
+        self.refused(change, "object 'config' was tampered with")
+        with self.assertRaisesRegex(hs.Damage, "somebody changed it"):
+            hsread.Repository(self.p.repo, ("file", SECRET))
+
+    def test_cipher(self):
+        self.changed(cipher="chacha20-poly1305")
+
+    def test_no_days_to_undelete(self):
+        self.changed(undelete_days=0)
+
+    def test_days_of_the_default(self):
+        self.changed(undelete_days=7)
+
+    def test_compression(self):
+        self.changed(compression="none")
+
+
+class Leftovers(unittest.TestCase):
+    def test_a_museum_that_cannot_open_leaves_nothing(self):
+        with tempfile.TemporaryDirectory(prefix="holdstill-museum-") as top:
+            done = subprocess.run(
+                [sys.executable, "-B", __file__, "/bin/false", "Config"],
+                env={**os.environ, "TMPDIR": top}, check=False,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(os.listdir(top), [])
 
 
 if __name__ == "__main__":
