@@ -14,15 +14,14 @@
 #include "store/store_internal.h"
 #include "store/unseal.h"
 
-/* Key slots and an epoch without settings: an interrupted init left them. */
+/* Key slots without settings: an interrupted init has left them. */
 static int
 note_any(void *arg, const char *key, uint64_t size_bytes)
 {
 	const char *slots = object_prefix(OBJECT_KEY_SLOT);
 
 	(void)size_bytes;
-	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0 &&
-		       strcmp(key, "epochs/0") != 0;
+	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0;
 	return *(bool *)arg;
 }
 
@@ -47,7 +46,11 @@ check_empty(struct backend *b, struct err *err)
 	return err_hint(err, "choose an empty one");
 }
 
-/* The first key slot is durable before there is a repository that needs it. */
+/*
+ * The settings are the commit.  The first key slot is durable before there is
+ * a repository that needs it; of another repository it is in nobody's way.
+ * Epoch 0 would be, sealed with a lost key, and so comes after.
+ */
 static int
 init_sealed(struct backend *b, struct config *c,
     const struct store_init_options *options, struct err *err)
@@ -70,9 +73,9 @@ init_sealed(struct backend *b, struct config *c,
 		options->label, options->cost, err) == -1 ||
 	    slot_put(b, &slot, err) == -1 ||
 	    seal_open_master(&seal, &c->seal, master, err) == -1 ||
-	    epochs_init(b, seal, err) == -1)
+	    config_put(b, c, err) == -1)
 		goto out;
-	rc = config_put(b, c, err);
+	rc = epochs_init(b, seal, err);
 out:
 	seal_free(seal);
 	secret_free(master, SEAL_KEY_BYTES);
@@ -101,9 +104,9 @@ store_init(struct backend *b, const struct store_init_options *options,
 		c.undelete_days = options->undelete_days;
 	if (options != NULL && options->mode != SEAL_NONE)
 		return init_sealed(b, &c, options, err);
-	if (epochs_init(b, NULL, err) == -1)
+	if (config_put(b, &c, err) == -1)
 		return -1;
-	return config_put(b, &c, err);
+	return epochs_init(b, NULL, err);
 }
 
 /* What is to be said depends on what could be given. */
