@@ -229,7 +229,8 @@ store_open(struct store **out, struct backend *b, const char *cache_dir,
 		return err_no_memory(err);
 	pthread_mutex_init(&s->sync_lock, NULL);
 	s->backend = b;
-	if (read_config(s, options, err) == -1 ||
+	if (copies_new(&s->copies, err) == -1 ||
+	    read_config(s, options, err) == -1 ||
 	    open_index(s, cache_dir, err) == -1) {
 		s->backend = NULL; /* Still the caller's. */
 		store_close(s);
@@ -245,6 +246,7 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	localindex_close(s->index);
+	copies_free(s->copies);
 	backend_close(s->backend);
 	seal_free(s->seal);
 	salts_free(s->salts);

@@ -15,6 +15,7 @@ import copy
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ from test_reader import disk_bytes
 program = None
 OK = ""
 SECRET = bytes(range(32))
+# So that a small pack has several.
+hswrite.FRAME_BLOBS = 4
 
 
 class Place:
@@ -139,15 +142,15 @@ class Exhibit:
 
     verify: those of `verify`, each of which is to be there; list: of `list`;
     restore: of each point; reader: has the second reader to find fault, if
-    not as `verify` does? gone: points that `list` cannot show. either:
-    points that may restore or fail, by which copy of a block is met; repair:
-    the status of `repair`, 3 where points are hurt.
+    not as `verify` does? gone: points that `list` cannot show; harmless:
+    `verify` says that no point is hurt; repair: the status of `repair`, 3
+    where points are hurt.
     """
 
     def __init__(self, hurt, verify=(), restore=(OK, OK, OK), listed=(),
-                 gone=(), reader=None, either=(), repair=None):
+                 gone=(), reader=None, harmless=False, repair=None):
         self.hurt, self.verify, self.restore = hurt, verify, restore
-        self.listed, self.gone, self.either = listed, gone, either
+        self.listed, self.gone, self.harmless = listed, gone, harmless
         self.reader = bool(verify) if reader is None else reader
         self.repair = repair
         if repair is None:
@@ -233,11 +236,31 @@ def blobs_twice(p):
     p.w.backup(p.disks[2])
 
 
-@exhibit(verify=["DATA2: frame at 48: wrong checksum"], either=[2])
+@exhibit(verify=["DATA2: frame at 48: wrong checksum"], harmless=True)
 def blobs_twice_and_one_hurt(p):
     p.w.known.clear()
     p.w.backup(p.disks[2])
     p.flip(p.packs[2][0], 60)
+
+
+@exhibit(verify=["MAP2: frame at 48: wrong checksum"], harmless=True)
+def pieces_of_maps_twice_and_one_hurt(p):
+    p.w.known.clear()
+    p.w.backup(p.disks[2])
+    p.flip(p.packs[2][1], 60)
+
+
+@exhibit(verify=["DATA0: frame at 48: wrong checksum", "frame at (?!48)"],
+         harmless=True)
+def blobs_twice_and_both_hurt(p):
+    """Each in another frame."""
+    before = set(p.keys("packs"))
+    p.w.known.clear()
+    p.w.backup(p.disks[0])
+    p.flip(p.packs[0][0], 60)
+    second = max(set(p.keys("packs")) - before, key=p.size)
+    size, = struct.unpack(">I", p.load(second)[-48:-44])
+    p.flip(second, p.size(second) - 64 - size - 1)
 
 
 # ---- indexes ----
@@ -449,6 +472,9 @@ class Museum(Case):
         code, text = p.holdstill("verify")
         self.assertEqual(code == 0, not show.verify, text)
         self.heard(show.verify, text)
+        if show.harmless:
+            self.assertNotIn("hurts", text)
+            self.assertIn(", 0 points hurt", text)
         self.assertEqual("no damage" in text, not show.verify, text)
         _, text = p.holdstill("list")
         self.heard(show.listed, text)
@@ -458,9 +484,9 @@ class Museum(Case):
 
     def restore_all(self, show):
         for i, words in enumerate(show.restore):
-            self.restore(i, words, i in show.either)
+            self.restore(i, words)
 
-    def restore(self, i, words, either):
+    def restore(self, i, words, either=False):
         """Right bytes or an error, never wrong bytes."""
         p, out = self.p, os.path.join(self.p.folder, "out.raw")
         code, text = p.holdstill("restore", p.points[i], "--disk",
