@@ -88,4 +88,14 @@ struct keys {
 };
 void rig_keys(struct rig *rig, struct keys *out, const char *prefix);
 
+/* ---- objects as bytes ---- */
+
+/* All of one; caller frees. */
+uint8_t *rig_load(struct rig *rig, const char *key, size_t *size);
+/* Puts other bytes in an object's place; size 0 removes it. */
+void rig_replace(
+    struct rig *rig, const char *key, const void *bytes, size_t size);
+/* Changes a bit of the byte at an offset. */
+void rig_flip(struct rig *rig, const char *key, size_t at);
+
 #endif

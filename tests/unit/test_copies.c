@@ -26,43 +26,23 @@ static struct keys indexes;
 
 struct object {
 	char key[BACKEND_KEY_MAX + 1];
-	void *bytes;
+	uint8_t *bytes;
 	size_t size;
 };
 
 static void
-load(struct object *o, const char *key)
+take(struct object *o, const char *key)
 {
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-
 	snprintf(o->key, sizeof(o->key), "%s", key);
-	assert_int_equal(
-	    backend_get_all(b, key, 64 << 20, &o->bytes, &o->size, &err), 0);
-	assert_int_equal(backend_remove(b, key, &err), 0);
-	backend_close(b);
+	o->bytes = rig_load(&rig, key, &o->size);
+	rig_replace(&rig, key, NULL, 0);
 }
 
 static void
 put_back(struct object *o)
 {
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-
-	assert_int_equal(backend_put(b, o->key, o->bytes, o->size, &err), 0);
-	backend_close(b);
+	rig_replace(&rig, o->key, o->bytes, o->size);
 	free(o->bytes);
-}
-
-static void
-flip(const char *key, size_t at)
-{
-	struct object o;
-
-	load(&o, key);
-	assert_true(at < o.size);
-	((uint8_t *)o.bytes)[at] ^= 1;
-	put_back(&o);
 }
 
 /* The packs that are there are those of one backup. */
@@ -74,8 +54,8 @@ take_packs(struct object *out, unsigned int n)
 
 	rig_keys(&rig, &packs, "packs/");
 	assert_int_equal(packs.count, 2);
-	load(&out[0], packs.key[0]);
-	load(&out[1], packs.key[1]);
+	take(&out[0], packs.key[0]);
+	take(&out[1], packs.key[1]);
 	larger = out[1].size > out[0].size;
 	strcpy(data[n], out[larger].key);
 	strcpy(map[n], out[!larger].key);
@@ -99,7 +79,7 @@ setup(void **state)
 	take_packs(packs, 0);
 	rig_keys(&rig, &indexes, "index/");
 	assert_int_equal(indexes.count, 1);
-	load(&index, indexes.key[0]);
+	take(&index, indexes.key[0]);
 	snprintf(cache, sizeof(cache), "%s/other", rig.root);
 	other = rig_open_store(&rig, cache);
 	assert_int_equal(
@@ -149,10 +129,10 @@ test_copies_of_blocks_serve(void **state)
 {
 	(void)state;
 	expect_whole(0);
-	flip(data[0], 100);
+	rig_flip(&rig, data[0], 100);
 	expect_whole(1);
-	flip(data[0], 100);
-	flip(data[1], 100);
+	rig_flip(&rig, data[0], 100);
+	rig_flip(&rig, data[1], 100);
 	expect_whole(1);
 }
 
@@ -160,10 +140,10 @@ static void
 test_copies_of_map_pieces_serve(void **state)
 {
 	(void)state;
-	flip(map[0], 100);
+	rig_flip(&rig, map[0], 100);
 	expect_whole(1);
-	flip(map[0], 100);
-	flip(map[1], 100);
+	rig_flip(&rig, map[0], 100);
+	rig_flip(&rig, map[1], 100);
 	expect_whole(1);
 }
 
@@ -172,24 +152,21 @@ static void
 test_copies_of_two_packs_make_one(void **state)
 {
 	(void)state;
-	flip(data[0], 100);
-	flip(data[1], FRAME + 200);
+	rig_flip(&rig, data[0], 100);
+	rig_flip(&rig, data[1], FRAME + 200);
 	expect_whole(2);
 }
 
 static void
 test_copies_that_no_index_names_serve(void **state)
 {
-	struct object index;
-
 	(void)state;
 	rig_keys(&rig, &indexes, "index/");
-	load(&index, indexes.key[0]);
-	free(index.bytes);
-	flip(data[0], 100);
+	rig_replace(&rig, indexes.key[0], NULL, 0);
+	rig_flip(&rig, data[0], 100);
 	expect_whole(1);
-	flip(data[0], 100);
-	flip(data[1], 100);
+	rig_flip(&rig, data[0], 100);
+	rig_flip(&rig, data[1], 100);
 	expect_whole(1);
 }
 
@@ -201,8 +178,8 @@ test_copies_all_damaged_are_a_loss(void **state)
 	struct image out;
 
 	(void)state;
-	flip(data[0], 100);
-	flip(data[1], 100);
+	rig_flip(&rig, data[0], 100);
+	rig_flip(&rig, data[1], 100);
 	rig_verify(rig.store, &r);
 	assert_int_equal(r.damaged_objects, 2);
 	assert_int_equal(r.damaged_points, 2);
@@ -217,9 +194,9 @@ static void
 test_copies_of_many_frames_serve(void **state)
 {
 	(void)state;
-	flip(data[0], 100);
-	flip(data[0], FRAME + 200);
-	flip(data[1], 2 * FRAME + 400);
+	rig_flip(&rig, data[0], 100);
+	rig_flip(&rig, data[0], FRAME + 200);
+	rig_flip(&rig, data[1], 2 * FRAME + 400);
 	expect_whole(2);
 }
 

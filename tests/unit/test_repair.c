@@ -55,43 +55,6 @@ teardown(void **state)
 	return 0;
 }
 
-static uint8_t *
-load(const char *key, size_t *size)
-{
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-	void *bytes;
-
-	assert_int_equal(
-	    backend_get_all(b, key, 64 << 20, &bytes, size, &err), 0);
-	backend_close(b);
-	return bytes;
-}
-
-static void
-replace(const char *key, const void *bytes, size_t size)
-{
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-
-	assert_int_equal(backend_remove(b, key, &err), 0);
-	if (size > 0)
-		assert_int_equal(backend_put(b, key, bytes, size, &err), 0);
-	backend_close(b);
-}
-
-static void
-flip(const char *key, size_t at)
-{
-	size_t size;
-	uint8_t *bytes = load(key, &size);
-
-	assert_true(at < size);
-	bytes[at] ^= 1;
-	replace(key, bytes, size);
-	free(bytes);
-}
-
 /* The pack of data, or that of map pieces, among those of prefix. */
 static const char *
 pack_of(bool data)
@@ -101,7 +64,7 @@ pack_of(bool data)
 	rig_keys(&rig, &keys, "packs/");
 	assert_int_equal(keys.count, 2);
 	for (i = 0; i < keys.count; i++) {
-		free(load(keys.key[i], &size));
+		free(rig_load(&rig, keys.key[i], &size));
 		if ((size > BLOCK) == data)
 			return keys.key[i];
 	}
@@ -116,7 +79,7 @@ largest_pack(void)
 
 	rig_keys(&rig, &keys, "packs/");
 	for (i = 0; i < keys.count; i++) {
-		free(load(keys.key[i], &size));
+		free(rig_load(&rig, keys.key[i], &size));
 		if (size > largest) {
 			largest = size;
 			at = i;
@@ -200,7 +163,7 @@ repair(bool dry_run)
 static void
 damage_block(void)
 {
-	flip(pack_of(true), 48 + 17 * BLOCK);
+	rig_flip(&rig, pack_of(true), 48 + 17 * BLOCK);
 }
 
 static void
@@ -231,7 +194,7 @@ test_repair_verify_tells_ranges(void **state)
 	expect_block(&seen);
 	assert_int_equal(result.damaged_objects, 1);
 	/* A lost map is the whole of what it covers, cut at the end. */
-	replace(pack_of(false), NULL, 0);
+	rig_replace(&rig, pack_of(false), NULL, 0);
 	seen = verify_hurt(&result);
 	assert_int_equal(seen.bytes, im.size);
 	assert_int_equal(seen.range_count, 1);
@@ -265,10 +228,10 @@ test_repair_ranges_are_bounded(void **state)
 	for (i = 0; i < after.count; i++)
 		if (strcmp(after.key[i], keys.key[0]) != 0 &&
 		    strcmp(after.key[i], keys.key[1]) != 0)
-			replace(after.key[i], NULL, 0);
+			rig_replace(&rig, after.key[i], NULL, 0);
 	/* Gone, as after a prune. */
 	snprintf(key, sizeof(key), "points/%s", first->id);
-	replace(key, NULL, 0);
+	rig_replace(&rig, key, NULL, 0);
 	seen = verify_hurt(&result);
 	assert_string_equal(seen.point, second->id);
 	assert_int_equal(seen.bytes, 1500 * BLOCK);
@@ -339,11 +302,11 @@ test_repair_saves_what_is_beside_a_lost_frame(void **state)
 	for (i = 0; i < after.count; i++) {
 		size_t size;
 
-		free(load(after.key[i], &size));
+		free(rig_load(&rig, after.key[i], &size));
 		/* The new pack of data: neither the old one nor a map. */
 		if (size > BLOCK && strcmp(after.key[i], keys.key[0]) != 0 &&
 		    strcmp(after.key[i], keys.key[1]) != 0)
-			flip(after.key[i], 48);
+			rig_flip(&rig, after.key[i], 48);
 	}
 	result = repair(false);
 	assert_int_equal(result.packs_marked, 1);
@@ -444,7 +407,7 @@ test_repair_of_a_lost_map_asks_for_a_full(void **state)
 	bool map_lost;
 
 	(void)state;
-	replace(pack_of(false), NULL, 0);
+	rig_replace(&rig, pack_of(false), NULL, 0);
 	assert_int_equal(repair(false).packs_marked, 1);
 	assert_int_equal(store_disk_lost(rig.store, &m->disks[0], &map_lost,
 			     note_lost, &lost, &err),
@@ -468,8 +431,8 @@ test_repair_saves_a_pack_without_its_table(void **state)
 
 	(void)state;
 	key = pack_of(true);
-	bytes = load(key, &size);
-	replace(key, bytes, size - 1);
+	bytes = rig_load(&rig, key, &size);
+	rig_replace(&rig, key, bytes, size - 1);
 	free(bytes);
 	result = repair(false);
 	assert_int_equal(result.found.damaged_objects, 1);
@@ -492,7 +455,7 @@ test_repair_brings_back_what_is_whole(void **state)
 	damage_block();
 	repair(false);
 	/* The same bit again undoes it. */
-	flip(largest_pack(), 48 + 17 * BLOCK);
+	rig_flip(&rig, largest_pack(), 48 + 17 * BLOCK);
 	result = repair(false);
 	assert_int_equal(result.packs_back, 1);
 	assert_int_equal(result.marks_removed, 1);
@@ -517,10 +480,10 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	(void)state;
 	backup(&other, &im, NULL, NULL);
 	snprintf(aside, sizeof(aside), "points/%s", other->id);
-	flip(aside, 60);
-	bytes = load(aside, &size);
+	rig_flip(&rig, aside, 60);
+	bytes = rig_load(&rig, aside, &size);
 	rig_keys(&rig, &keys, "index/");
-	flip(keys.key[0], 60);
+	rig_flip(&rig, keys.key[0], 60);
 	result = repair(false);
 	assert_int_equal(result.found.damaged_objects, 2);
 	assert_int_equal(result.objects_aside, 2);
@@ -535,7 +498,7 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	rig_expect(rig.store, m, &im);
 	rig_keys(&rig, &keys, "aside/points/");
 	assert_int_equal(keys.count, 1);
-	moved = load(keys.key[0], &moved_size);
+	moved = rig_load(&rig, keys.key[0], &moved_size);
 	assert_int_equal(moved_size, size);
 	assert_memory_equal(moved, bytes, size);
 	free(moved);
@@ -559,12 +522,12 @@ test_repair_leaves_what_is_of_a_later_version(void **state)
 
 	(void)state;
 	snprintf(key, sizeof(key), "points/%s", m->id);
-	bytes = load(key, &size);
+	bytes = rig_load(&rig, key, &size);
 	bytes[9]++;
 	assert_int_equal(digest_once(bytes + size - DIGEST_BYTES, bytes,
 			     size - DIGEST_BYTES, &err),
 	    0);
-	replace(key, bytes, size);
+	rig_replace(&rig, key, bytes, size);
 	free(bytes);
 	damage_block();
 	rig_keys(&rig, &keys, "");
@@ -591,12 +554,12 @@ test_repair_leaves_alone_what_a_prune_removed(void **state)
 	image_fill(&image, 0, image.size, 2, false);
 	backup(&other, &image, NULL, NULL);
 	snprintf(key, sizeof(key), "points/%s", other->id);
-	replace(key, NULL, 0);
+	rig_replace(&rig, key, NULL, 0);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
-		free(load(after.key[i], &size));
+		free(rig_load(&rig, after.key[i], &size));
 		if (!had(&keys, after.key[i]) && size > BLOCK)
-			replace(after.key[i], NULL, 0);
+			rig_replace(&rig, after.key[i], NULL, 0);
 	}
 	result = repair(false);
 	assert_int_equal(result.packs_marked, 0);
@@ -695,10 +658,10 @@ test_repair_prune_keeps_what_only_a_marked_pack_has(void **state)
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++)
 		if (!had(&keys, after.key[i]))
-			replace(after.key[i], NULL, 0);
+			rig_replace(&rig, after.key[i], NULL, 0);
 	if (rig_prune(rig.store, &pruned, &err) == -1)
 		fail_msg("prune: %s", err.text);
-	free(load(damaged, &i));
+	free(rig_load(&rig, damaged, &i));
 	repair(false);
 	seen = marks();
 	expect_block(&seen);
@@ -781,7 +744,7 @@ test_repair_salvage_reads_what_there_is(void **state)
 	/* With the map all is gone, to the disk's end and no further. */
 	rig_keys(&rig, &after, "packs/");
 	while (after.count > 0)
-		replace(after.key[--after.count], NULL, 0);
+		rig_replace(&rig, after.key[--after.count], NULL, 0);
 	expect_salvaged(0, im.size);
 }
 
@@ -802,7 +765,7 @@ test_repair_may_die_anywhere(void **state)
 	for (plan.fail_at = 1; rc == -1; plan.fail_at++) {
 		damage_block();
 		rig_keys(&rig, &keys, "index/");
-		flip(keys.key[0], 60);
+		rig_flip(&rig, keys.key[0], 60);
 		wrap_fault_set(&rig.fault, &plan);
 		rc = store_repair(
 		    rig.store, &options, NULL, NULL, &result, &err);
