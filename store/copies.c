@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "store/damage.h"
+#include "store/grow.h"
 #include "store/store_internal.h"
 
 /* What is known of more copies than this is forgotten, and asked for again. */
@@ -103,16 +104,12 @@ compare_copies(const void *a, const void *b)
 static int
 add_copy(struct copies *c, const struct copy *copy, struct err *err)
 {
-	size_t wanted = c->capacity > 0 ? c->capacity * 2 : 256;
-	struct copy *grown;
+	struct copy *grown =
+	    grow_array(c->copies, c->count, &c->capacity, sizeof(*grown));
 
-	if (c->count == c->capacity) {
-		grown = reallocarray(c->copies, wanted, sizeof(*grown));
-		if (grown == NULL)
-			return err_no_memory(err);
-		c->copies = grown;
-		c->capacity = wanted;
-	}
+	if (grown == NULL)
+		return err_no_memory(err);
+	c->copies = grown;
 	c->copies[c->count++] = *copy;
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "common/endian.h"
 #include "common/err.h"
+#include "store/grow.h"
 #include "store/localindex_internal.h"
 
 #define KEY_BYTES (1 + DIGEST_BYTES)
@@ -365,16 +366,12 @@ struct names {
 static int
 add_name(struct names *n, const void *key, struct err *err)
 {
-	size_t wanted = n->capacity > 0 ? n->capacity * 2 : 1024;
-	struct blob_name *grown;
+	struct blob_name *grown =
+	    grow_array(n->names, n->count, &n->capacity, sizeof(*grown));
 
-	if (n->count == n->capacity) {
-		grown = reallocarray(n->names, wanted, sizeof(*grown));
-		if (grown == NULL)
-			return err_no_memory(err);
-		n->names = grown;
-		n->capacity = wanted;
-	}
+	if (grown == NULL)
+		return err_no_memory(err);
+	n->names = grown;
 	memcpy(n->names[n->count++].bytes, key, KEY_BYTES);
 	return 0;
 }

@@ -471,6 +471,18 @@ rig_keys(struct rig *rig, struct keys *out, const char *prefix)
 	backend_close(b);
 }
 
+struct manifest *
+rig_point(struct rig *rig, const struct image *im,
+    const struct manifest *parent, const struct image *base)
+{
+	struct err err = ERR_INIT;
+	struct manifest *m;
+
+	if (rig_backup(rig, rig->store, &m, im, parent, base, &err) == -1)
+		fail_msg("backup: %s", err.text);
+	return m;
+}
+
 uint8_t *
 rig_load(struct rig *rig, const char *key, size_t *size)
 {

@@ -61,6 +61,10 @@ int rig_backup(struct rig *rig, struct store *s, struct manifest **out,
     const struct image *im, const struct manifest *parent,
     const struct image *base, struct err *err);
 
+/* The same into the rig's store; fails the test if it fails. */
+struct manifest *rig_point(struct rig *rig, const struct image *im,
+    const struct manifest *parent, const struct image *base);
+
 /* The same of count disks: vda, vdb and so on. */
 int rig_backup_disks(struct store *s, struct manifest **out,
     const struct image *im, unsigned int count, const struct manifest *parent,

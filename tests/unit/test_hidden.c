@@ -137,15 +137,6 @@ prune(void)
 /* ---- a repaired repository ---- */
 
 static void
-backup(struct manifest **out)
-{
-	struct err err = ERR_INIT;
-
-	if (rig_backup(&rig, rig.store, out, &im, NULL, NULL, &err) == -1)
-		fail_msg("backup: %s", err.text);
-}
-
-static void
 repair(void)
 {
 	struct store_repair_options options = { .threads = 2 };
@@ -167,7 +158,7 @@ setup(void **state)
 	rig_init(&rig, "mem");
 	image_init(&im, BLOCKS * BLOCK);
 	image_fill(&im, 0, im.size, 1, false);
-	backup(&m);
+	m = rig_point(&rig, &im, NULL, NULL);
 	rig_keys(&rig, &packs, "packs/");
 	for (i = 0; i < packs.count; i++) {
 		free(rig_load(&rig, packs.key[i], &size));
@@ -247,7 +238,7 @@ test_hidden_marks_seen_again_heal(void **state)
 	(void)state;
 	prune_blindly();
 	rig_reopen(&rig);
-	backup(&again);
+	again = rig_point(&rig, &im, NULL, NULL);
 	rig_expect(rig.store, m, &im);
 	prune();
 	prune();

@@ -23,16 +23,6 @@ static struct keys keys, after;
 static struct image im;
 static struct manifest *m;
 
-static void
-backup(struct manifest **out, const struct image *image,
-    const struct manifest *parent, const struct image *base)
-{
-	struct err err = ERR_INIT;
-
-	if (rig_backup(&rig, rig.store, out, image, parent, base, &err) == -1)
-		fail_msg("backup: %s", err.text);
-}
-
 /* One disk, none of which compresses: a pack of data, a pack of its map. */
 static int
 setup(void **state)
@@ -41,7 +31,7 @@ setup(void **state)
 	rig_init(&rig, "mem");
 	image_init(&im, BLOCKS * BLOCK - 5000);
 	image_fill(&im, 0, im.size, 1, false);
-	backup(&m, &im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	return 0;
 }
 
@@ -222,9 +212,9 @@ test_repair_ranges_are_bounded(void **state)
 	for (i = 1; i < 3000; i += 2)
 		memcpy(odd.bytes + i * BLOCK, both.bytes + i * BLOCK, BLOCK);
 	rig_keys(&rig, &keys, "packs/");
-	backup(&first, &odd, NULL, NULL);
+	first = rig_point(&rig, &odd, NULL, NULL);
 	rig_keys(&rig, &after, "packs/");
-	backup(&second, &both, NULL, NULL);
+	second = rig_point(&rig, &both, NULL, NULL);
 	for (i = 0; i < after.count; i++)
 		if (strcmp(after.key[i], keys.key[0]) != 0 &&
 		    strcmp(after.key[i], keys.key[1]) != 0)
@@ -297,7 +287,7 @@ test_repair_saves_what_is_beside_a_lost_frame(void **state)
 	image_init(&image, 48 * BLOCK);
 	image_fill(&image, 0, image.size, 9, true);
 	rig_keys(&rig, &keys, "packs/");
-	backup(&packed, &image, NULL, NULL);
+	packed = rig_point(&rig, &image, NULL, NULL);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
 		size_t size;
@@ -334,7 +324,7 @@ test_repair_lets_the_next_backup_heal(void **state)
 	repair(false);
 	assert_int_equal(store_any_damage(&any, rig.store, &err), 0);
 	assert_true(any);
-	backup(&next, &im, NULL, NULL);
+	next = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(next->disks[0].new_bytes, BLOCK);
 	rig_expect(rig.store, next, &im);
 	rig_expect(rig.store, m, &im);
@@ -389,7 +379,7 @@ test_repair_tells_what_a_base_lacks(void **state)
 	/* An incremental that reads them: the base is whole again, too. */
 	image_copy(&stale, &im);
 	memset(stale.bytes + 17 * BLOCK, 0, BLOCK);
-	backup(&next, &im, m, &stale);
+	next = rig_point(&rig, &im, m, &stale);
 	rig_expect(rig.store, next, &im);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(store_point_whole(&whole, rig.store, m, &err), 0);
@@ -413,7 +403,7 @@ test_repair_of_a_lost_map_asks_for_a_full(void **state)
 			     note_lost, &lost, &err),
 	    0);
 	assert_true(map_lost);
-	backup(&next, &im, NULL, NULL);
+	next = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(next->disks[0].new_bytes, 0);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
@@ -478,7 +468,7 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	size_t size, moved_size;
 
 	(void)state;
-	backup(&other, &im, NULL, NULL);
+	other = rig_point(&rig, &im, NULL, NULL);
 	snprintf(aside, sizeof(aside), "points/%s", other->id);
 	rig_flip(&rig, aside, 60);
 	bytes = rig_load(&rig, aside, &size);
@@ -552,7 +542,7 @@ test_repair_leaves_alone_what_a_prune_removed(void **state)
 	rig_keys(&rig, &keys, "packs/");
 	image_init(&image, BLOCKS * BLOCK);
 	image_fill(&image, 0, image.size, 2, false);
-	backup(&other, &image, NULL, NULL);
+	other = rig_point(&rig, &image, NULL, NULL);
 	snprintf(key, sizeof(key), "points/%s", other->id);
 	rig_replace(&rig, key, NULL, 0);
 	rig_keys(&rig, &after, "packs/");
@@ -774,7 +764,7 @@ test_repair_may_die_anywhere(void **state)
 		repair(false);
 		seen = marks();
 		expect_block(&seen);
-		backup(&next, &im, NULL, NULL);
+		next = rig_point(&rig, &im, NULL, NULL);
 		assert_int_equal(next->disks[0].new_bytes, BLOCK);
 		assert_int_equal(rig_verify(rig.store, NULL), 0);
 		rig_expect(rig.store, m, &im);
