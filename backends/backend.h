@@ -74,7 +74,9 @@ struct backend_ops {
 	/*
 	 * Visits each complete object whose key starts with prefix ("" is
 	 * all), once, in any order.  A visit may call the backend.  Stops
-	 * early, with 0, when fn returns non-zero.
+	 * early, with 0, when fn returns non-zero.  It may lag behind puts
+	 * and removes; but what a listing has shown all later ones show, as
+	 * long as it is there.
 	 */
 	int (*list)(struct backend *b, const char *prefix, backend_visit_fn *fn,
 	    void *arg, struct err *err);

@@ -2,6 +2,7 @@
 /* The settings object, written once and read at each start. */
 #include "store/config.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,24 @@ config_to_json(const struct config *c)
 		return NULL;
 	}
 	return json;
+}
+
+/* What the check covers besides: as it counts, said or not. */
+static void
+cover(struct config *c)
+{
+	static_assert(SEAL_TEXT_SIZE >= STORE_COMPRESSION_SIZE, "its text");
+
+	store_compression_text(c->seal.compression, &c->compression);
+	c->seal.undelete_days = c->undelete_days;
+}
+
+int
+config_sign(
+    struct config *c, const uint8_t master[SEAL_KEY_BYTES], struct err *err)
+{
+	cover(c);
+	return seal_settings_sign(&c->seal, master, err);
 }
 
 int
@@ -198,6 +217,7 @@ config_get(struct config *out, struct backend *b, struct err *err)
 	    parse_compression(&out->compression, json, err) == 0 &&
 	    parse_days(&out->undelete_days, json, err) == 0) {
 		take_created(out, json);
+		cover(out);
 		rc = 0;
 	}
 	json_decref(json);

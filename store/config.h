@@ -18,6 +18,9 @@ struct config {
 	unsigned int undelete_days;
 };
 
+/* Fills the check of a sealed repository's settings. */
+int config_sign(
+    struct config *c, const uint8_t master[SEAL_KEY_BYTES], struct err *err);
 int config_put(struct backend *b, const struct config *c, struct err *err);
 
 /*

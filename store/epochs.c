@@ -78,26 +78,12 @@ put_head(struct backend *b, const struct seal *seal, uint64_t number,
 int
 epochs_init(struct backend *b, const struct seal *seal, struct err *err)
 {
-	char key[OBJECT_KEY_SIZE];
-	struct json_t *json;
-
 	if (put_head(b, seal, 0, 0, "", err) == 0)
 		return 0;
 	if (err->class != ERR_EXISTS)
 		return -1;
-	err_clear(err);
-	/* Of an init that died half way: the same, unless it had a key. */
-	if (numbered_get(
-		&json, b, seal, epoch_key(key, 0), OBJECT_EPOCH, err) == 0) {
-		json_decref(json);
-		return 0;
-	}
-	if (err->class != ERR_CORRUPT)
-		return -1;
-	err_set(err, ERR_EXISTS,
-	    "the place holds what an interrupted init with another key has "
-	    "left");
-	return err_hint(err, "remove all that is in it, and try again");
+	err_clear(err); /* Somebody else has seen to it. */
+	return 0;
 }
 
 /* ---- the roll and the list ---- */
@@ -218,6 +204,40 @@ find_start(uint64_t *out, struct store *s, struct err *err)
 	return 0;
 }
 
+static int
+note_any(void *arg, const char *key, uint64_t size_bytes)
+{
+	(void)key;
+	(void)size_bytes;
+	*(bool *)arg = true;
+	return 1;
+}
+
+/*
+ * Epoch 0 is put right after the settings, by which a repository exists: an
+ * init that was killed in between has left one without.  Nobody has worked in
+ * it yet, or there would be a session.
+ */
+static int
+begin(struct store *s, struct err *err)
+{
+	static const char *const work[] = { "epochs/", "sessions/", "points/",
+		"index/", "packs/" };
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(work) / sizeof(work[0]); i++) {
+		if (backend_list(s->backend, work[i], note_any, &any, err) ==
+		    -1)
+			return -1;
+	}
+	if (!any)
+		return epochs_init(s->backend, s->seal, err);
+	err_set(err, ERR_UNSUPPORTED,
+	    "the repository has no epoch: a draft of holdstill made it");
+	return err_hint(err, "make a new repository");
+}
+
 /* The number of the newest: what is there is walked up, object by object. */
 static int
 find_newest(uint64_t *out, struct store *s, struct err *err)
@@ -231,10 +251,9 @@ find_newest(uint64_t *out, struct store *s, struct err *err)
 	    numbered_free(&next, s->backend, "epochs/", 0, err) == -1)
 		return -1; /* Rolled back, or not ours. */
 	if (next == 0) {
-		err_set(err, ERR_UNSUPPORTED,
-		    "the repository has no epoch: a draft of holdstill made "
-		    "it");
-		return err_hint(err, "make a new repository");
+		if (begin(s, err) == -1)
+			return -1;
+		next = 1;
 	}
 	*out = next - 1;
 	return 0;

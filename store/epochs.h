@@ -34,7 +34,7 @@ void epoch_fini(struct epoch *e);
 const struct epoch_entry *epoch_find(
     const struct epoch *e, const uint8_t pack[OBJECT_ID_BYTES]);
 
-/* Puts epoch 0 of a repository that is being made. */
+/* Puts epoch 0 of a new repository, if nobody has yet. */
 int epochs_init(struct backend *b, const struct seal *seal, struct err *err);
 
 /* ERR_NOT_FOUND: there is none such, or its roll has been removed. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/grow.h"
 
 int
 hurt_init(
@@ -36,16 +37,12 @@ hurt_free_all(struct hurt_disk *disks, size_t count)
 static int
 reserve(struct hurt_disk *h, struct err *err)
 {
-	size_t wanted = h->capacity > 0 ? h->capacity * 2 : 16;
-	struct store_range *grown;
+	struct store_range *grown =
+	    grow_array(h->ranges, h->count, &h->capacity, sizeof(*grown));
 
-	if (h->count < h->capacity)
-		return 0;
-	grown = realloc(h->ranges, wanted * sizeof(*grown));
 	if (grown == NULL)
 		return err_no_memory(err);
 	h->ranges = grown;
-	h->capacity = wanted;
 	return 0;
 }
 

@@ -74,6 +74,18 @@ int localindex_view_find(struct localindex_view *v, enum blob_type type,
 int localindex_find(struct localindex *li, enum blob_type type,
     const uint8_t hash[DIGEST_BYTES], struct blob_place *out, struct err *err);
 
+/* A blob's type and hash; sorted as bytes. */
+struct blob_name {
+	uint8_t bytes[1 + DIGEST_BYTES];
+};
+void blob_name_put(struct blob_name *out, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES]);
+
+/* The sorted names of the blobs whose place is in that pack; caller frees. */
+int localindex_blobs_in(struct blob_name **out, size_t *count,
+    struct localindex *li, const uint8_t pack[OBJECT_ID_BYTES],
+    struct err *err);
+
 /*
  * Adds the blobs of packs in one transaction.  index_id: the index object
  * they come from, or NULL: read from the packs themselves, not trusted.

@@ -6,6 +6,7 @@
 
 #include "common/endian.h"
 #include "common/err.h"
+#include "store/grow.h"
 #include "store/localindex_internal.h"
 
 #define KEY_BYTES (1 + DIGEST_BYTES)
@@ -23,6 +24,13 @@ key_put(uint8_t out[KEY_BYTES], enum blob_type type, const uint8_t *hash)
 {
 	out[0] = (uint8_t)type;
 	memcpy(out + 1, hash, DIGEST_BYTES);
+}
+
+void
+blob_name_put(struct blob_name *out, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES])
+{
+	key_put(out->bytes, type, hash);
 }
 
 static void
@@ -348,4 +356,70 @@ localindex_packs(struct idset *out, struct localindex *li, bool trusted_only,
 {
 	return list_table(out, li, true,
 	    trusted_only ? LOCALINDEX_INDEXED : LOCALINDEX_LOADED, err);
+}
+
+struct names {
+	struct blob_name *names;
+	size_t count, capacity;
+};
+
+static int
+add_name(struct names *n, const void *key, struct err *err)
+{
+	struct blob_name *grown =
+	    grow_array(n->names, n->count, &n->capacity, sizeof(*grown));
+
+	if (grown == NULL)
+		return err_no_memory(err);
+	n->names = grown;
+	memcpy(n->names[n->count++].bytes, key, KEY_BYTES);
+	return 0;
+}
+
+static int
+collect_names(struct names *out, MDB_cursor *cursor, const uint8_t *pack,
+    struct err *err, int *code)
+{
+	struct blob_place place;
+	MDB_val key, value;
+
+	while ((*code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		if (key.mv_size != KEY_BYTES ||
+		    place_get(&place, &value) == -1 ||
+		    memcmp(place.pack, pack, OBJECT_ID_BYTES) != 0)
+			continue;
+		if (add_name(out, key.mv_data, err) == -1)
+			return -1;
+	}
+	if (*code == MDB_NOTFOUND)
+		*code = 0;
+	return 0;
+}
+
+int
+localindex_blobs_in(struct blob_name **out, size_t *count,
+    struct localindex *li, const uint8_t pack[OBJECT_ID_BYTES], struct err *err)
+{
+	struct names names = { .names = NULL };
+	struct localindex_view v;
+	MDB_cursor *cursor;
+	int code, rc = 0;
+
+	if (localindex_view_begin(&v, li, err) == -1)
+		return -1;
+	code = mdb_cursor_open(v.txn, li->blobs, &cursor);
+	if (code == 0) {
+		rc = collect_names(&names, cursor, pack, err, &code);
+		mdb_cursor_close(cursor);
+	}
+	localindex_view_end(&v);
+	if (code != 0)
+		rc = localindex_error(li, code, err);
+	if (rc == -1) {
+		free(names.names);
+		return -1;
+	}
+	*out = names.names;
+	*count = names.count;
+	return 0;
 }

@@ -115,31 +115,63 @@ decode(struct map_piece *out, const uint8_t *blob, unsigned int level,
 }
 
 static int
+get_at(struct piece_reader *r, struct map_piece *out, const uint8_t *hash,
+    unsigned int level, const struct blob_place *place, struct err *err)
+{
+	char hex[2 * DIGEST_BYTES + 1];
+	const uint8_t *frame;
+
+	if (place->size != MAP_PIECE_BYTES) {
+		hex_encode(hex, hash, DIGEST_BYTES);
+		return err_set(
+		    err, ERR_CORRUPT, "map piece %s has a wrong size", hex);
+	}
+	if (frame_of(&frame, r, place, err) == -1 ||
+	    frame_reader_check(r->frames, frame + place->offset, place->size,
+		hash, place, err) == -1)
+		return -1;
+	return decode(out, frame + place->offset, level, err);
+}
+
+static int
 get_once(struct piece_reader *r, struct map_piece *out, const uint8_t *hash,
     unsigned int level, struct err *err)
 {
 	char hex[2 * DIGEST_BYTES + 1];
 	struct blob_place place;
-	const uint8_t *frame;
 	int rc;
 
 	rc = localindex_find(r->store->index, BLOB_MAP, hash, &place, err);
-	if (rc == -1)
-		return -1;
+	if (rc == 1)
+		return get_at(r, out, hash, level, &place, err);
 	hex_encode(hex, hash, DIGEST_BYTES);
-	if (rc == 0)
-		return err_set(
-		    err, ERR_CORRUPT, "no pack holds map piece %s", hex);
-	if (place.size != MAP_PIECE_BYTES)
-		return err_set(err, ERR_CORRUPT,
-		    "map piece %s has a wrong "
-		    "size",
-		    hex);
-	if (frame_of(&frame, r, &place, err) == -1 ||
-	    frame_reader_check(r->frames, frame + place.offset, place.size,
-		hash, &place, err) == -1)
-		return -1;
-	return decode(out, frame + place.offset, level, err);
+	return rc == -1 ? -1
+			: err_set(err, ERR_CORRUPT,
+			      "no pack holds map piece %s", hex);
+}
+
+/* The same piece in other packs.  If none serves, err stays as it is. */
+static int
+get_copy(struct piece_reader *r, struct map_piece *out, const uint8_t *hash,
+    unsigned int level, struct err *err)
+{
+	struct blob_place bad, copies[COPIES_MAX];
+	struct err first = *err;
+	int i, n;
+
+	n = localindex_find(r->store->index, BLOB_MAP, hash, &bad, err);
+	if (n == 1)
+		n = copies_find(copies, r->store, BLOB_MAP, hash, &bad, err);
+	for (i = 0; i < n; i++) {
+		err_clear(err);
+		if (get_at(r, out, hash, level, &copies[i], err) == 0)
+			return 0;
+		if (!copies_worth_asking(err))
+			return -1;
+	}
+	if (n >= 0)
+		*err = first;
+	return -1;
 }
 
 int
@@ -164,6 +196,11 @@ piece_reader_get(struct piece_reader *r, struct map_piece *out,
 	if (get_once(r, out, hash, level, err) == 0)
 		return 0;
 failed:
+	if (copies_worth_asking(err) &&
+	    get_copy(r, out, hash, level, err) == 0) {
+		err_clear(err);
+		return 0;
+	}
 	if (err->class == ERR_NOT_FOUND)
 		err->class = ERR_CORRUPT;
 	return -1;

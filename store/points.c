@@ -288,26 +288,31 @@ is_forgotten(bool *out, struct forgotten *f, struct store *s,
 	return 0;
 }
 
-int
-store_points(struct store *s, store_point_fn *fn, void *arg, struct err *err)
+/* kept is called for those that are not forgotten, lost for those that are;
+ * either may be NULL. */
+static int
+each_point(struct store *s, store_point_fn *kept, store_forgotten_fn *lost,
+    void *arg, struct err *err)
 {
 	struct idset points = { .ids = NULL }, said = { .ids = NULL };
 	char hex[HEXID_SIZE];
 	struct forgotten f;
 	bool forgotten;
-	int rc = -1;
+	int rc = -1, end = 0;
 	size_t i;
 
 	if (idset_list(&points, s->backend, OBJECT_MANIFEST, err) == -1 ||
 	    forgotten_list(&said, s, err) == -1)
 		goto out;
-	for (i = 0; i < points.count; i++) {
+	for (i = 0; end == 0 && i < points.count; i++) {
 		if (is_forgotten(
 			&forgotten, &f, s, &said, points.ids[i], err) == -1)
 			goto out;
 		hex_encode(hex, points.ids[i], OBJECT_ID_BYTES);
-		if (!forgotten && fn(arg, hex) != 0)
-			break;
+		if (!forgotten && kept != NULL)
+			end = kept(arg, hex);
+		else if (forgotten && lost != NULL && f.word != FORGOTTEN_GONE)
+			end = lost(arg, hex, f.time_ms);
 	}
 	rc = 0;
 out:
@@ -317,34 +322,16 @@ out:
 }
 
 int
+store_points(struct store *s, store_point_fn *fn, void *arg, struct err *err)
+{
+	return each_point(s, fn, NULL, arg, err);
+}
+
+int
 store_forgotten(
     struct store *s, store_forgotten_fn *fn, void *arg, struct err *err)
 {
-	struct idset points = { .ids = NULL }, said = { .ids = NULL };
-	char hex[HEXID_SIZE];
-	struct forgotten f;
-	bool forgotten;
-	int rc = -1;
-	size_t i;
-
-	if (idset_list(&points, s->backend, OBJECT_MANIFEST, err) == -1 ||
-	    forgotten_list(&said, s, err) == -1)
-		goto out;
-	for (i = 0; i < points.count; i++) {
-		if (is_forgotten(
-			&forgotten, &f, s, &said, points.ids[i], err) == -1)
-			goto out;
-		if (!forgotten || f.word == FORGOTTEN_GONE)
-			continue;
-		hex_encode(hex, points.ids[i], OBJECT_ID_BYTES);
-		if (fn(arg, hex, f.time_ms) != 0)
-			break;
-	}
-	rc = 0;
-out:
-	idset_fini(&points);
-	idset_fini(&said);
-	return rc;
+	return each_point(s, NULL, fn, arg, err);
 }
 
 /* ---- forget, and keep after all ---- */

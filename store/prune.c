@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/ckd.h"
 #include "common/err.h"
 
 /* Of rounds in which others were faster, or took away what was walked. */
@@ -21,21 +20,6 @@ prune_tell(struct prune *p, const char *what, uint64_t done, uint64_t total)
 {
 	if (p->options->progress != NULL)
 		p->options->progress(p->options->arg, what, done, total);
-}
-
-void *
-prune_grow(void *array, size_t count, size_t *capacity, size_t each)
-{
-	size_t wanted = *capacity > 0 ? *capacity * 2 : 64, bytes;
-	void *grown;
-
-	if (count < *capacity)
-		return array;
-	if (ckd_mul(&bytes, wanted, each) ||
-	    (grown = realloc(array, bytes)) == NULL)
-		return NULL;
-	*capacity = wanted;
-	return grown;
 }
 
 static void

@@ -4,6 +4,7 @@
 #define HOLDSTILL_STORE_PRUNE_H
 
 #include "store/damage.h"
+#include "store/grow.h"
 #include "store/points.h"
 #include "store/sessions.h"
 #include "store/view.h"
@@ -81,7 +82,6 @@ struct prune {
 void prune_tell(
     struct prune *p, const char *what, uint64_t done, uint64_t total);
 /* Makes room for one more in an array; NULL without memory. */
-void *prune_grow(void *array, size_t count, size_t *capacity, size_t each);
 
 /* ---- prune_look.c: points and sessions ---- */
 /* The window of forgotten points; puts `gone` and removes. */

@@ -91,7 +91,7 @@ find_packs(struct prune *p, const struct idset *wanted, struct err *err)
 			return -1;
 		if (rc == 0)
 			continue;
-		k = prune_grow(p->pack, p->packs.count, &capacity, sizeof(*k));
+		k = grow_array(p->pack, p->packs.count, &capacity, sizeof(*k));
 		if (k == NULL)
 			return err_no_memory(err);
 		p->pack = k;

@@ -93,7 +93,7 @@ add_disks(struct prune *p, const uint8_t *id, const struct manifest *m,
 	size_t i;
 
 	for (i = 0; i < m->disk_count; i++) {
-		grown = prune_grow(
+		grown = grow_array(
 		    p->disks, p->disk_count, &p->disk_capacity, sizeof(*grown));
 		if (grown == NULL)
 			return err_no_memory(err);
@@ -156,7 +156,7 @@ add_session(struct prune *p, const struct session_name *name,
 {
 	struct prune_session *grown;
 
-	grown = prune_grow(p->sessions, p->session_count, &p->session_capacity,
+	grown = grow_array(p->sessions, p->session_count, &p->session_capacity,
 	    sizeof(*grown));
 	if (grown == NULL)
 		return err_no_memory(err);

@@ -28,7 +28,7 @@ prune_marked_add(
 			return 0;
 		}
 	}
-	grown = prune_grow(
+	grown = grow_array(
 	    p->late, p->late_count, &p->late_capacity, sizeof(*grown));
 	if (grown == NULL) {
 		pack_table_fini(&late->table);

@@ -62,6 +62,37 @@ check_block(struct read_worker *w, const struct read_block *b, struct err *err)
 	    b->place.size, b->hash, &b->place, err);
 }
 
+static int
+try_place(struct read_worker *w, const struct read_block *b, struct err *err)
+{
+	if (frame_reader_fetch(w->frames, w->raw, &b->place, err) == -1)
+		return -1;
+	return check_block(w, b, err);
+}
+
+/* The same block in other packs.  If none serves, err stays as it is. */
+static int
+try_copies(struct read_worker *w, struct read_block *b, struct err *err)
+{
+	struct blob_place copies[COPIES_MAX];
+	struct err first = *err;
+	int i, n;
+
+	n = copies_find(
+	    copies, w->reader->store, BLOB_DATA, b->hash, &b->place, err);
+	for (i = 0; i < n; i++) {
+		b->place = copies[i];
+		err_clear(err);
+		if (try_place(w, b, err) == 0)
+			return 0;
+		if (!copies_worth_asking(err))
+			return -1;
+	}
+	if (n >= 0)
+		*err = first;
+	return -1;
+}
+
 /* Another look at the repository, and at this block alone. */
 static int
 try_again(struct read_worker *w, struct read_block *b, struct err *err)
@@ -79,9 +110,9 @@ try_again(struct read_worker *w, struct read_block *b, struct err *err)
 		*err = first;
 		return -1;
 	}
-	if (frame_reader_fetch(w->frames, w->raw, &b->place, err) == -1)
-		return -1;
-	return check_block(w, b, err);
+	if (try_place(w, b, err) == 0)
+		return 0;
+	return copies_worth_asking(err) ? try_copies(w, b, err) : -1;
 }
 
 static int
@@ -182,7 +213,7 @@ read_worker_frame(struct read_worker *w, unsigned int count, struct err *err)
 	struct err why;
 
 	if (fetch_checked(w, count, err) == -1) {
-		if (!store_worth_resync(err) && w->reader->lost == NULL)
+		if (!copies_worth_asking(err) && w->reader->lost == NULL)
 			return -1;
 		why = *err;
 		for (i = 0; i < count; i++) {

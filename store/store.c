@@ -14,15 +14,14 @@
 #include "store/store_internal.h"
 #include "store/unseal.h"
 
-/* Key slots and an epoch without settings: an interrupted init left them. */
+/* Key slots without settings: an interrupted init has left them. */
 static int
 note_any(void *arg, const char *key, uint64_t size_bytes)
 {
 	const char *slots = object_prefix(OBJECT_KEY_SLOT);
 
 	(void)size_bytes;
-	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0 &&
-		       strcmp(key, "epochs/0") != 0;
+	*(bool *)arg = strncmp(key, slots, strlen(slots)) != 0;
 	return *(bool *)arg;
 }
 
@@ -47,7 +46,11 @@ check_empty(struct backend *b, struct err *err)
 	return err_hint(err, "choose an empty one");
 }
 
-/* The first key slot is durable before there is a repository that needs it. */
+/*
+ * The settings are the commit.  The first key slot is durable before there is
+ * a repository that needs it; of another repository it is in nobody's way.
+ * Epoch 0 would be, sealed with a lost key, and so comes after.
+ */
 static int
 init_sealed(struct backend *b, struct config *c,
     const struct store_init_options *options, struct err *err)
@@ -65,14 +68,14 @@ init_sealed(struct backend *b, struct config *c,
 	else if (aead_fastest(&c->seal.cipher, err) == -1)
 		goto out;
 	if (hexid_random(master, SEAL_KEY_BYTES, err) == -1 ||
-	    seal_settings_sign(&c->seal, master, err) == -1 ||
+	    config_sign(c, master, err) == -1 ||
 	    slot_make(&slot, c->seal.repository, master, options->secret,
 		options->label, options->cost, err) == -1 ||
 	    slot_put(b, &slot, err) == -1 ||
 	    seal_open_master(&seal, &c->seal, master, err) == -1 ||
-	    epochs_init(b, seal, err) == -1)
+	    config_put(b, c, err) == -1)
 		goto out;
-	rc = config_put(b, c, err);
+	rc = epochs_init(b, seal, err);
 out:
 	seal_free(seal);
 	secret_free(master, SEAL_KEY_BYTES);
@@ -101,9 +104,9 @@ store_init(struct backend *b, const struct store_init_options *options,
 		c.undelete_days = options->undelete_days;
 	if (options != NULL && options->mode != SEAL_NONE)
 		return init_sealed(b, &c, options, err);
-	if (epochs_init(b, NULL, err) == -1)
+	if (config_put(b, &c, err) == -1)
 		return -1;
-	return config_put(b, &c, err);
+	return epochs_init(b, NULL, err);
 }
 
 /* What is to be said depends on what could be given. */
@@ -226,7 +229,8 @@ store_open(struct store **out, struct backend *b, const char *cache_dir,
 		return err_no_memory(err);
 	pthread_mutex_init(&s->sync_lock, NULL);
 	s->backend = b;
-	if (read_config(s, options, err) == -1 ||
+	if (copies_new(&s->copies, err) == -1 ||
+	    read_config(s, options, err) == -1 ||
 	    open_index(s, cache_dir, err) == -1) {
 		s->backend = NULL; /* Still the caller's. */
 		store_close(s);
@@ -242,6 +246,7 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	localindex_close(s->index);
+	copies_free(s->copies);
 	backend_close(s->backend);
 	seal_free(s->seal);
 	salts_free(s->salts);

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "backends/backend.h"
-#include "store/localindex.h"
+#include "store/copies.h"
 #include "store/store.h"
 
 struct store {
@@ -19,6 +19,7 @@ struct store {
 	struct store_compression compression;
 	unsigned int undelete_days;
 	struct localindex *index;
+	struct copies *copies;       /* NULL: other copies are not asked. */
 	char *cache_dir;             /* Of this repository. */
 	pthread_mutex_t sync_lock;   /* One sync at a time. */
 	_Atomic uint64_t epoch_seen; /* There is one of this number. */

@@ -183,6 +183,7 @@ sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
 	    drop_stale(&y, rebuild, err) == 0 && load_indexes(&y, err) == 0)
 		rc = mode == SYNC_INDEXES ? 0 : load_tables(&y, mode, err);
 	pthread_mutex_unlock(&s->sync_lock);
+	copies_forget(s->copies);
 	sync_fini(&y);
 	return rc;
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/ckd.h"
 #include "common/clock.h"
 #include "store/seal/slot.h"
 #include "store/verify_internal.h"
@@ -24,21 +23,6 @@ verify_tell_object(struct verify *v, const char *key, const char *what)
 	if (v->fn != NULL)
 		v->fn(v->arg, &damage);
 	pthread_mutex_unlock(&v->lock);
-}
-
-void *
-verify_grow(void *array, size_t count, size_t *capacity, size_t each)
-{
-	size_t wanted = *capacity > 0 ? *capacity * 2 : 64, bytes;
-	void *grown;
-
-	if (count < *capacity)
-		return array;
-	if (ckd_mul(&bytes, wanted, each) ||
-	    (grown = realloc(array, bytes)) == NULL)
-		return NULL;
-	*capacity = wanted;
-	return grown;
 }
 
 bool
@@ -69,7 +53,7 @@ note_lost(struct verify *v, const struct index_pack *p, struct err *err)
 	uint32_t i;
 
 	for (i = 0; i < p->table.blob_count; i++) {
-		grown = verify_grow(
+		grown = grow_array(
 		    v->lost, v->lost_count, &v->lost_capacity, sizeof(*grown));
 		if (grown == NULL)
 			return err_no_memory(err);

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "store/damage.h"
+#include "store/grow.h"
 #include "store/view.h"
 #include "store/walk.h"
 
@@ -74,9 +75,6 @@ void verify_tell_object(struct verify *v, const char *key, const char *what);
 
 /* Damage is told and forgotten; what keeps us from checking is returned. */
 int verify_tell_or_fail(struct verify *v, const char *key, struct err *err);
-
-/* Makes room for one more; NULL without memory. */
-void *verify_grow(void *array, size_t count, size_t *capacity, size_t each);
 
 /* ---- verify_small.c: settings, epochs, sessions, words ---- */
 int verify_small(struct verify *v, struct err *err);

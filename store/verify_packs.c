@@ -63,7 +63,7 @@ note_bad(struct verify *v, const uint8_t *pack, uint32_t frame_offset,
 
 	pthread_mutex_lock(&v->lock);
 	grown =
-	    verify_grow(v->bad, v->bad_count, &v->bad_capacity, sizeof(*grown));
+	    grow_array(v->bad, v->bad_count, &v->bad_capacity, sizeof(*grown));
 	if (grown == NULL) {
 		rc = err_no_memory(err);
 	} else {

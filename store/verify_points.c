@@ -156,14 +156,35 @@ tell_missing(struct teller *t, enum blob_type type, const uint8_t *hash)
 	tell(t, lost->pack, "the pack is missing");
 }
 
+/* Is it damaged where the index has it, and in all packs else? */
+static int
+is_lost(struct verify *v, enum blob_type type, const uint8_t *hash,
+    const struct blob_place *place, struct err *err)
+{
+	struct blob_place copies[COPIES_MAX];
+	int i, n;
+
+	if (!verify_is_bad(v, place))
+		return 0;
+	if ((n = copies_find(copies, v->store, type, hash, place, err)) == -1)
+		return -1;
+	for (i = 0; i < n; i++) {
+		if (!verify_is_bad(v, &copies[i]))
+			return 0;
+	}
+	return 1;
+}
+
 static int
 tell_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
     const struct blob_place *place, const struct err *why, struct err *err)
 {
 	struct teller *t = arg;
+	int rc;
 
-	if (place != NULL && why == NULL && !verify_is_bad(t->verify, place))
-		return 0;
+	if (place != NULL && why == NULL &&
+	    (rc = is_lost(t->verify, type, hash, place, err)) != 1)
+		return rc;
 	/* Forgotten, and removed by a prune under our hands, is no damage. */
 	if ((place == NULL || why != NULL) &&
 	    store_point_gone(t->verify->store, t->point))

@@ -29,7 +29,7 @@ note_key(void *arg, const char *key, uint64_t size_bytes)
 	(void)size_bytes;
 	if (strlen(key) >= OBJECT_KEY_SIZE)
 		return 0; /* None of ours. */
-	grown = verify_grow(k->key, k->count, &k->capacity, sizeof(*k->key));
+	grown = grow_array(k->key, k->count, &k->capacity, sizeof(*k->key));
 	if (grown == NULL) {
 		k->failed = true;
 		return 1;

@@ -128,8 +128,10 @@ int cli_exit_code(const struct cli *cli, const struct err *err);
 
 int cli_main(int argc, char **argv);
 
-/* Adds a recovery key to the open repository and prints it. */
-int cli_add_recovery(struct cli *cli, const char *label, struct err *err);
+/* Adds a recovery key to the open repository and prints it; as JSON in the
+ * document, of which it takes the reference, or in one of its own. */
+int cli_add_recovery(struct cli *cli, const char *label,
+    struct json_t *document, struct err *err);
 
 /* ---- the commands ---- */
 

@@ -152,26 +152,31 @@ make_repository(struct cli *cli, const struct request *request, struct err *err)
 	return rc;
 }
 
+/* One document, of its recovery key as well. */
+static int
+say_json(struct cli *cli, const struct request *request, struct err *err)
+{
+	json_t *json = json_pack("{s:{s:s, s:s, s:s}}", "repository", "id",
+	    store_id(cli->ctx.store), "url", cli->ctx.repository_url,
+	    "encryption", seal_mode_name(store_seal_mode(cli->ctx.store)));
+
+	return request->recovery ? cli_add_recovery(cli, "recovery", json, err)
+				 : cli_print_json(json, err);
+}
+
 static int
 say(struct cli *cli, const struct request *request, struct err *err)
 {
-	if (cli->json)
-		return cli_print_json(
-		    json_pack("{s:{s:s, s:s, s:s}}", "repository", "id",
-			store_id(cli->ctx.store), "url",
-			cli->ctx.repository_url, "encryption",
-			seal_mode_name(store_seal_mode(cli->ctx.store))),
-		    err);
-	if (cli->quiet)
-		return 0;
-	printf("made %srepository %.8s at %s\n",
-	    request->encrypt ? "encrypted " : "", store_id(cli->ctx.store),
-	    cli->ctx.repository_url);
-	if (request->encrypt && !request->recovery)
+	if (!cli->quiet)
+		printf("made %srepository %.8s at %s\n",
+		    request->encrypt ? "encrypted " : "",
+		    store_id(cli->ctx.store), cli->ctx.repository_url);
+	if (!cli->quiet && request->encrypt && !request->recovery)
 		printf("Without its %s nobody can ever read it: 'holdstill key "
 		       "add --recovery' prints\na second one to put away.\n",
 		    slot_kind_words(request->kind));
-	return 0;
+	return request->recovery ? cli_add_recovery(cli, "recovery", NULL, err)
+				 : 0;
 }
 
 static int
@@ -182,10 +187,10 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 
 	(void)arguments;
 	if (make_repository(cli, request, err) == -1 ||
-	    job_open_store(&cli->ctx, err) == -1 ||
-	    say(cli, request, err) == -1)
+	    job_open_store(&cli->ctx, err) == -1)
 		return -1;
-	if (request->recovery && cli_add_recovery(cli, "recovery", err) == -1)
+	if (cli->json ? say_json(cli, request, err) == -1
+		      : say(cli, request, err) == -1)
 		return -1;
 	return CLI_DONE;
 }

@@ -138,14 +138,19 @@ print_recovery(const char *text)
 	    text);
 }
 
+/* document: what the key is told of in, or NULL. */
 static int
-said(struct cli *cli, const char *id, const char *recovery, struct err *err)
+said(struct cli *cli, json_t *document, const char *id, const char *recovery,
+    struct err *err)
 {
-	if (cli->json)
-		return cli_print_json(
-		    json_pack("{s:{s:s, s:s*}}", "key", "id", id,
-			"recovery_key", recovery[0] != '\0' ? recovery : NULL),
-		    err);
+	if (cli->json) {
+		if (document == NULL)
+			document = json_object();
+		json_object_set_new(document, "key",
+		    json_pack("{s:s, s:s*}", "id", id, "recovery_key",
+			recovery[0] != '\0' ? recovery : NULL));
+		return cli_print_json(document, err);
+	}
 	if (recovery[0] != '\0')
 		print_recovery(recovery);
 	else if (!cli->quiet)
@@ -154,7 +159,8 @@ said(struct cli *cli, const char *id, const char *recovery, struct err *err)
 }
 
 int
-cli_add_recovery(struct cli *cli, const char *label, struct err *err)
+cli_add_recovery(
+    struct cli *cli, const char *label, json_t *document, struct err *err)
 {
 	char recovery[RECOVERY_TEXT_SIZE] = "", id[HEXID_SIZE];
 	struct unlock *new = NULL;
@@ -163,7 +169,9 @@ cli_add_recovery(struct cli *cli, const char *label, struct err *err)
 	if (unlock_make_recovery(&new, recovery, sizeof(recovery), err) == 0 &&
 	    store_key_add(cli->ctx.store, id, &new->secret, label, NULL, err) ==
 		0)
-		rc = said(cli, id, recovery, err);
+		rc = said(cli, document, id, recovery, err);
+	else
+		json_decref(document);
 	secret_wipe(recovery, sizeof(recovery));
 	unlock_free(new);
 	return rc;
@@ -193,10 +201,11 @@ key_add(struct cli *cli, const struct request *request, const char *word,
 	(void)word;
 	if (request->recovery)
 		return cli_add_recovery(cli,
-		    request->label != NULL ? request->label : "recovery", err);
+		    request->label != NULL ? request->label : "recovery", NULL,
+		    err);
 	if (add(id, cli, request, err) == -1)
 		return -1;
-	return said(cli, id, "", err);
+	return said(cli, NULL, id, "", err);
 }
 
 /* ---- remove, rotate-slot ---- */

@@ -65,23 +65,30 @@ derive(uint8_t out[SEAL_KEY_BYTES], const uint8_t key[SEAL_KEY_BYTES],
 	    (struct kdf_bytes){ text, strlen(text) }, err);
 }
 
+/* With its end: where the next begins cannot be mistaken. */
+static uint8_t *
+text_put(uint8_t *at, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	memcpy(at, text, size);
+	return at + size;
+}
+
 static int
 config_check(uint8_t out[MAC_BYTES], const struct seal_settings *settings,
     const uint8_t master[SEAL_KEY_BYTES], struct err *err)
 {
-	const char *mode = seal_mode_name(settings->mode);
-	const char *cipher = aead_cipher_name(settings->cipher);
-	uint8_t text[SEAL_ID_BYTES + 64 + 4], key[SEAL_KEY_BYTES];
-	uint8_t *at = text;
+	uint8_t text[SEAL_ID_BYTES + 64 + 4 + SEAL_TEXT_SIZE + 4];
+	uint8_t key[SEAL_KEY_BYTES], *at = text;
 	int rc;
 
 	memcpy(at, settings->repository, SEAL_ID_BYTES);
-	at += SEAL_ID_BYTES;
-	memcpy(at, mode, strlen(mode) + 1);
-	at += strlen(mode) + 1;
-	memcpy(at, cipher, strlen(cipher) + 1);
-	at += strlen(cipher) + 1;
+	at = text_put(at + SEAL_ID_BYTES, seal_mode_name(settings->mode));
+	at = text_put(at, aead_cipher_name(settings->cipher));
 	be32_put(at, settings->block_bytes);
+	at = text_put(at + 4, settings->compression);
+	be32_put(at, settings->undelete_days);
 	at += 4;
 	if (derive(key, master, NULL, 0, "holdstill config", err) == -1)
 		return -1;

@@ -27,12 +27,17 @@ struct seal;
 
 enum seal_mode { SEAL_NONE, SEAL_SECRET, SEAL_PUBLIC };
 
-/* What `config` says. */
+/* Holds each text of `compression`. */
+#define SEAL_TEXT_SIZE 16
+
+/* What `config` says.  check covers the other members. */
 struct seal_settings {
 	enum seal_mode mode;
 	enum aead_cipher cipher;
 	uint8_t repository[SEAL_ID_BYTES];
 	uint32_t block_bytes;
+	char compression[SEAL_TEXT_SIZE];
+	uint32_t undelete_days;
 	uint8_t check[SEAL_KEY_BYTES];
 };
 

@@ -33,6 +33,9 @@ refuse list '{"points":[],"more":1}'
 refuse backup '{"points":[{"id":"x"}],"errors":[]}'
 refuse prune '{"prune":{"dry_run":"no"}}'
 
+refuse key-list '{"keys":[{"id":"x"}],"damaged":[]}'
+refuse key '{"id":"00000000000000000000000000000000","recovery_key":"A"}'
+
 hs_guest --disk vda:64M:ext4 --disk vdb:8M:none
 dom=$HS_DOM
 
@@ -96,6 +99,28 @@ json show 0 '.group.consistent | not' show "$dom@latest"
 json backup 1 ".points == [] and
     [.errors[].domain] == [\"$dom\", \"no-such-machine\"]" \
     backup --group "$dom" no-such-machine
+
+# ---- encrypted repositories ----
+
+sealed=(--repo "$RIG_DIR/sealed" --key-file "$RIG_DIR/key")
+json init 0 '.repository.encryption == "secret" and .key.recovery_key' \
+    "${sealed[@]}" init --encrypt keyfile --recovery
+json key-add 0 '.key.recovery_key | not' "${sealed[@]}" key add \
+    --new-key-file "$RIG_DIR/key2" --label second
+second=$(jq -r .key.id <<<"$ASSERT_OUT")
+json key-add 0 .key.recovery_key "${sealed[@]}" key add --recovery
+json key-list 0 '[.keys[].kind] | sort ==
+    ["file", "file", "recovery", "recovery"]' "${sealed[@]}" key list
+json key-list 0 '[.keys[] | select(.in_use)] | length == 1' \
+    "${sealed[@]}" key list
+json key-remove 0 ".removed.id == \"$second\"" "${sealed[@]}" key remove \
+    "$second"
+json key-rotate-slot 0 '.key.id != .removed.id' "${sealed[@]}" \
+    key rotate-slot --new-key-file "$RIG_DIR/key3"
+json failure 1 '.error.text | test("wrong key file")' "${sealed[@]}" list
+json init 0 '.repository.encryption == "none"' --repo "$RIG_DIR/plain" init
+json failure 1 '.error.text | test("not encrypted")' --repo "$RIG_DIR/plain" \
+    key list
 
 # ---- failures ----
 

@@ -342,6 +342,7 @@ def parse_config(head, body):
     if m["version"] != 1:
         raise Later("made by a later program (version %d)" % m["version"])
     members(m, {"id": HEX[16], "created": str, "block_bytes": (BLOCK,),
+                "compression?": str, "undelete_days?": int,
                 "encryption?": {"mode": ("secret", "public"),
                                 "cipher": ("aes-256-gcm",
                                            "chacha20-poly1305"),

@@ -68,11 +68,14 @@ class Keys:
         self.chains = {}
 
     def check(self, config):
+        """Of all settings, said or not."""
         e = config["encryption"]
         return mac(hkdf(self.master, b"", b"holdstill config"),
                    self.repository + e["mode"].encode() + b"\0" +
                    e["cipher"].encode() + b"\0" +
-                   struct.pack(">I", config["block_bytes"])).hex()
+                   struct.pack(">I", config["block_bytes"]) +
+                   config.get("compression", "zstd:1").encode() + b"\0" +
+                   struct.pack(">I", config.get("undelete_days", 7))).hex()
 
     def name(self, sha):
         return mac(self.names, sha)

@@ -38,6 +38,27 @@ localindex_find(struct localindex *li, enum blob_type type,
 	return 1;
 }
 
+/* There is one pack. */
+int
+copies_find(struct blob_place out[COPIES_MAX], struct store *s,
+    enum blob_type type, const uint8_t hash[DIGEST_BYTES],
+    const struct blob_place *bad, struct err *err)
+{
+	(void)out;
+	(void)s;
+	(void)type;
+	(void)hash;
+	(void)bad;
+	(void)err;
+	return 0;
+}
+
+bool
+copies_worth_asking(const struct err *err)
+{
+	return err->class == ERR_CORRUPT;
+}
+
 int
 store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
 {

@@ -28,6 +28,14 @@
 #define FORGETS 1 /* Point 0 is forgotten, un-forgotten, ...: how often. */
 #endif
 
+/* The points whose blobs backups keep without a look, with -DBASE. */
+#ifndef BASE1
+#define BASE1 0
+#endif
+#ifndef BASE2
+#define BASE2 1
+#endif
+
 #define NPK 4
 #define NPT 3
 #define NEED(i) ((i) == 0 -> 1 : ((i) == 1 -> NEED1 : NEED2))
@@ -61,6 +69,10 @@ byte indexed;      /* that an index names. */
 byte content[NPK];
 #ifdef CACHE
 byte listed;       /* Packs on the list of any epoch. */
+#endif
+#ifdef BASE
+byte last_list;    /* The newest epoch whose list is not empty, or 0. */
+byte made[NPT];    /* points/ID says: N + 1 of its session. */
 #endif
 
 /* ---- What only the model knows ---- */
@@ -150,6 +162,26 @@ byte P1_holds, P2_holds, P3_holds, P4_holds; /* Never: for messages. */
 /* A listing may miss the index.  The pack's table is read: it is there. */
 #define ORPHAN(i) ((content[i] & todo) && HAS(there, i) && TAKEABLE(i))
 
+#ifdef BASE
+#define BASE_OF(s) ((s) == 1 -> BASE1 : BASE2)
+#ifdef WITHOUT_ON_THE_ROLL
+#define ON_THE_ROLL(i) (point[i] == MANIFEST)
+#else
+#define ON_THE_ROLL(i) HAS(roll, i)
+#endif
+#ifdef WITHOUT_EMPTY_LISTS
+#define EMPTY_LISTS(i) true
+#else
+#define EMPTY_LISTS(i) (last_since < made[i])
+#endif
+/* Its session was of our epoch or one before, and no list since has a pack. */
+#define UNTOUCHED(i) (point[i] == MANIFEST && made[i] != 0 && \
+    made[i] <= session[s] && EMPTY_LISTS(i))
+#define MADE(s) made[s] = session[s]
+#else
+#define MADE(s) skip
+#endif
+
 #ifdef WITHOUT_EXCLUSIVE_POINTS
 #define FREE(i) true
 #else
@@ -172,6 +204,10 @@ proctype Backup(byte s)
 	byte bad;  /* the packs that are on its list; */
 	byte todo; /* blobs that still need a place. */
 	byte p;
+#ifdef BASE
+	bool rolled;     /* The base is on the roll of n. */
+	byte last_since; /* Of n and those before, the last with a list. */
+#endif
 
 begin:
 	atomic {
@@ -182,6 +218,11 @@ begin:
 		bad = bad | (listed << 4);
 #endif
 		todo = NEED(s)
+#ifdef BASE
+		;
+		rolled = ON_THE_ROLL(BASE_OF(s));
+		last_since = last_list
+#endif
 	}
 #ifndef WITHOUT_REGISTERING_FIRST
 	/* The first free K of sessions/N: a session or the seal. */
@@ -195,6 +236,19 @@ begin:
 		:: true ->
 #endif
 			session[s] = n + 1; n = 0
+		fi
+	}
+#endif
+#ifdef BASE
+	/* A get of the base; its map was read at some time before. */
+	atomic {
+		GO;
+		todo = (rolled || UNTOUCHED(BASE_OF(s)) ->
+		    todo & ~NEED(BASE_OF(s)) : todo);
+		rolled = false; last_since = 0;
+		if
+		:: todo == 0 -> bad = 0; goto commit
+		:: todo != 0
 		fi
 	}
 #endif
@@ -246,9 +300,10 @@ last:
 		bad = 0; n = 0;
 		if
 		:: FREE(s) ->
-			point[s] = MANIFEST; done[s] = true; CHECK; goto end
+			point[s] = MANIFEST; done[s] = true; MADE(s);
+			CHECK; goto end
 #ifdef UNCLEAR
-		:: point[s] == NONE -> point[s] = MANIFEST; CHECK
+		:: point[s] == NONE -> point[s] = MANIFEST; MADE(s); CHECK
 		:: true /* It had no effect, or there is something. */
 #else
 		:: !FREE(s) -> goto end /* Given up: failed. */
@@ -409,6 +464,9 @@ inline put_epoch()
 		p++
 	od;
 	newest++;
+#ifdef BASE
+	last_list = (OFFLIST == BIT(NPK) - 1 -> last_list : newest);
+#endif
 	roll = my.found;
 	decided = MIN(my.minu, newest - 1);
 	/* Fewer states: below that nobody asks for them again. */

@@ -15,6 +15,7 @@ import copy
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -32,16 +33,24 @@ from test_reader import disk_bytes
 
 program = None
 OK = ""
+SECRET = bytes(range(32))
+# So that a small pack has several.
+hswrite.FRAME_BLOBS = 4
 
 
 class Place:
     """Three points: 0, 1 that shares with it, and 2 of another disk."""
 
-    def __init__(self, folder):
-        self.w = None
+    def __init__(self, folder, mode="none"):
+        self.w, self.mode = None, mode
         self.move(folder)
         os.mkdir(folder)
-        self.w = w = hswrite.Writer(self.repo)
+        self.w = w = hswrite.Writer(self.repo, mode)
+        if mode != "none":
+            w.slot("file", SECRET)
+            with open(self.key, "w", encoding="ascii") as f:
+                os.chmod(self.key, 0o600)
+                f.write("holdstill-key-1 %s\n" % SECRET.hex())
         a = {"vda": disk_bytes(20, 1, 3)}
         b = {"vda": a["vda"][:hs.BLOCK * 5] + disk_bytes(15, 2)}
         self.disks = [a, b, {"vda": disk_bytes(4, 3)}]
@@ -63,6 +72,7 @@ class Place:
         self.folder, self.repo = folder, os.path.join(folder, "repo")
         self.state = os.path.join(folder, "state")
         self.config = os.path.join(folder, "holdstill.conf")
+        self.key = os.path.join(folder, "key")
         if self.w is not None:
             self.w.folder = self.repo
 
@@ -120,7 +130,8 @@ class Place:
     def holdstill(self, *args):
         done = subprocess.run(
             [program, *args, "--config", self.config, "--repo", self.repo,
-             "--state-dir", self.state, "--no-progress"],
+             "--state-dir", self.state, "--no-progress",
+             *(["--key-file", self.key] if self.mode != "none" else [])],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=120, check=False)
         return done.returncode, done.stdout
@@ -131,15 +142,15 @@ class Exhibit:
 
     verify: those of `verify`, each of which is to be there; list: of `list`;
     restore: of each point; reader: has the second reader to find fault, if
-    not as `verify` does? gone: points that `list` cannot show. either:
-    points that may restore or fail, by which copy of a block is met; repair:
-    the status of `repair`, 3 where points are hurt.
+    not as `verify` does? gone: points that `list` cannot show; harmless:
+    `verify` says that no point is hurt; repair: the status of `repair`, 3
+    where points are hurt.
     """
 
     def __init__(self, hurt, verify=(), restore=(OK, OK, OK), listed=(),
-                 gone=(), reader=None, either=(), repair=None):
+                 gone=(), reader=None, harmless=False, repair=None):
         self.hurt, self.verify, self.restore = hurt, verify, restore
-        self.listed, self.gone, self.either = listed, gone, either
+        self.listed, self.gone, self.harmless = listed, gone, harmless
         self.reader = bool(verify) if reader is None else reader
         self.repair = repair
         if repair is None:
@@ -225,11 +236,31 @@ def blobs_twice(p):
     p.w.backup(p.disks[2])
 
 
-@exhibit(verify=["DATA2: frame at 48: wrong checksum"], either=[2])
+@exhibit(verify=["DATA2: frame at 48: wrong checksum"], harmless=True)
 def blobs_twice_and_one_hurt(p):
     p.w.known.clear()
     p.w.backup(p.disks[2])
     p.flip(p.packs[2][0], 60)
+
+
+@exhibit(verify=["MAP2: frame at 48: wrong checksum"], harmless=True)
+def pieces_of_maps_twice_and_one_hurt(p):
+    p.w.known.clear()
+    p.w.backup(p.disks[2])
+    p.flip(p.packs[2][1], 60)
+
+
+@exhibit(verify=["DATA0: frame at 48: wrong checksum", "frame at (?!48)"],
+         harmless=True)
+def blobs_twice_and_both_hurt(p):
+    """Each in another frame."""
+    before = set(p.keys("packs"))
+    p.w.known.clear()
+    p.w.backup(p.disks[0])
+    p.flip(p.packs[0][0], 60)
+    second = max(set(p.keys("packs")) - before, key=p.size)
+    size, = struct.unpack(">I", p.load(second)[-48:-44])
+    p.flip(second, p.size(second) - 64 - size - 1)
 
 
 # ---- indexes ----
@@ -376,24 +407,24 @@ def half_written_files(p):
 class Case(unittest.TestCase):
     """One repository is made for all, with the local index of good days."""
 
-    made = None
+    made, mode = None, "none"
 
     @classmethod
     def setUpClass(cls):
         cls.top = tempfile.mkdtemp(prefix="holdstill-museum-")
-        cls.made = Place(os.path.join(cls.top, "made"))
+        # Other than tearDownClass it is called if what follows fails.
+        cls.addClassCleanup(shutil.rmtree, cls.top)
+        cls.made = Place(os.path.join(cls.top, "made"), cls.mode)
         code, text = cls.made.holdstill("verify")
         assert code == 0, text
 
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.top)
-
     def setUp(self):
-        self.p = p = copy.deepcopy(self.made)
+        self.p = p = copy.copy(self.made)
+        p.w = copy.copy(p.w)
+        p.w.known, p.w.indexed = set(p.w.known), list(p.w.indexed)
         p.move(os.path.join(self.top, self.id()))
+        self.addCleanup(shutil.rmtree, p.folder, ignore_errors=True)
         shutil.copytree(self.made.folder, p.folder)
-        self.addCleanup(shutil.rmtree, p.folder)
 
 
 class Museum(Case):
@@ -441,6 +472,9 @@ class Museum(Case):
         code, text = p.holdstill("verify")
         self.assertEqual(code == 0, not show.verify, text)
         self.heard(show.verify, text)
+        if show.harmless:
+            self.assertNotIn("hurts", text)
+            self.assertIn(", 0 points hurt", text)
         self.assertEqual("no damage" in text, not show.verify, text)
         _, text = p.holdstill("list")
         self.heard(show.listed, text)
@@ -450,9 +484,9 @@ class Museum(Case):
 
     def restore_all(self, show):
         for i, words in enumerate(show.restore):
-            self.restore(i, words, i in show.either)
+            self.restore(i, words)
 
-    def restore(self, i, words, either):
+    def restore(self, i, words, either=False):
         """Right bytes or an error, never wrong bytes."""
         p, out = self.p, os.path.join(self.p.folder, "out.raw")
         code, text = p.holdstill("restore", p.points[i], "--disk",
@@ -473,9 +507,7 @@ def add_visits():
                 lambda self, name=name: self.visit(name))
 
 
-class Config(Case):
-    """Without settings there is no repository: nothing can be opened."""
-
+class Refusing(Case):
     def refused(self, hurt, words):
         p = self.p
         hurt(p)
@@ -484,6 +516,10 @@ class Config(Case):
             code, text = p.holdstill(*command)
             self.assertNotEqual(code, 0)
             self.assertRegex(text, words)
+
+
+class Config(Refusing):
+    """Without settings there is no repository: nothing can be opened."""
 
     def test_missing(self):
         self.refused(lambda p: p.remove("config"),
@@ -512,6 +548,47 @@ class Config(Case):
                 "format": "holdstill repository", "version": 2,
                 "id": p.w.id.hex(), "block_bytes": hs.BLOCK}).encode())
         self.refused(later, "format version 2 ")
+
+
+class SealedConfig(Refusing):
+    """Settings that somebody who has no key has changed, well wrapped."""
+
+    mode = "secret"
+
+    def changed(self, **changes):
+        def change(p):
+            settings = hsread.Repository(p.repo, ("file", SECRET)).config
+            for name, value in changes.items():
+                place = settings["encryption"] if name == "cipher" else settings
+                place[name] = value
+            p.remove("config")
+            p.w.put(hs.CONFIG, p.w.id, hs.json.dumps(settings).encode())
+        self.refused(change, "object 'config' was tampered with")
+        with self.assertRaisesRegex(hs.Damage, "somebody changed it"):
+            hsread.Repository(self.p.repo, ("file", SECRET))
+
+    def test_cipher(self):
+        self.changed(cipher="chacha20-poly1305")
+
+    def test_no_days_to_undelete(self):
+        self.changed(undelete_days=0)
+
+    def test_days_of_the_default(self):
+        self.changed(undelete_days=7)
+
+    def test_compression(self):
+        self.changed(compression="none")
+
+
+class Leftovers(unittest.TestCase):
+    def test_a_museum_that_cannot_open_leaves_nothing(self):
+        with tempfile.TemporaryDirectory(prefix="holdstill-museum-") as top:
+            done = subprocess.run(
+                [sys.executable, "-B", __file__, "/bin/false", "Config"],
+                env={**os.environ, "TMPDIR": top}, check=False,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(os.listdir(top), [])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,11 @@ struct seal_settings
 rig_settings(enum seal_mode mode)
 {
 	struct seal_settings settings = {
-		.mode = mode, .cipher = AEAD_AES_256_GCM, .block_bytes = 65536
+		.mode = mode,
+		.cipher = AEAD_AES_256_GCM,
+		.block_bytes = 65536,
+		.compression = "zstd:3",
+		.undelete_days = 14,
 	};
 	struct err err = ERR_INIT;
 

@@ -470,3 +470,52 @@ rig_keys(struct rig *rig, struct keys *out, const char *prefix)
 	assert_int_equal(backend_list(b, prefix, add_key, out, &err), 0);
 	backend_close(b);
 }
+
+struct manifest *
+rig_point(struct rig *rig, const struct image *im,
+    const struct manifest *parent, const struct image *base)
+{
+	struct err err = ERR_INIT;
+	struct manifest *m;
+
+	if (rig_backup(rig, rig->store, &m, im, parent, base, &err) == -1)
+		fail_msg("backup: %s", err.text);
+	return m;
+}
+
+uint8_t *
+rig_load(struct rig *rig, const char *key, size_t *size)
+{
+	struct backend *b = rig_backend(rig);
+	struct err err = ERR_INIT;
+	void *bytes;
+
+	assert_int_equal(
+	    backend_get_all(b, key, 64 << 20, &bytes, size, &err), 0);
+	backend_close(b);
+	return bytes;
+}
+
+void
+rig_replace(struct rig *rig, const char *key, const void *bytes, size_t size)
+{
+	struct backend *b = rig_backend(rig);
+	struct err err = ERR_INIT;
+
+	assert_int_equal(backend_remove(b, key, &err), 0);
+	if (size > 0)
+		assert_int_equal(backend_put(b, key, bytes, size, &err), 0);
+	backend_close(b);
+}
+
+void
+rig_flip(struct rig *rig, const char *key, size_t at)
+{
+	size_t size;
+	uint8_t *bytes = rig_load(rig, key, &size);
+
+	assert_true(at < size);
+	bytes[at] ^= 1;
+	rig_replace(rig, key, bytes, size);
+	free(bytes);
+}

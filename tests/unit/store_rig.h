@@ -61,6 +61,10 @@ int rig_backup(struct rig *rig, struct store *s, struct manifest **out,
     const struct image *im, const struct manifest *parent,
     const struct image *base, struct err *err);
 
+/* The same into the rig's store; fails the test if it fails. */
+struct manifest *rig_point(struct rig *rig, const struct image *im,
+    const struct manifest *parent, const struct image *base);
+
 /* The same of count disks: vda, vdb and so on. */
 int rig_backup_disks(struct store *s, struct manifest **out,
     const struct image *im, unsigned int count, const struct manifest *parent,
@@ -87,5 +91,15 @@ struct keys {
 	uint64_t bytes;
 };
 void rig_keys(struct rig *rig, struct keys *out, const char *prefix);
+
+/* ---- objects as bytes ---- */
+
+/* All of one; caller frees. */
+uint8_t *rig_load(struct rig *rig, const char *key, size_t *size);
+/* Puts other bytes in an object's place; size 0 removes it. */
+void rig_replace(
+    struct rig *rig, const char *key, const void *bytes, size_t size);
+/* Changes a bit of the byte at an offset. */
+void rig_flip(struct rig *rig, const char *key, size_t at);
 
 #endif

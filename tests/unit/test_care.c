@@ -72,32 +72,6 @@ history_fini(struct history *h)
 	}
 }
 
-/* Puts other bytes in an object's place; size 0 removes it. */
-static void
-replace(const char *key, const void *bytes, size_t size)
-{
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-
-	assert_int_equal(backend_remove(b, key, &err), 0);
-	if (size > 0)
-		assert_int_equal(backend_put(b, key, bytes, size, &err), 0);
-	backend_close(b);
-}
-
-static uint8_t *
-load(const char *key, size_t *size)
-{
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-	void *bytes;
-
-	assert_int_equal(
-	    backend_get_all(b, key, 64 << 20, &bytes, size, &err), 0);
-	backend_close(b);
-	return bytes;
-}
-
 /* Right bytes or an error (R7); returns how many points cannot be read. */
 static unsigned int
 read_all(const struct history *h)
@@ -142,18 +116,18 @@ test_care_flipped_byte_is_found_everywhere(void **state)
 	for (i = 0; i < keys.count; i++) {
 		if (strcmp(keys.key[i], "config") == 0)
 			continue; /* Without it there is no repository. */
-		bytes = load(keys.key[i], &size);
+		bytes = rig_load(&rig, keys.key[i], &size);
 		for (at = i % 3; at < size; at += step) {
 			/* Head and end closely, every so often between. */
 			step = at < 64 || at + 120 > size ? 3 : size / 12 + 1;
 			bytes[at] ^= 0x20;
-			replace(keys.key[i], bytes, size);
+			rig_replace(&rig, keys.key[i], bytes, size);
 			if (rig_verify(rig.store, NULL) == 0)
 				fail_msg("%s: byte %zu of %zu", keys.key[i], at,
 				    size);
 			read_all(&h);
 			bytes[at] ^= 0x20;
-			replace(keys.key[i], bytes, size);
+			rig_replace(&rig, keys.key[i], bytes, size);
 		}
 		free(bytes);
 	}
@@ -171,10 +145,10 @@ swap_first_two(const char *prefix)
 
 	rig_keys(&rig, &keys, prefix);
 	assert_true(keys.count >= 2);
-	a = load(keys.key[0], &na);
-	b = load(keys.key[1], &nb);
-	replace(keys.key[0], b, nb);
-	replace(keys.key[1], a, na);
+	a = rig_load(&rig, keys.key[0], &na);
+	b = rig_load(&rig, keys.key[1], &nb);
+	rig_replace(&rig, keys.key[0], b, nb);
+	rig_replace(&rig, keys.key[1], a, na);
 	free(a);
 	free(b);
 }
@@ -219,14 +193,14 @@ test_care_truncated_and_missing_are_found(void **state)
 	rig_keys(&rig, &keys, "packs/");
 	assert_true(keys.count >= 4);
 	for (i = 0; i < keys.count; i++) {
-		bytes = load(keys.key[i], &size);
-		replace(keys.key[i], bytes, size - 1);
+		bytes = rig_load(&rig, keys.key[i], &size);
+		rig_replace(&rig, keys.key[i], bytes, size - 1);
 		assert_int_not_equal(rig_verify(rig.store, NULL), 0);
 		read_all(&h);
-		replace(keys.key[i], NULL, 0);
+		rig_replace(&rig, keys.key[i], NULL, 0);
 		assert_int_not_equal(rig_verify(rig.store, NULL), 0);
 		assert_int_not_equal(read_all(&h), 0);
-		replace(keys.key[i], bytes, size);
+		rig_replace(&rig, keys.key[i], bytes, size);
 		free(bytes);
 	}
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
@@ -282,10 +256,10 @@ test_care_damage_is_mapped_to_its_points(void **state)
 			if (strcmp(after.key[i], keys.key[j]) == 0)
 				break;
 		}
-		bytes = load(after.key[i], &size);
+		bytes = rig_load(&rig, after.key[i], &size);
 		if (j == keys.count && size > BLOCK) { /* Its data pack. */
 			bytes[100] ^= 1;
-			replace(after.key[i], bytes, size);
+			rig_replace(&rig, after.key[i], bytes, size);
 		}
 		free(bytes);
 	}
@@ -322,7 +296,7 @@ test_care_backup_heals_a_missing_pack(void **state)
 	history_init(&h, MIB);
 	rig_keys(&rig, &keys, "packs/");
 	for (i = 0; i < keys.count; i++)
-		replace(keys.key[i], NULL, 0);
+		rig_replace(&rig, keys.key[i], NULL, 0);
 	/* Nothing is taken for known that is in a pack no longer there. */
 	assert_int_equal(
 	    rig_backup(&rig, rig.store, &m, &h.im[2], NULL, NULL, &err), 0);
@@ -346,9 +320,9 @@ test_care_index_damage_does_not_stop_a_backup(void **state)
 	history_init(&h, MIB);
 	rig_keys(&rig, &keys, "index/");
 	for (i = 0; i < keys.count; i++) {
-		bytes = load(keys.key[i], &size);
+		bytes = rig_load(&rig, keys.key[i], &size);
 		bytes[size / 2] ^= 1;
-		replace(keys.key[i], bytes, size);
+		rig_replace(&rig, keys.key[i], bytes, size);
 		free(bytes);
 	}
 	assert_int_equal(rig_verify(rig.store, NULL), keys.count);
@@ -512,9 +486,9 @@ test_care_prune_refuses_over_a_damaged_point(void **state)
 	(void)state;
 	history_init(&h, MIB);
 	rig_keys(&rig, &keys, "points/");
-	bytes = load(keys.key[1], &size);
+	bytes = rig_load(&rig, keys.key[1], &size);
 	bytes[size - 1] ^= 1;
-	replace(keys.key[1], bytes, size);
+	rig_replace(&rig, keys.key[1], bytes, size);
 	rig_keys(&rig, &keys, "");
 	assert_int_equal(rig_prune(rig.store, &done, &err), -1);
 	assert_int_equal(err.class, ERR_CORRUPT);

@@ -15,6 +15,7 @@
 #include "agent/cli/cli.h"
 #include "common/err.h"
 #include "common/io.h"
+#include "common/json/json.h"
 
 static char root[64];
 static char out[16384]; /* What the last command said. */
@@ -221,6 +222,27 @@ test_cmd_key_by_configuration(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Also where two things are to be told. */
+static void
+test_cmd_key_json_is_one_document(void **state)
+{
+	struct err err = ERR_INIT;
+	json_t *json;
+
+	(void)state;
+	file("conf", "");
+	assert_int_equal(
+	    hs(HS "--json init --encrypt keyfile --key-file @/k --recovery"),
+	    0);
+	if (json_parse(&json, out, strlen(out), &err) == -1)
+		fail_msg("%s:\n%s", err.text, out);
+	assert_int_equal(json_object_size(json), 2);
+	assert_non_null(json_object_get(json, "repository"));
+	assert_non_null(
+	    json_object_get(json_object_get(json, "key"), "recovery_key"));
+	json_decref(json);
+}
+
 int
 main(void)
 {
@@ -229,6 +251,7 @@ main(void)
 		CASE(test_cmd_key_recovery_key_opens),
 		CASE(test_cmd_key_of_a_plain_repository),
 		CASE(test_cmd_key_by_configuration),
+		CASE(test_cmd_key_json_is_one_document),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,18 +43,6 @@ teardown(void **state)
 	return 0;
 }
 
-static struct manifest *
-backup(const struct image *im, const struct manifest *parent,
-    const struct image *base)
-{
-	struct err err = ERR_INIT;
-	struct manifest *m;
-
-	if (rig_backup(&rig, rig.store, &m, im, parent, base, &err) == -1)
-		fail_msg("backup: %s", err.text);
-	return m;
-}
-
 static size_t
 count(const char *prefix)
 {
@@ -118,7 +106,7 @@ test_epochs_forgotten_point_is_whole_until_its_time_ends(void **state)
 	(void)state;
 	image_init(&im, MIB);
 	image_fill(&im, 0, MIB, 1, true);
-	m = backup(&im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	expect_points(1, 0);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
@@ -153,7 +141,7 @@ test_epochs_another_prune_ends_what_one_began(void **state)
 	(void)state;
 	image_init(&im, MIB);
 	image_fill(&im, 0, MIB, 1, true);
-	m = backup(&im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	hex_decode(id, sizeof(id), m->id);
 	assert_int_equal(
 	    forgotten_say(rig.store, id, 0, FORGOTTEN_FORGOTTEN, &err), 0);
@@ -289,7 +277,7 @@ test_epochs_silent_session_is_given_up_and_fails(void **state)
 	expect_points(0, 0);
 	assert_true(store_point_gone(rig.store, m.id));
 	/* What it stored serves the next one. */
-	next = backup(&im, NULL, NULL);
+	next = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(next->disks[0].new_bytes, 0);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
 	manifest_free(next);
@@ -391,7 +379,7 @@ next_epoch(uint64_t number, const uint8_t *pack, bool doomed)
 static uint64_t
 again(const struct image *im)
 {
-	struct manifest *m = backup(im, NULL, NULL);
+	struct manifest *m = rig_point(&rig, im, NULL, NULL);
 	uint64_t bytes = m->disks[0].new_bytes;
 
 	rig_expect(rig.store, m, im);
@@ -540,7 +528,7 @@ test_epochs_base_is_not_about_to_go(void **state)
 	(void)state;
 	image_init(&im, MIB);
 	image_fill(&im, 0, MIB, 1, false);
-	m = backup(&im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(may_build_on(m), 1);
 	/* A list that has none of it: each blob is looked for. */
 	memset(pack, 7, sizeof(pack));

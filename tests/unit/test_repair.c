@@ -23,16 +23,6 @@ static struct keys keys, after;
 static struct image im;
 static struct manifest *m;
 
-static void
-backup(struct manifest **out, const struct image *image,
-    const struct manifest *parent, const struct image *base)
-{
-	struct err err = ERR_INIT;
-
-	if (rig_backup(&rig, rig.store, out, image, parent, base, &err) == -1)
-		fail_msg("backup: %s", err.text);
-}
-
 /* One disk, none of which compresses: a pack of data, a pack of its map. */
 static int
 setup(void **state)
@@ -41,7 +31,7 @@ setup(void **state)
 	rig_init(&rig, "mem");
 	image_init(&im, BLOCKS * BLOCK - 5000);
 	image_fill(&im, 0, im.size, 1, false);
-	backup(&m, &im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	return 0;
 }
 
@@ -55,43 +45,6 @@ teardown(void **state)
 	return 0;
 }
 
-static uint8_t *
-load(const char *key, size_t *size)
-{
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-	void *bytes;
-
-	assert_int_equal(
-	    backend_get_all(b, key, 64 << 20, &bytes, size, &err), 0);
-	backend_close(b);
-	return bytes;
-}
-
-static void
-replace(const char *key, const void *bytes, size_t size)
-{
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-
-	assert_int_equal(backend_remove(b, key, &err), 0);
-	if (size > 0)
-		assert_int_equal(backend_put(b, key, bytes, size, &err), 0);
-	backend_close(b);
-}
-
-static void
-flip(const char *key, size_t at)
-{
-	size_t size;
-	uint8_t *bytes = load(key, &size);
-
-	assert_true(at < size);
-	bytes[at] ^= 1;
-	replace(key, bytes, size);
-	free(bytes);
-}
-
 /* The pack of data, or that of map pieces, among those of prefix. */
 static const char *
 pack_of(bool data)
@@ -101,7 +54,7 @@ pack_of(bool data)
 	rig_keys(&rig, &keys, "packs/");
 	assert_int_equal(keys.count, 2);
 	for (i = 0; i < keys.count; i++) {
-		free(load(keys.key[i], &size));
+		free(rig_load(&rig, keys.key[i], &size));
 		if ((size > BLOCK) == data)
 			return keys.key[i];
 	}
@@ -116,7 +69,7 @@ largest_pack(void)
 
 	rig_keys(&rig, &keys, "packs/");
 	for (i = 0; i < keys.count; i++) {
-		free(load(keys.key[i], &size));
+		free(rig_load(&rig, keys.key[i], &size));
 		if (size > largest) {
 			largest = size;
 			at = i;
@@ -200,7 +153,7 @@ repair(bool dry_run)
 static void
 damage_block(void)
 {
-	flip(pack_of(true), 48 + 17 * BLOCK);
+	rig_flip(&rig, pack_of(true), 48 + 17 * BLOCK);
 }
 
 static void
@@ -231,7 +184,7 @@ test_repair_verify_tells_ranges(void **state)
 	expect_block(&seen);
 	assert_int_equal(result.damaged_objects, 1);
 	/* A lost map is the whole of what it covers, cut at the end. */
-	replace(pack_of(false), NULL, 0);
+	rig_replace(&rig, pack_of(false), NULL, 0);
 	seen = verify_hurt(&result);
 	assert_int_equal(seen.bytes, im.size);
 	assert_int_equal(seen.range_count, 1);
@@ -259,16 +212,16 @@ test_repair_ranges_are_bounded(void **state)
 	for (i = 1; i < 3000; i += 2)
 		memcpy(odd.bytes + i * BLOCK, both.bytes + i * BLOCK, BLOCK);
 	rig_keys(&rig, &keys, "packs/");
-	backup(&first, &odd, NULL, NULL);
+	first = rig_point(&rig, &odd, NULL, NULL);
 	rig_keys(&rig, &after, "packs/");
-	backup(&second, &both, NULL, NULL);
+	second = rig_point(&rig, &both, NULL, NULL);
 	for (i = 0; i < after.count; i++)
 		if (strcmp(after.key[i], keys.key[0]) != 0 &&
 		    strcmp(after.key[i], keys.key[1]) != 0)
-			replace(after.key[i], NULL, 0);
+			rig_replace(&rig, after.key[i], NULL, 0);
 	/* Gone, as after a prune. */
 	snprintf(key, sizeof(key), "points/%s", first->id);
-	replace(key, NULL, 0);
+	rig_replace(&rig, key, NULL, 0);
 	seen = verify_hurt(&result);
 	assert_string_equal(seen.point, second->id);
 	assert_int_equal(seen.bytes, 1500 * BLOCK);
@@ -334,16 +287,16 @@ test_repair_saves_what_is_beside_a_lost_frame(void **state)
 	image_init(&image, 48 * BLOCK);
 	image_fill(&image, 0, image.size, 9, true);
 	rig_keys(&rig, &keys, "packs/");
-	backup(&packed, &image, NULL, NULL);
+	packed = rig_point(&rig, &image, NULL, NULL);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
 		size_t size;
 
-		free(load(after.key[i], &size));
+		free(rig_load(&rig, after.key[i], &size));
 		/* The new pack of data: neither the old one nor a map. */
 		if (size > BLOCK && strcmp(after.key[i], keys.key[0]) != 0 &&
 		    strcmp(after.key[i], keys.key[1]) != 0)
-			flip(after.key[i], 48);
+			rig_flip(&rig, after.key[i], 48);
 	}
 	result = repair(false);
 	assert_int_equal(result.packs_marked, 1);
@@ -371,7 +324,7 @@ test_repair_lets_the_next_backup_heal(void **state)
 	repair(false);
 	assert_int_equal(store_any_damage(&any, rig.store, &err), 0);
 	assert_true(any);
-	backup(&next, &im, NULL, NULL);
+	next = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(next->disks[0].new_bytes, BLOCK);
 	rig_expect(rig.store, next, &im);
 	rig_expect(rig.store, m, &im);
@@ -426,7 +379,7 @@ test_repair_tells_what_a_base_lacks(void **state)
 	/* An incremental that reads them: the base is whole again, too. */
 	image_copy(&stale, &im);
 	memset(stale.bytes + 17 * BLOCK, 0, BLOCK);
-	backup(&next, &im, m, &stale);
+	next = rig_point(&rig, &im, m, &stale);
 	rig_expect(rig.store, next, &im);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(store_point_whole(&whole, rig.store, m, &err), 0);
@@ -444,13 +397,13 @@ test_repair_of_a_lost_map_asks_for_a_full(void **state)
 	bool map_lost;
 
 	(void)state;
-	replace(pack_of(false), NULL, 0);
+	rig_replace(&rig, pack_of(false), NULL, 0);
 	assert_int_equal(repair(false).packs_marked, 1);
 	assert_int_equal(store_disk_lost(rig.store, &m->disks[0], &map_lost,
 			     note_lost, &lost, &err),
 	    0);
 	assert_true(map_lost);
-	backup(&next, &im, NULL, NULL);
+	next = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(next->disks[0].new_bytes, 0);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
@@ -468,8 +421,8 @@ test_repair_saves_a_pack_without_its_table(void **state)
 
 	(void)state;
 	key = pack_of(true);
-	bytes = load(key, &size);
-	replace(key, bytes, size - 1);
+	bytes = rig_load(&rig, key, &size);
+	rig_replace(&rig, key, bytes, size - 1);
 	free(bytes);
 	result = repair(false);
 	assert_int_equal(result.found.damaged_objects, 1);
@@ -492,7 +445,7 @@ test_repair_brings_back_what_is_whole(void **state)
 	damage_block();
 	repair(false);
 	/* The same bit again undoes it. */
-	flip(largest_pack(), 48 + 17 * BLOCK);
+	rig_flip(&rig, largest_pack(), 48 + 17 * BLOCK);
 	result = repair(false);
 	assert_int_equal(result.packs_back, 1);
 	assert_int_equal(result.marks_removed, 1);
@@ -515,12 +468,12 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	size_t size, moved_size;
 
 	(void)state;
-	backup(&other, &im, NULL, NULL);
+	other = rig_point(&rig, &im, NULL, NULL);
 	snprintf(aside, sizeof(aside), "points/%s", other->id);
-	flip(aside, 60);
-	bytes = load(aside, &size);
+	rig_flip(&rig, aside, 60);
+	bytes = rig_load(&rig, aside, &size);
 	rig_keys(&rig, &keys, "index/");
-	flip(keys.key[0], 60);
+	rig_flip(&rig, keys.key[0], 60);
 	result = repair(false);
 	assert_int_equal(result.found.damaged_objects, 2);
 	assert_int_equal(result.objects_aside, 2);
@@ -535,7 +488,7 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	rig_expect(rig.store, m, &im);
 	rig_keys(&rig, &keys, "aside/points/");
 	assert_int_equal(keys.count, 1);
-	moved = load(keys.key[0], &moved_size);
+	moved = rig_load(&rig, keys.key[0], &moved_size);
 	assert_int_equal(moved_size, size);
 	assert_memory_equal(moved, bytes, size);
 	free(moved);
@@ -559,12 +512,12 @@ test_repair_leaves_what_is_of_a_later_version(void **state)
 
 	(void)state;
 	snprintf(key, sizeof(key), "points/%s", m->id);
-	bytes = load(key, &size);
+	bytes = rig_load(&rig, key, &size);
 	bytes[9]++;
 	assert_int_equal(digest_once(bytes + size - DIGEST_BYTES, bytes,
 			     size - DIGEST_BYTES, &err),
 	    0);
-	replace(key, bytes, size);
+	rig_replace(&rig, key, bytes, size);
 	free(bytes);
 	damage_block();
 	rig_keys(&rig, &keys, "");
@@ -589,14 +542,14 @@ test_repair_leaves_alone_what_a_prune_removed(void **state)
 	rig_keys(&rig, &keys, "packs/");
 	image_init(&image, BLOCKS * BLOCK);
 	image_fill(&image, 0, image.size, 2, false);
-	backup(&other, &image, NULL, NULL);
+	other = rig_point(&rig, &image, NULL, NULL);
 	snprintf(key, sizeof(key), "points/%s", other->id);
-	replace(key, NULL, 0);
+	rig_replace(&rig, key, NULL, 0);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
-		free(load(after.key[i], &size));
+		free(rig_load(&rig, after.key[i], &size));
 		if (!had(&keys, after.key[i]) && size > BLOCK)
-			replace(after.key[i], NULL, 0);
+			rig_replace(&rig, after.key[i], NULL, 0);
 	}
 	result = repair(false);
 	assert_int_equal(result.packs_marked, 0);
@@ -695,10 +648,10 @@ test_repair_prune_keeps_what_only_a_marked_pack_has(void **state)
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++)
 		if (!had(&keys, after.key[i]))
-			replace(after.key[i], NULL, 0);
+			rig_replace(&rig, after.key[i], NULL, 0);
 	if (rig_prune(rig.store, &pruned, &err) == -1)
 		fail_msg("prune: %s", err.text);
-	free(load(damaged, &i));
+	free(rig_load(&rig, damaged, &i));
 	repair(false);
 	seen = marks();
 	expect_block(&seen);
@@ -781,7 +734,7 @@ test_repair_salvage_reads_what_there_is(void **state)
 	/* With the map all is gone, to the disk's end and no further. */
 	rig_keys(&rig, &after, "packs/");
 	while (after.count > 0)
-		replace(after.key[--after.count], NULL, 0);
+		rig_replace(&rig, after.key[--after.count], NULL, 0);
 	expect_salvaged(0, im.size);
 }
 
@@ -793,7 +746,7 @@ test_repair_salvage_passes_over_several(void **state)
 
 	(void)state;
 	damage_block();
-	flip(pack_of(true), 48 + 19 * BLOCK);
+	rig_flip(&rig, pack_of(true), 48 + 19 * BLOCK);
 	repair(false);
 	salvage(&s);
 	assert_int_equal(s.lost.count, 2);
@@ -820,7 +773,7 @@ test_repair_may_die_anywhere(void **state)
 	for (plan.fail_at = 1; rc == -1; plan.fail_at++) {
 		damage_block();
 		rig_keys(&rig, &keys, "index/");
-		flip(keys.key[0], 60);
+		rig_flip(&rig, keys.key[0], 60);
 		wrap_fault_set(&rig.fault, &plan);
 		rc = store_repair(
 		    rig.store, &options, NULL, NULL, &result, &err);
@@ -829,7 +782,7 @@ test_repair_may_die_anywhere(void **state)
 		repair(false);
 		seen = marks();
 		expect_block(&seen);
-		backup(&next, &im, NULL, NULL);
+		next = rig_point(&rig, &im, NULL, NULL);
 		assert_int_equal(next->disks[0].new_bytes, BLOCK);
 		assert_int_equal(rig_verify(rig.store, NULL), 0);
 		rig_expect(rig.store, m, &im);

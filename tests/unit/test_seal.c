@@ -99,19 +99,24 @@ static void
 test_seal_changed_settings_are_found(void **state)
 {
 	const struct seal_settings good = rig_settings(SEAL_SECRET);
-	struct seal_settings bad[5] = { good, good, good, good, good };
+	struct seal_settings bad[8] = { good, good, good, good, good, good,
+		good, good };
 	struct err err = ERR_INIT;
 	struct seal *s;
 	size_t i;
 
 	(void)state;
 	rig_expect_hex(good.check, sizeof(good.check),
-	    "ab74c9fe8210b8b6bbe4ac23352eb5568888c3f878a58e785a294075eb195d81");
+	    "89dd72da1055fa0c4b43622f5e6b7f770c7d81eca0a22cd8b13584af5ebc28e7");
 	bad[0].mode = SEAL_PUBLIC;
 	bad[1].cipher = AEAD_CHACHA20_POLY1305;
 	bad[2].repository[15] ^= 1;
 	bad[3].block_bytes *= 2;
 	bad[4].check[31] ^= 1;
+	strcpy(bad[5].compression, "none");
+	bad[6].undelete_days = 0;
+	/* No byte of one is taken for one of its neighbour. */
+	strcpy(bad[7].compression, "zstd:30");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		err_clear(&err);
 		assert_int_equal(

@@ -141,19 +141,6 @@ teardown(void **state)
 	return 0;
 }
 
-static uint8_t *
-load(const char *key, size_t *size)
-{
-	struct backend *b = rig_backend(&rig);
-	struct err err = ERR_INIT;
-	void *bytes;
-
-	assert_int_equal(
-	    backend_get_all(b, key, 64 << 20, &bytes, size, &err), 0);
-	backend_close(b);
-	return bytes;
-}
-
 /* Puts bytes under a key, NULL removes what is there. */
 static void
 place(const char *key, const void *bytes, size_t size)
@@ -238,7 +225,7 @@ test_sealed_tells_nothing_of_content(void **state)
 	rig_keys(&rig, &keys, "");
 	assert_true(keys.count >= 5);
 	for (i = 0; i < keys.count; i++) {
-		bytes = load(keys.key[i], &size);
+		bytes = rig_load(&rig, keys.key[i], &size);
 		assert_null(memmem(bytes, size, MARK, strlen(MARK)));
 		assert_null(memmem(bytes, size, im.bytes + 2 * BLOCK, 64));
 		assert_null(memmem(bytes, size, hash, 16));
@@ -287,7 +274,7 @@ test_sealed_tampering_with_each_object_is_told(void **state)
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		rig_keys(&rig, &keys, kinds[i]);
 		for (j = 0; j < keys.count; j++) {
-			whole = load(keys.key[j], &size);
+			whole = rig_load(&rig, keys.key[j], &size);
 			bytes = malloc(size);
 			/* S; the last bytes of the message or table. */
 			for (k = 0; k < 2; k++) {
@@ -318,7 +305,7 @@ test_sealed_head_is_bound(void **state)
 	(void)state;
 	rig_keys(&rig, &keys, "points/");
 	for (i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
-		bytes = load(keys.key[0], &size);
+		bytes = rig_load(&rig, keys.key[0], &size);
 		bytes[at[i]] ^= 1;
 		mend(keys.key[0], bytes, size);
 		place(keys.key[0], bytes, size);
@@ -343,7 +330,7 @@ test_sealed_frame_is_never_read_wrong(void **state)
 	(void)state;
 	rig_keys(&rig, &keys, "packs/");
 	for (i = 0; i < keys.count; i++) {
-		bytes = load(keys.key[i], &size);
+		bytes = rig_load(&rig, keys.key[i], &size);
 		bytes[200] ^= 1;
 		place(keys.key[i], bytes, size);
 		rig_reopen(&rig);
@@ -368,7 +355,7 @@ test_sealed_replayed_and_renamed_are_told_apart(void **state)
 
 	(void)state;
 	snprintf(key, sizeof(key), "points/%s", point->id);
-	bytes = load(key, &size);
+	bytes = rig_load(&rig, key, &size);
 	place(other, bytes, size);
 	assert_true(verify_says("it is a copy of 'points/"));
 	assert_true(verify_says("replayed under a new name"));
@@ -483,7 +470,7 @@ test_sealed_config_is_proved_by_the_key(void **state)
 	size_t size;
 
 	(void)state;
-	bytes = load("config", &size);
+	bytes = rig_load(&rig, "config", &size);
 	at = memmem(bytes, size, "\"secret\"", 8);
 	assert_non_null(at);
 	memcpy(at, "\"public\"", 8);

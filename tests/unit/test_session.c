@@ -45,18 +45,6 @@ teardown(void **state)
 	return 0;
 }
 
-static struct manifest *
-backup(const struct image *im, const struct manifest *parent,
-    const struct image *base)
-{
-	struct err err = ERR_INIT;
-	struct manifest *m;
-
-	if (rig_backup(&rig, rig.store, &m, im, parent, base, &err) == -1)
-		fail_msg("backup: %s", err.text);
-	return m;
-}
-
 static void
 test_session_round_trip_of_odd_sizes(void **state)
 {
@@ -72,7 +60,7 @@ test_session_round_trip_of_odd_sizes(void **state)
 		image_fill(&im, 0, sizes[i] / 2, (unsigned int)i, true);
 		image_fill(&im, sizes[i] * 3 / 4, sizes[i],
 		    (unsigned int)i + 100, false);
-		m = backup(&im, NULL, NULL);
+		m = rig_point(&rig, &im, NULL, NULL);
 		rig_expect(rig.store, m, &im);
 		manifest_free(m);
 		image_fini(&im);
@@ -92,7 +80,7 @@ test_session_incrementals_keep_every_point(void **state)
 	srand(7);
 	image_init(&im[0], size);
 	image_fill(&im[0], 3 * MIB, 20 * MIB, 1, true);
-	m[0] = backup(&im[0], NULL, NULL);
+	m[0] = rig_point(&rig, &im[0], NULL, NULL);
 	for (i = 1; i < 12; i++) {
 		if (i % 3 == 0) {
 			/* Across levels of the map: 4 MiB and 256 MiB. */
@@ -111,7 +99,7 @@ test_session_incrementals_keep_every_point(void **state)
 			else
 				image_fill(&im[i], at, n, i * 100 + j, j % 2);
 		}
-		m[i] = backup(&im[i], m[i - 1], &im[i - 1]);
+		m[i] = rig_point(&rig, &im[i], m[i - 1], &im[i - 1]);
 	}
 	rig_reopen(&rig);
 	for (i = 0; i < 12; i++) {
@@ -133,9 +121,9 @@ test_session_same_blocks_are_stored_once(void **state)
 	image_fill(&im, 0, MIB, 1, false);
 	for (i = 1; i < 16; i++)
 		memcpy(im.bytes + i * MIB, im.bytes, MIB);
-	a = backup(&im, NULL, NULL);
+	a = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(a->disks[0].new_bytes, MIB);
-	b = backup(&im, NULL, NULL);
+	b = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(b->disks[0].new_bytes, 0);
 	assert_int_equal(b->disks[0].stored_bytes, 0);
 	assert_memory_equal(a->disks[0].root, b->disks[0].root, 32);
@@ -160,13 +148,13 @@ test_session_scattered_changes_cost_little(void **state)
 	/* Every block is data, and all differ, so that the map is full. */
 	for (i = 0; i < 512 * MIB / BLOCK; i++)
 		memcpy(im.bytes + i * BLOCK, &(uint32_t){ i + 1 }, 4);
-	m = backup(&im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	rig_keys(&rig, before, "");
 	image_copy(&changed, &im);
 	for (i = 0; i < 100; i++)
 		image_fill(
 		    &changed, (i * 81 + 5) * BLOCK + 4096, 4096, i, false);
-	n = backup(&changed, m, &im);
+	n = rig_point(&rig, &changed, m, &im);
 	rig_keys(&rig, after, "");
 	assert_int_equal(n->disks[0].new_bytes, 100 * BLOCK);
 	/* 4 KiB of noise a block, and less than 4 KiB beside it. */
@@ -191,12 +179,12 @@ test_session_cache_is_rebuilt_when_deleted(void **state)
 	(void)state;
 	image_init(&im, 8 * MIB);
 	image_fill(&im, 0, 8 * MIB, 3, false);
-	m = backup(&im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	store_close(rig.store);
 	assert_int_equal(io_remove_tree(rig.cache, &err), 0);
 	rig.store = rig_open_store(&rig, rig.cache);
 	rig_expect(rig.store, m, &im);
-	again = backup(&im, NULL, NULL);
+	again = rig_point(&rig, &im, NULL, NULL);
 	assert_int_equal(again->disks[0].new_bytes, 0);
 	manifest_free(m);
 	manifest_free(again);
@@ -230,7 +218,7 @@ test_session_cache_is_rebuilt_when_garbled(void **state)
 	(void)state;
 	image_init(&im, 8 * MIB);
 	image_fill(&im, 0, 8 * MIB, 3, false);
-	m = backup(&im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	for (round = 0; round < 2; round++) {
 		snprintf(path, sizeof(path), "%s/%s/data.mdb", rig.cache,
 		    store_id(rig.store));
@@ -264,7 +252,7 @@ test_session_interrupted_blocks_are_known_afterwards(void **state)
 	assert_int_equal(err.class, ERR_IO);
 	plan.fail_at = 0;
 	wrap_fault_set(&rig.fault, &plan);
-	m = backup(&im, NULL, NULL);
+	m = rig_point(&rig, &im, NULL, NULL);
 	assert_in_range(m->disks[0].new_bytes, 40 * MIB, 49 * MIB);
 	rig_expect(rig.store, m, &im);
 	manifest_free(m);
