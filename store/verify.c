@@ -255,10 +255,14 @@ verify_init(struct verify *v, struct store *s,
 	/* From nothing: a cache is no witness. */
 	if (view_open(&v->view, s, err) == -1)
 		return -1;
-	if (pthread_mutex_init(&v->lock, NULL) == 0)
+	if (pthread_mutex_init(&v->lock, NULL) != 0) {
+		view_close(&v->view);
+		return err_no_memory(err);
+	}
+	if (copies_new(&v->view.store.copies, err) == 0)
 		return 0;
-	view_close(&v->view);
-	return err_no_memory(err);
+	verify_fini(v);
+	return -1;
 }
 
 void
@@ -278,6 +282,7 @@ verify_fini(struct verify *v)
 	free(v->bad);
 	free(v->lost);
 	pthread_mutex_destroy(&v->lock);
+	copies_free(v->view.store.copies);
 	view_close(&v->view);
 }
 

@@ -35,8 +35,24 @@ run_init(struct world *w, struct err *err)
 	return rc;
 }
 
-/* Nothing stands in the way of the next try, but what was sealed with a key
- * that is nowhere now: that is told. */
+static int
+open_at(struct world *w, const char *url, struct err *err)
+{
+	struct store_open_options options = { .secret = NULL };
+	struct backend *b;
+
+	if (rig_sealed())
+		options.secret = &rig_key;
+	if (backend_open(&b, url, BACKEND_OPEN, err) == -1)
+		return -1;
+	if (store_open(&w->rig.store, b, w->rig.cache, &options, err) == 0)
+		return 0;
+	backend_close(b);
+	return -1;
+}
+
+/* The next try makes it, or there is one that is whole: only what comes
+ * behind the settings had failed. */
 static void
 end_init(struct world *w, bool done)
 {
@@ -44,25 +60,20 @@ end_init(struct world *w, bool done)
 
 	if (done || w->again)
 		return;
-	if (run_init(w, &err) == -1 &&
-	    !(rig_sealed() && err.class == ERR_EXISTS && err.hint[0] != '\0'))
+	if (run_init(w, &err) == 0)
+		return;
+	if (err.class != ERR_EXISTS)
 		fail_msg("init after a failed one: %s", err.text);
+	err_clear(&err);
+	if (open_at(w, world_path(w, "one"), &err) == -1)
+		fail_msg("what a failed init has left: %s", err.text);
+	world_close(w);
 }
 
 static int
 run_open(struct world *w, struct err *err)
 {
-	struct store_open_options options = { .secret = NULL };
-	struct backend *b;
-
-	if (rig_sealed())
-		options.secret = &rig_key;
-	if (backend_open(&b, w->rig.url, BACKEND_OPEN, err) == -1)
-		return -1;
-	if (store_open(&w->rig.store, b, w->rig.cache, &options, err) == 0)
-		return 0;
-	backend_close(b);
-	return -1;
+	return open_at(w, w->rig.url, err);
 }
 
 static void
