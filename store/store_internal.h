@@ -22,6 +22,12 @@ struct store {
 	char *cache_dir;             /* Of this repository. */
 	pthread_mutex_t sync_lock;   /* One sync at a time. */
 	_Atomic uint64_t epoch_seen; /* There is one of this number. */
+	/* Mode public (store/host.h): a host's chain and folder, or what the
+	 * owner checks marks with. */
+	struct chain *chain;
+	char *host_dir;
+	struct chain_checker *checker;
+	pthread_mutex_t mark_lock; /* Guards checker. */
 };
 
 struct epoch;

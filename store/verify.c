@@ -9,6 +9,7 @@
 
 #include "common/ckd.h"
 #include "common/clock.h"
+#include "store/host.h"
 #include "store/seal/slot.h"
 #include "store/verify_internal.h"
 
@@ -255,6 +256,8 @@ verify_init(struct verify *v, struct store *s,
 {
 	memset(v, 0, sizeof(*v));
 	memset(result, 0, sizeof(*result));
+	if (host_refuse(s, "nothing can be verified", err) == -1)
+		return -1;
 	v->store = s;
 	v->options = options;
 	v->fn = fn;

@@ -106,6 +106,25 @@ go_to(struct chain_checker *k, const uint8_t *host, uint64_t n, struct err *err)
 	return 0;
 }
 
+bool
+chain_is_owner(const uint8_t host[SEAL_ID_BYTES])
+{
+	static const uint8_t none[SEAL_ID_BYTES];
+
+	return memcmp(host, none, sizeof(none)) == 0;
+}
+
+int
+chain_mark_owner(struct chain_checker *k, uint8_t out[CHAIN_MARK_BYTES],
+    const void *object, size_t size, struct err *err)
+{
+	memset(out, 0, CHAIN_NAME_BYTES);
+	if (go_to(k, out, 0, err) == -1)
+		return -1;
+	return chain_link_mac(
+	    out + CHAIN_NAME_BYTES, &k->link, object, size, out, err);
+}
+
 int
 chain_check(struct chain_checker *k, uint8_t host[SEAL_ID_BYTES], uint64_t *n,
     const void *object, size_t size, struct err *err)

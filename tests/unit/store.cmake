@@ -12,6 +12,7 @@ hs_sealed_test(test_session aes-256-gcm)
 hs_sealed_test(test_session chacha20-poly1305)
 hs_unit_test(test_care hs_store_rig)
 hs_sealed_test(test_care aes-256-gcm)
+hs_unit_test(test_public hs_store_rig)
 hs_unit_test(test_sealed hs_store_rig)
 target_link_options(test_sealed PRIVATE
   LINKER:--wrap=aead_seal,--wrap=aead_set_key)
