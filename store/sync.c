@@ -83,7 +83,10 @@ load_index(struct sync *y, const uint8_t *id, struct err *err)
 		return 0;
 	}
 	drop_absent(set, &y->packs);
-	rc = localindex_add(y->store->index, id, set->packs, set->count, err);
+	rc = index_check_tables(set, y->store->backend, y->store->seal, err);
+	if (rc == 0)
+		rc = localindex_add(
+		    y->store->index, id, set->packs, set->count, err);
 	index_set_free(set);
 	return rc;
 }

@@ -654,6 +654,162 @@ test_public_prune_waits_for_a_host(void **state)
 	manifest_free(first);
 }
 
+/* ---- a host that was taken ---- */
+
+/* A pack that says it has the blocks of im, and has nothing of them. */
+static void
+put_lying_pack(uint8_t pack_id[OBJECT_ID_BYTES])
+{
+	struct index_set *set = calloc(1, sizeof(*set));
+	char key[OBJECT_KEY_SIZE];
+	uint8_t id[OBJECT_ID_BYTES], *junk = calloc(1, BLOCK);
+	struct backend *b = rig_backend(&rig);
+	struct err err = ERR_INIT;
+	struct pack_blob blob = { .type = BLOB_DATA, .size = BLOCK };
+	struct digest *d;
+	struct pack *p;
+	unsigned int i;
+
+	assert_int_equal(digest_new(&d, host->seal, &err), 0);
+	assert_int_equal(pack_new(&p, host->seal, &err), 0);
+	for (i = 0; i < 30; i++) {
+		digest_of(d, blob.hash, im.bytes + i * BLOCK, BLOCK, &err);
+		assert_int_equal(pack_add_frame(p, FRAME_RAW, junk, BLOCK,
+				     BLOCK, &blob, 1, &err),
+		    0);
+	}
+	assert_int_equal(pack_finish(p, &err), 0);
+	memcpy(pack_id, p->id, OBJECT_ID_BYTES);
+	assert_int_equal(backend_put(b, object_key(key, OBJECT_PACK, p->id),
+			     p->data, p->size, &err),
+	    0);
+	index_set_add(set, p->id, p->size, &p->table);
+	assert_int_equal(index_put(b, host->seal, set, id, &err), 0);
+	index_set_free(set);
+	pack_free(p);
+	digest_free(d);
+	backend_close(b);
+	free(junk);
+}
+
+/* An index that says of each pack that it has one block of no use. */
+static void
+put_lying_index(void)
+{
+	struct index_set *set = calloc(1, sizeof(*set));
+	struct backend *b = rig_backend(&rig);
+	struct pack_frame *frame;
+	struct pack_table table;
+	struct err err = ERR_INIT;
+	uint8_t id[OBJECT_ID_BYTES];
+	unsigned int i;
+
+	rig_keys(&rig, &keys, "packs/");
+	for (i = 0; i < keys.count; i++) {
+		table = (struct pack_table){ .frame_count = 1,
+			.frames = calloc(1, sizeof(*table.frames)),
+			.blob_count = 1,
+			.blobs = calloc(1, sizeof(*table.blobs)) };
+		frame = table.frames;
+		*frame = (struct pack_frame){ .offset = 80,
+			.stored_size = 116,
+			.raw_size = 100,
+			.blob_count = 1 };
+		table.blobs[0].type = BLOB_DATA;
+		table.blobs[0].size = 100;
+		assert_int_equal(
+		    object_key_parse(id, OBJECT_PACK, keys.key[i]), 0);
+		index_set_add(set, id, 1 << 20, &table);
+	}
+	assert_int_equal(index_put(b, host->seal, set, id, &err), 0);
+	index_set_free(set);
+	backend_close(b);
+}
+
+static void
+prune_all(void)
+{
+	const struct store_prune_options options = { .silence_ms = 1,
+		.live_percent = 99 };
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+
+	if (store_prune(rig.store, &options, &result, &err) == -1)
+		fail_msg("prune: %s", err.text);
+}
+
+static void
+test_public_lying_pack_displaces_nothing(void **state)
+{
+	struct manifest *m = backup(host, &im, NULL, NULL), *next;
+	char key[OBJECT_KEY_SIZE];
+	uint8_t id[OBJECT_ID_BYTES];
+	struct image now;
+
+	(void)state;
+	image_copy(&now, &im);
+	image_fill(&now, 2 * BLOCK, BLOCK, 70, false);
+	next = backup(host, &now, m, &im);
+	put_lying_pack(id);
+	prune_all();
+	prune_all();
+	/* Once it is out of the way, nothing is missing. */
+	place(object_key(key, OBJECT_PACK, id), NULL, 0);
+	prune_all();
+	expect(m->id, &im);
+	expect(next->id, &now);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+	image_fini(&now);
+	manifest_free(m);
+	manifest_free(next);
+}
+
+static void
+test_public_lying_index_is_not_believed(void **state)
+{
+	struct manifest *m = backup(host, &im, NULL, NULL);
+
+	(void)state;
+	put_lying_index();
+	prune_all();
+	expect(m->id, &im);
+	rig_reopen(&rig);
+	expect(m->id, &im);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+	manifest_free(m);
+}
+
+/* What a prune has written anew is not written anew again, and the old goes,
+ * though another prune comes between. */
+static void
+test_public_prune_trusts_its_own_packs(void **state)
+{
+	struct manifest *m = backup(host, &im, NULL, NULL), *next;
+	struct store_prune_result pruned;
+	struct err err = ERR_INIT;
+	struct image now;
+	uint64_t bytes;
+
+	(void)state;
+	image_copy(&now, &im);
+	image_fill(&now, 0, 25 * BLOCK, 71, false);
+	next = backup(host, &now, m, &im);
+	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
+	assert_int_equal(rig_prune(rig.store, &pruned, &err), 0);
+	assert_true(pruned.packs_rewritten > 0);
+	rig_keys(&rig, &keys, "packs/");
+	bytes = keys.bytes;
+	assert_true(bytes < 50 * BLOCK);
+	assert_int_equal(rig_prune(rig.store, &pruned, &err), 0);
+	assert_int_equal(pruned.packs_rewritten, 0);
+	rig_keys(&rig, &keys, "packs/");
+	assert_int_equal(keys.bytes, bytes);
+	expect(next->id, &now);
+	image_fini(&now);
+	manifest_free(m);
+	manifest_free(next);
+}
+
 /* ---- lost answers and lost memory ---- */
 
 static void
@@ -751,6 +907,9 @@ main(void)
 		CASE(test_public_host_sees_that_a_repository_was_set_back),
 		CASE(test_public_prune_beside_hosts),
 		CASE(test_public_prune_waits_for_a_host),
+		CASE(test_public_lying_pack_displaces_nothing),
+		CASE(test_public_lying_index_is_not_believed),
+		CASE(test_public_prune_trusts_its_own_packs),
 		CASE(test_public_host_settles_a_lost_answer),
 		CASE(test_public_memory_is_swept),
 	};
