@@ -116,6 +116,38 @@ make_mark(
 	return rc;
 }
 
+/* With the lock held. */
+static int
+take_down(struct store *s, const uint8_t *host, uint64_t n,
+    const uint8_t *object, struct err *err)
+{
+	struct host_links *l = s->links;
+	struct host_link *grown;
+
+	if (l == NULL)
+		return 0;
+	if (l->count == l->capacity) {
+		grown =
+		    reallocarray(l->link, l->capacity * 2 + 64, sizeof(*grown));
+		if (grown == NULL)
+			return err_no_memory(err);
+		l->link = grown;
+		l->capacity = l->capacity * 2 + 64;
+	}
+	memcpy(l->link[l->count].host, host, SEAL_ID_BYTES);
+	memcpy(l->link[l->count].point, object + 16, OBJECT_ID_BYTES);
+	l->link[l->count++].n = n;
+	return 0;
+}
+
+void
+host_take_down(struct store *s, struct host_links *links)
+{
+	pthread_mutex_lock(&s->mark_lock);
+	s->links = links;
+	pthread_mutex_unlock(&s->mark_lock);
+}
+
 static int
 check_mark(void *arg, const void *object, size_t size, struct err *err)
 {
@@ -128,6 +160,8 @@ check_mark(void *arg, const void *object, size_t size, struct err *err)
 		return -1;
 	pthread_mutex_lock(&s->mark_lock);
 	rc = chain_check(s->checker, host, &n, object, size, err);
+	if (rc == 0)
+		rc = take_down(s, host, n, object, err);
 	pthread_mutex_unlock(&s->mark_lock);
 	return rc;
 }

@@ -23,6 +23,19 @@ void host_close(struct store *s);
 /* Of s; to be given to envelope_make() and envelope_get_marked(). */
 struct envelope_marks host_marks(struct store *s);
 
+/* The marks of points that were read. */
+struct host_link {
+	uint8_t host[SEAL_ID_BYTES];
+	uint64_t n;
+	uint8_t point[OBJECT_ID_BYTES];
+};
+struct host_links { /* Zeroed is empty. */
+	struct host_link *link;
+	size_t count, capacity;
+};
+/* From now on, until NULL, marks that are found genuine are added to links. */
+void host_take_down(struct store *s, struct host_links *links);
+
 /* 0, or ERR_AUTH on a host: what says in a few words what is asked for. */
 int host_refuse(const struct store *s, const char *what, struct err *err);
 

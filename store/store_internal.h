@@ -27,7 +27,8 @@ struct store {
 	struct chain *chain;
 	char *host_dir;
 	struct chain_checker *checker;
-	pthread_mutex_t mark_lock; /* Guards checker. */
+	struct host_links *links; /* While somebody takes them down; or NULL. */
+	pthread_mutex_t mark_lock; /* Guards checker and links. */
 };
 
 struct epoch;

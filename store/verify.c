@@ -283,6 +283,7 @@ verify_fini(struct verify *v)
 	idset_fini(&v->bad_packs);
 	idset_fini(&v->bad_indexes);
 	idset_fini(&v->bad_points);
+	idset_fini(&v->given_up);
 	damage_fini(&v->damage);
 	free(v->checked_ms);
 	free(v->bad);

@@ -16,6 +16,7 @@
 #include "common/err.h"
 #include "common/hexid.h"
 #include "common/io.h"
+#include "common/log.h"
 #include "store/envelope.h"
 #include "store/host_sweep.h"
 #include "store/hostmemory.h"
@@ -583,6 +584,72 @@ test_public_host_sees_that_a_repository_was_set_back(void **state)
 	expect_words(&err, ERR_CORRUPT, "the repository was set back");
 }
 
+/* A host whose state was put back makes a number twice. */
+static void
+test_public_chain_set_back_is_told(void **state)
+{
+	char path[300], hex[HEXID_SIZE], chain[400];
+	struct store_verify_result result;
+	struct manifest *m = backup(host, &im, NULL, NULL);
+	struct err err = ERR_INIT;
+	struct hostkey key;
+	char *text;
+	size_t size;
+
+	(void)state;
+	manifest_free(m);
+	assert_int_equal(hostkey_read(&key, path_of(path, "a"), &err), 0);
+	hex_encode(hex, key.host, sizeof(key.host));
+	snprintf(chain, sizeof(chain), "%.200s/state-a/hosts/%s/chain",
+	    rig.root, hex);
+	assert_int_equal(io_read_file(&text, &size, chain, 4096, &err), 0);
+	manifest_free(backup(host, &im, NULL, NULL));
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+	assert_int_equal(io_replace_file(chain, text, size, 0600, &err), 0);
+	manifest_free(backup(host, &im, NULL, NULL));
+	assert_int_equal(rig_verify(rig.store, &result), 1);
+	assert_int_equal(result.damaged_objects, 1);
+	free(text);
+}
+
+static char said[512];
+
+static void
+note_said(void *arg, enum log_level level, const char *text)
+{
+	(void)arg;
+	if (level == LOG_WARNING)
+		snprintf(said, sizeof(said), "%s", text);
+}
+
+static void
+test_public_points_that_are_missing_are_told(void **state)
+{
+	struct manifest *m = backup(host, &im, NULL, NULL);
+	struct manifest *second = backup(host, &im, NULL, NULL);
+	struct store_prune_result pruned;
+	char key[OBJECT_KEY_SIZE];
+	struct err err = ERR_INIT;
+
+	(void)state;
+	manifest_free(backup(host, &im, NULL, NULL));
+	log_set_level(LOG_WARNING);
+	log_set_sink(note_said, NULL);
+	said[0] = '\0';
+	/* Forgotten and pruned: no word of it. */
+	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
+	assert_int_equal(rig_prune(rig.store, &pruned, &err), 0);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+	assert_string_equal(said, "");
+	place(point_key(key, second), NULL, 0);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+	assert_non_null(strstr(said, "1 points that hosts"));
+	log_set_sink(NULL, NULL);
+	log_set_level(LOG_ERROR);
+	manifest_free(m);
+	manifest_free(second);
+}
+
 /* ---- beside prunes and repairs ---- */
 
 static void
@@ -769,8 +836,12 @@ test_public_lying_index_is_not_believed(void **state)
 {
 	struct manifest *m = backup(host, &im, NULL, NULL);
 
+	unsigned int i;
+
 	(void)state;
-	put_lying_index();
+	/* Of several that name a pack the first is taken, by its id. */
+	for (i = 0; i < 12; i++)
+		put_lying_index();
 	prune_all();
 	expect(m->id, &im);
 	rig_reopen(&rig);
@@ -905,6 +976,8 @@ main(void)
 		CASE(test_public_points_of_no_host_are_told),
 		CASE(test_public_forged_epochs_are_told),
 		CASE(test_public_host_sees_that_a_repository_was_set_back),
+		CASE(test_public_chain_set_back_is_told),
+		CASE(test_public_points_that_are_missing_are_told),
 		CASE(test_public_prune_beside_hosts),
 		CASE(test_public_prune_waits_for_a_host),
 		CASE(test_public_lying_pack_displaces_nothing),
