@@ -141,13 +141,27 @@ rig_init_public(struct rig *rig)
 	init(rig, "mem");
 }
 
+static void
+init_in(struct rig *rig, const char *folder)
+{
+	snprintf(rig->root, sizeof(rig->root), "%s", folder);
+	snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
+	make(rig);
+}
+
 void
 rig_init_in(struct rig *rig, const char *folder)
 {
 	memset(rig, 0, sizeof(*rig));
-	snprintf(rig->root, sizeof(rig->root), "%s", folder);
-	snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
-	make(rig);
+	init_in(rig, folder);
+}
+
+void
+rig_init_public_in(struct rig *rig, const char *folder)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig->public_mode = true;
+	init_in(rig, folder);
 }
 
 void

@@ -36,6 +36,7 @@ int rig_open_with(struct rig *rig, struct store **out, const char *cache,
 /* The same in a folder of the caller's: FOLDER/repo and FOLDER/cache, removed
  * by rig_fini() with all that is in it. */
 void rig_init_in(struct rig *rig, const char *folder);
+void rig_init_public_in(struct rig *rig, const char *folder);
 void rig_fini(struct rig *rig);
 /* Closes and opens again, as another process would. */
 void rig_reopen(struct rig *rig);
