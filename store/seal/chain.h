@@ -39,7 +39,8 @@ int chain_mark(struct chain *c, uint8_t out[CHAIN_MARK_BYTES],
 
 /* ---- by whoever has the master key ---- */
 
-/* Belongs to one thread at a time; checks in rising n are cheap. */
+/* Belongs to one thread at a time; a check costs at most some hundred steps
+ * once the host's chain was gone along. */
 struct chain_checker;
 int chain_checker_new(
     struct chain_checker **out, const struct seal *s, struct err *err);
