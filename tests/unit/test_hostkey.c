@@ -402,6 +402,19 @@ test_chain_checks_in_any_order(void **state)
 			object[0] ^= 1;
 		}
 	}
+	/* The host that is asked for makes room for the next. */
+	for (other = 7; other < 100; other += 92) {
+		memset(host, (int)other, sizeof(host));
+		assert_int_equal(
+		    seal_chain_start(s, links[0].key, host, &err), 0);
+		memset(object + 6, 0, CHAIN_MARK_BYTES);
+		memcpy(object + 6, host, sizeof(host));
+		assert_int_equal(chain_link_mac(object + 6 + CHAIN_NAME_BYTES,
+				     &links[0], object, 6, object + 6, &err),
+		    0);
+		assert_int_equal(
+		    chain_check(k, host, &n, object, sizeof(object), &err), 0);
+	}
 	assert_int_equal(chain_mark_owner(k, object + 6, object, 6, &err), 0);
 	assert_int_equal(
 	    chain_check(k, host, &n, object, sizeof(object), &err), 0);

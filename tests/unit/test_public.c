@@ -228,14 +228,23 @@ test_public_owner_adds_points_beside_hosts(void **state)
 {
 	struct manifest *mine = backup(rig.store, &im, NULL, NULL);
 	struct manifest *theirs = backup(host, &im, NULL, NULL);
-	struct image now;
+	struct err err = ERR_INIT;
 	struct manifest *next;
+	struct store *other;
+	struct image now;
 
 	(void)state;
 	/* What the owner has put is not known to the host. */
 	assert_int_equal(theirs->disks[0].new_bytes, 40 * BLOCK);
 	expect(mine->id, &im);
 	expect(theirs->id, &im);
+	/* Nor where it has the owner's state folder. */
+	make_host("b");
+	assert_int_equal(try_host(&other, "b", "cache", &err), 0);
+	next = backup(other, &im, NULL, NULL);
+	assert_int_equal(next->disks[0].new_bytes, 40 * BLOCK);
+	manifest_free(next);
+	store_close(other);
 	image_copy(&now, &im);
 	image_fill(&now, 0, BLOCK, 77, false);
 	next = backup(rig.store, &now, theirs, &im);
@@ -721,6 +730,40 @@ test_public_prune_waits_for_a_host(void **state)
 	manifest_free(first);
 }
 
+/* A host cannot look, but it reads the owner's marks. */
+static void
+test_public_host_stores_anew_what_a_repair_marked(void **state)
+{
+	const struct store_repair_options options = { .threads = 1 };
+	struct manifest *m = backup(host, &im, NULL, NULL), *next;
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+	uint8_t *bytes;
+	size_t size, i;
+
+	(void)state;
+	rig_keys(&rig, &keys, "packs/");
+	for (i = 0; i < keys.count; i++) {
+		bytes = load(keys.key[i], &size);
+		if (size > 20 * BLOCK) {
+			bytes[size / 2] ^= 1;
+			place(keys.key[i], bytes, size);
+		}
+		free(bytes);
+	}
+	assert_int_equal(
+	    store_repair(rig.store, &options, NULL, NULL, &result, &err), 0);
+	assert_int_equal(result.packs_marked, 1);
+	assert_int_equal(result.points_marked, 1);
+	next = backup(host, &im, NULL, NULL);
+	assert_true(next->disks[0].new_bytes > 0);
+	expect(next->id, &im);
+	/* The older point is healed by it. */
+	expect(m->id, &im);
+	manifest_free(next);
+	manifest_free(m);
+}
+
 /* ---- a host that was taken ---- */
 
 /* A pack that says it has the blocks of im, and has nothing of them. */
@@ -759,13 +802,12 @@ put_lying_pack(uint8_t pack_id[OBJECT_ID_BYTES])
 	free(junk);
 }
 
-/* An index that says of each pack that it has one block of no use. */
+/* An index that says of each pack that there is nothing in it. */
 static void
 put_lying_index(void)
 {
 	struct index_set *set = calloc(1, sizeof(*set));
 	struct backend *b = rig_backend(&rig);
-	struct pack_frame *frame;
 	struct pack_table table;
 	struct err err = ERR_INIT;
 	uint8_t id[OBJECT_ID_BYTES];
@@ -773,17 +815,7 @@ put_lying_index(void)
 
 	rig_keys(&rig, &keys, "packs/");
 	for (i = 0; i < keys.count; i++) {
-		table = (struct pack_table){ .frame_count = 1,
-			.frames = calloc(1, sizeof(*table.frames)),
-			.blob_count = 1,
-			.blobs = calloc(1, sizeof(*table.blobs)) };
-		frame = table.frames;
-		*frame = (struct pack_frame){ .offset = 80,
-			.stored_size = 116,
-			.raw_size = 100,
-			.blob_count = 1 };
-		table.blobs[0].type = BLOB_DATA;
-		table.blobs[0].size = 100;
+		table = (struct pack_table){ .frames = NULL };
 		assert_int_equal(
 		    object_key_parse(id, OBJECT_PACK, keys.key[i]), 0);
 		index_set_add(set, id, 1 << 20, &table);
@@ -980,6 +1012,7 @@ main(void)
 		CASE(test_public_points_that_are_missing_are_told),
 		CASE(test_public_prune_beside_hosts),
 		CASE(test_public_prune_waits_for_a_host),
+		CASE(test_public_host_stores_anew_what_a_repair_marked),
 		CASE(test_public_lying_pack_displaces_nothing),
 		CASE(test_public_lying_index_is_not_believed),
 		CASE(test_public_prune_trusts_its_own_packs),
