@@ -106,6 +106,13 @@ static bool hurts_one_point_only(enum err_class class)
 	       class == ERR_UNSUPPORTED || class == ERR_ARG;
 }
 
+/* A host that may only add knows its own points. */
+static bool
+is_others(const struct store *s, const struct err *err)
+{
+	return err->class == ERR_AUTH && store_is_host(s);
+}
+
 static int
 add_stored(struct catalog *c, struct store *s, const char *id,
     struct catalog_sync_result *result, struct err *err)
@@ -117,7 +124,7 @@ add_stored(struct catalog *c, struct store *s, const char *id,
 		return -1;
 	if (store_manifest_read(&m, s, id, err) == -1) {
 		/* Forgotten by another process since it was listed. */
-		if (err->class == ERR_NOT_FOUND) {
+		if (err->class == ERR_NOT_FOUND || is_others(s, err)) {
 			err_clear(err);
 			return 0;
 		}

@@ -107,7 +107,7 @@ _holdstill_value()
 		;;
 	--encrypt)
 		mapfile -t COMPREPLY < <(compgen -W \
-			"passphrase keyfile" -- "$cur")
+			"passphrase keyfile public-key" -- "$cur")
 		;;
 	--connect | --label | --lease | --spread | --exclude-disk | --disk | --sample | --hold | \
 		--limit-rate | --limit-read | \
@@ -123,7 +123,7 @@ _holdstill_value()
 _holdstill_options()
 {
 	case $1 in
-	init) echo --encrypt --recovery ;;
+	init) echo --encrypt --recovery --compression --undelete-days ;;
 	key)
 		echo --new-passphrase-file --new-key-file --recovery --label
 		;;
@@ -132,7 +132,6 @@ _holdstill_options()
 			--exclude-disk --scratch-dir --audit --limit-rate \
 			--limit-read --compression
 		;;
-	init) echo --compression ;;
 	run) echo --limit-rate --limit-read --compression ;;
 	restore)
 		echo --to --format --define --start --same-identity --disk \
@@ -142,7 +141,6 @@ _holdstill_options()
 	forget) echo "$_holdstill_keep" --dry-run ;;
 	prune) echo --dry-run --undelete-days --max-repack --silence ;;
 	repair) echo --dry-run ;;
-	init) echo --undelete-days ;;
 	list) echo --forgotten ;;
 	guest) [[ $2 == freeze-test ]] && echo --hold --lease ;;
 	esac
@@ -159,7 +157,7 @@ _holdstill_words()
 		_holdstill_domains
 		;;
 	catalog) [[ -z $2 ]] && echo rebuild sync ;;
-	key) [[ -z $2 ]] && echo list add remove rotate-slot ;;
+	key) [[ -z $2 ]] && echo list add remove rotate-slot host ;;
 	run) [[ -z $2 ]] && _holdstill_jobs ;;
 	guest)
 		if [[ -z $2 ]]; then
@@ -183,6 +181,10 @@ _holdstill()
 		words="$_holdstill_global $(_holdstill_options "$command" "$sub")"
 	elif [[ -z $command ]]; then
 		words=$_holdstill_commands
+	elif [[ $command == key && $sub == host ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		compopt -o filenames 2>/dev/null
+		return
 	else
 		words=$(_holdstill_words "$command" "$sub")
 	fi

@@ -12,6 +12,12 @@
 #include "store/digest.h"
 #include "store/frame.h"
 #include "store/seal/box.h"
+#include "store/seal/chain.h"
+
+#define FLAGS_KNOWN \
+	(ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC | ENVELOPE_SIGNED | \
+	    ENVELOPE_MARKED)
+#define TRAILER_MAX SEAL_SIGNATURE_BYTES
 
 static const char magic[8] = { 'H', 'O', 'L', 'D', 'S', 'T', 'I', 'L' };
 
@@ -76,6 +82,26 @@ object_key_parse(
 	return strcmp(object_key(again, type, id), key) == 0 ? 0 : -1;
 }
 
+static unsigned int
+public_flags(enum object_type type)
+{
+	switch (type) {
+	case OBJECT_SESSION:
+	case OBJECT_BEAT:
+	case OBJECT_TOMBSTONE:
+		return 0;
+	case OBJECT_EPOCH:
+	case OBJECT_ROLL:
+	case OBJECT_WORD:
+	case OBJECT_DAMAGE:
+		return ENVELOPE_SIGNED;
+	case OBJECT_MANIFEST:
+		return ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC | ENVELOPE_MARKED;
+	default:
+		return ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC;
+	}
+}
+
 unsigned int
 object_flags(enum object_type type, const struct seal *seal)
 {
@@ -85,7 +111,7 @@ object_flags(enum object_type type, const struct seal *seal)
 	case SEAL_SECRET:
 		return ENVELOPE_SEALED;
 	case SEAL_PUBLIC:
-		return ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC;
+		return public_flags(type);
 	case SEAL_NONE:
 		break;
 	}
@@ -118,8 +144,14 @@ static int
 check_flags(
     const struct object_head *head, const struct seal *seal, struct err *err)
 {
-	if (head->flags == object_flags(head->type, seal))
+	const unsigned int right = object_flags(head->type, seal);
+
+	if (head->flags == right)
 		return 0;
+	if ((right & ENVELOPE_SIGNED) != 0)
+		return err_set(err, ERR_CORRUPT,
+		    "it is not signed, though only the repository's owner may "
+		    "make such an object: somebody else has put it there");
 	if (head->flags == 0)
 		return err_set(err, ERR_CORRUPT,
 		    "it is not sealed, though the repository is encrypted: "
@@ -144,8 +176,7 @@ envelope_head_get(struct object_head *out,
 		    "%u",
 		    in[8], (unsigned int)type);
 	out->flags = be16_get(in + 10);
-	if (in[9] != ENVELOPE_VERSION ||
-	    (out->flags & ~(ENVELOPE_SEALED | ENVELOPE_TO_PUBLIC)) != 0) {
+	if (in[9] != ENVELOPE_VERSION || (out->flags & ~FLAGS_KNOWN) != 0) {
 		err_set(err, ERR_UNSUPPORTED,
 		    "it was made by a later program: format version %u, "
 		    "flags %#x",
@@ -223,30 +254,106 @@ seal_body(uint8_t *object, size_t plain_size, const struct seal *seal,
 	return rc;
 }
 
+/* Between the body and the hash. */
+static size_t
+trailer_size(unsigned int flags)
+{
+	if ((flags & ENVELOPE_SIGNED) != 0)
+		return SEAL_SIGNATURE_BYTES;
+	return (flags & ENVELOPE_MARKED) != 0 ? CHAIN_MARK_BYTES : 0;
+}
+
+/* What is signed: the object's key in the repository, a zero, the object. */
+static int
+signed_text(uint8_t **out, size_t *out_size, const char *key,
+    const uint8_t *object, size_t size, struct err *err)
+{
+	size_t name = strlen(key) + 1;
+
+	if ((*out = malloc(name + size)) == NULL)
+		return err_no_memory(err);
+	memcpy(*out, key, name);
+	memcpy(*out + name, object, size);
+	*out_size = name + size;
+	return 0;
+}
+
+static int
+put_trailer(uint8_t *object, size_t used, const struct seal *seal,
+    const struct envelope_marks *marks, const char *key,
+    const struct object_head *head, struct err *err)
+{
+	uint8_t *text;
+	size_t size;
+	int rc;
+
+	if ((head->flags & ENVELOPE_MARKED) != 0)
+		return marks == NULL
+			   ? err_set(err, ERR_BUG, "nobody makes its mark")
+			   : marks->make(
+				 marks->arg, object + used, object, used, err);
+	if ((head->flags & ENVELOPE_SIGNED) == 0)
+		return 0;
+	if (signed_text(&text, &size, key, object, used, err) == -1)
+		return -1;
+	rc = seal_sign(seal, object + used, text, size, err);
+	free(text);
+	return rc;
+}
+
+int
+envelope_make(uint8_t **out, size_t *out_size, const struct seal *seal,
+    const struct envelope_marks *marks, const char *key, enum object_type type,
+    const uint8_t id[OBJECT_ID_BYTES], const struct envelope_body *body,
+    struct err *err)
+{
+	struct object_head head = { .type = type, .raw_size = body->size };
+	size_t at, used, stored;
+	uint8_t *object;
+	bool sealed;
+
+	head.flags = object_flags(type, seal);
+	sealed = (head.flags & ENVELOPE_SEALED) != 0;
+	at = object_body_offset(head.flags);
+	object = malloc(
+	    at + body->size + AEAD_TAG_BYTES + TRAILER_MAX + DIGEST_BYTES);
+	if (object == NULL)
+		return err_no_memory(err);
+	memcpy(head.id, id, OBJECT_ID_BYTES);
+	stored = fill_body(
+	    object + at, body->bytes, body->size, body->compress, &head.coding);
+	head.stored_size = stored + (sealed ? AEAD_TAG_BYTES : 0);
+	envelope_head_put(object, &head);
+	used = at + (size_t)head.stored_size;
+	if ((sealed &&
+		seal_body(object, stored, seal, key, &head, err) == -1) ||
+	    put_trailer(object, used, seal, marks, key, &head, err) == -1)
+		goto fail;
+	used += trailer_size(head.flags);
+	if (digest_once(object + used, object, used, err) == -1)
+		goto fail;
+	*out = object;
+	*out_size = used + DIGEST_BYTES;
+	return 0;
+fail:
+	free(object);
+	return -1;
+}
+
 int
 envelope_put(struct backend *b, const struct seal *seal, const char *key,
     enum object_type type, const uint8_t id[OBJECT_ID_BYTES], const void *body,
     size_t size, bool compress, struct err *err)
 {
-	struct object_head head = { .type = type, .raw_size = size };
-	size_t at, used, stored;
+	const struct envelope_body whole = { body, size, compress };
+	size_t object_size;
 	uint8_t *object;
-	int rc = -1;
+	int rc;
 
-	head.flags = object_flags(type, seal);
-	at = object_body_offset(head.flags);
-	object = malloc(at + size + AEAD_TAG_BYTES + DIGEST_BYTES);
-	if (object == NULL)
-		return err_no_memory(err);
-	memcpy(head.id, id, OBJECT_ID_BYTES);
-	stored = fill_body(object + at, body, size, compress, &head.coding);
-	head.stored_size = stored + (head.flags != 0 ? AEAD_TAG_BYTES : 0);
-	envelope_head_put(object, &head);
-	used = at + (size_t)head.stored_size;
-	if ((head.flags == 0 ||
-		seal_body(object, stored, seal, key, &head, err) == 0) &&
-	    digest_once(object + used, object, used, err) == 0)
-		rc = backend_put(b, key, object, used + DIGEST_BYTES, err);
+	if (envelope_make(&object, &object_size, seal, NULL, key, type, id,
+		&whole, err) == -1)
+		return -1;
+	rc = backend_put(b, key, object, object_size, err);
 	free(object);
 	return rc;
 }
@@ -269,10 +376,34 @@ check_whole(struct object_head *head, const uint8_t *object, size_t size,
 		return err_set(err, ERR_CORRUPT, "its checksum is wrong");
 	if (envelope_head_get(head, object, seal, type, id, err) == -1)
 		return -1;
-	at = object_body_offset(head->flags);
+	at = object_body_offset(head->flags) + trailer_size(head->flags);
 	if (used < at || head->stored_size != used - at)
 		return err_set(err, ERR_CORRUPT, "its length is wrong");
 	return 0;
+}
+
+/* The trailer of a whole object of that size. */
+static int
+check_trailer(const uint8_t *object, size_t size, const struct seal *seal,
+    const struct envelope_marks *marks, const char *key,
+    const struct object_head *head, struct err *err)
+{
+	size_t used = size - DIGEST_BYTES, text_size;
+	uint8_t *text;
+	int rc;
+
+	if ((head->flags & ENVELOPE_MARKED) != 0)
+		return marks == NULL
+			   ? err_set(err, ERR_BUG, "nobody checks its mark")
+			   : marks->check(marks->arg, object, used, err);
+	if ((head->flags & ENVELOPE_SIGNED) == 0)
+		return 0;
+	used -= SEAL_SIGNATURE_BYTES;
+	if (signed_text(&text, &text_size, key, object, used, err) == -1)
+		return -1;
+	rc = seal_verify(seal, object + used, text, text_size, err);
+	free(text);
+	return rc;
 }
 
 int
@@ -333,10 +464,11 @@ open_body(char **out, size_t *out_size, const struct object_head *head,
 	return 0;
 }
 
-int
-envelope_get(struct backend *b, const struct seal *seal, const char *key,
-    enum object_type type, const uint8_t *id, uint8_t *id_out, size_t body_max,
-    char **out, size_t *out_size, struct err *err)
+static int
+get(struct backend *b, const struct seal *seal,
+    const struct envelope_marks *marks, const char *key, enum object_type type,
+    const uint8_t *id, uint8_t *id_out, size_t body_max, char **out,
+    size_t *out_size, struct err *err)
 {
 	struct object_head head = { .type = type };
 	uint8_t *object;
@@ -349,8 +481,10 @@ envelope_get(struct backend *b, const struct seal *seal, const char *key,
 	object = bytes;
 	if (check_whole(&head, object, size, seal, type, id, err) == -1)
 		envelope_misnamed(b, &head, id, err);
-	else if (head.flags == 0 ||
-		 unseal_body(object, &head, seal, key, err) == 0)
+	else if (check_trailer(object, size, seal, marks, key, &head, err) ==
+		     0 &&
+		 ((head.flags & ENVELOPE_SEALED) == 0 ||
+		     unseal_body(object, &head, seal, key, err) == 0))
 		rc = open_body(out, out_size, &head,
 		    object + object_body_offset(head.flags), body_max, err);
 	free(object);
@@ -359,4 +493,45 @@ envelope_get(struct backend *b, const struct seal *seal, const char *key,
 	if (id_out != NULL)
 		memcpy(id_out, head.id, OBJECT_ID_BYTES);
 	return 0;
+}
+
+int
+envelope_get(struct backend *b, const struct seal *seal, const char *key,
+    enum object_type type, const uint8_t *id, uint8_t *id_out, size_t body_max,
+    char **out, size_t *out_size, struct err *err)
+{
+	return get(
+	    b, seal, NULL, key, type, id, id_out, body_max, out, out_size, err);
+}
+
+int
+envelope_get_marked(struct backend *b, const struct seal *seal,
+    const struct envelope_marks *marks, const char *key, enum object_type type,
+    const uint8_t *id, size_t body_max, char **out, size_t *out_size,
+    struct err *err)
+{
+	return get(
+	    b, seal, marks, key, type, id, NULL, body_max, out, out_size, err);
+}
+
+int
+envelope_look(struct backend *b, const struct seal *seal, const char *key,
+    enum object_type type, const uint8_t *id, size_t body_max, uint8_t *hash,
+    struct err *err)
+{
+	struct object_head head = { .type = type };
+	void *object;
+	size_t size;
+	int rc;
+
+	if (backend_get_all(b, key, body_max + 4096, &object, &size, err) == -1)
+		return -1;
+	rc = check_whole(&head, object, size, seal, type, id, err);
+	if (rc == -1)
+		envelope_misnamed(b, &head, id, err);
+	else
+		memcpy(hash, (uint8_t *)object + size - DIGEST_BYTES,
+		    DIGEST_BYTES);
+	free(object);
+	return rc == -1 ? err_prefix(err, "object '%s'", key) : 0;
 }

@@ -7,6 +7,7 @@
 #ifndef HOLDSTILL_STORE_ENVELOPE_H
 #define HOLDSTILL_STORE_ENVELOPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ struct seal;
 /* Flags of the head. */
 #define ENVELOPE_SEALED 0x1u
 #define ENVELOPE_TO_PUBLIC 0x2u /* With the first. */
+#define ENVELOPE_SIGNED 0x4u    /* Not sealed; its owner's signature. */
+#define ENVELOPE_MARKED 0x8u    /* With the first two: a host's mark. */
 
 enum object_type {
 	OBJECT_CONFIG = 1,
@@ -61,7 +64,8 @@ int object_key_parse(
 /*
  * The flags that an object of that type has in a repository with these keys
  * (NULL: plain), and where its body begins.  Settings and key slots are
- * never sealed.
+ * never sealed.  In mode public hosts read what prunes and they tell one
+ * another: what only the owner may say is signed, what hosts say is plain.
  */
 unsigned int object_flags(enum object_type type, const struct seal *seal);
 size_t object_body_offset(unsigned int flags);
@@ -89,10 +93,34 @@ int envelope_misnamed(struct backend *b, const struct object_head *head,
  * does: another class than ERR_CORRUPT stays as it is.  Returns -1. */
 int envelope_tampered(struct err *err);
 
+/* Who makes and checks the marks of manifests (store/seal/chain.h). */
+struct envelope_marks {
+	void *arg;
+	/* out has CHAIN_MARK_BYTES. */
+	int (*make)(void *arg, uint8_t *out, const void *object, size_t size,
+	    struct err *err);
+	/* The object's last CHAIN_MARK_BYTES are its mark. */
+	int (*check)(
+	    void *arg, const void *object, size_t size, struct err *err);
+};
+
+/* What is wrapped. */
+struct envelope_body {
+	const void *bytes;
+	size_t size;
+	bool compress; /* Where that shrinks it. */
+};
+
 /*
- * Wraps body and puts it under key; compress: where that shrinks it.  seal:
- * the repository's keys, NULL where it is plain.
+ * The bytes of an object (malloc, caller frees).  seal: the repository's
+ * keys, NULL where it is plain.  marks: of an object that bears a mark.
  */
+int envelope_make(uint8_t **out, size_t *out_size, const struct seal *seal,
+    const struct envelope_marks *marks, const char *key, enum object_type type,
+    const uint8_t id[OBJECT_ID_BYTES], const struct envelope_body *body,
+    struct err *err);
+
+/* Makes an object without a mark and puts it under key. */
 int envelope_put(struct backend *b, const struct seal *seal, const char *key,
     enum object_type type, const uint8_t id[OBJECT_ID_BYTES], const void *body,
     size_t size, bool compress, struct err *err);
@@ -105,5 +133,19 @@ int envelope_put(struct backend *b, const struct seal *seal, const char *key,
 int envelope_get(struct backend *b, const struct seal *seal, const char *key,
     enum object_type type, const uint8_t *id, uint8_t *id_out, size_t body_max,
     char **out, size_t *out_size, struct err *err);
+
+/* The same of an object that bears a mark, which is checked. */
+int envelope_get_marked(struct backend *b, const struct seal *seal,
+    const struct envelope_marks *marks, const char *key, enum object_type type,
+    const uint8_t *id, size_t body_max, char **out, size_t *out_size,
+    struct err *err);
+
+/*
+ * Without a key: is it a whole object of that type and id?  hash, 32 bytes,
+ * is the one at its end.
+ */
+int envelope_look(struct backend *b, const struct seal *seal, const char *key,
+    enum object_type type, const uint8_t *id, size_t body_max, uint8_t *hash,
+    struct err *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/endian.h"
 #include "common/err.h"
 #include "common/json/json.h"
+#include "store/host.h"
 #include "store/numbered.h"
 #include "store/store_internal.h"
 
@@ -265,7 +266,8 @@ epochs_newest(struct epoch *out, struct store *s, struct err *err)
 	uint64_t number = 0, last = UINT64_MAX;
 
 	for (;; last = number) {
-		if (find_newest(&number, s, err) == -1)
+		if (find_newest(&number, s, err) == -1 ||
+		    host_check_epoch(s, number, err) == -1)
 			return -1;
 		if (epochs_get(out, s, number, err) == 0)
 			break;
@@ -279,7 +281,10 @@ epochs_newest(struct epoch *out, struct store *s, struct err *err)
 		err_clear(err);
 	}
 	atomic_store(&s->epoch_seen, number);
-	return 0;
+	if (host_saw_epoch(s, number, err) == 0)
+		return 0;
+	epoch_fini(out);
+	return -1;
 }
 
 int

@@ -148,3 +148,34 @@ index_get(struct index_set **out, struct backend *b, const struct seal *seal,
 	*out = set;
 	return 0;
 }
+
+int
+index_check_tables(struct index_set *set, struct backend *b,
+    const struct seal *seal, struct err *err)
+{
+	unsigned int i, kept = 0;
+	struct index_pack *p;
+
+	if (seal_mode(seal) != SEAL_PUBLIC)
+		return 0;
+	for (i = 0; i < set->count; i++) {
+		p = &set->packs[i];
+		pack_table_fini(&p->table);
+		if (pack_read_table(&p->table, &p->size, b, seal, p->id, err) ==
+		    0) {
+			if (kept != i) {
+				set->packs[kept] = *p;
+				p->table =
+				    (struct pack_table){ .frames = NULL };
+			}
+			kept++;
+			continue;
+		}
+		p->table = (struct pack_table){ .frames = NULL };
+		if (err->class != ERR_NOT_FOUND && err->class != ERR_CORRUPT)
+			return -1;
+		err_clear(err);
+	}
+	set->count = kept;
+	return 0;
+}

@@ -39,4 +39,12 @@ int index_get(struct index_set **out, struct backend *b,
     struct err *err);
 void index_set_free(struct index_set *set); /* NULL is allowed. */
 
+/*
+ * In mode public anybody with a host's key can put an index that lies of
+ * others' packs: takes the tables of the packs themselves instead, and leaves
+ * out packs whose table cannot be read.  In other modes it does nothing.
+ */
+int index_check_tables(struct index_set *set, struct backend *b,
+    const struct seal *seal, struct err *err);
+
 #endif

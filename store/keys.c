@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/host.h"
+#include "store/seal/hostkey.h"
 #include "store/seal/secret.h"
 #include "store/seal/slot.h"
 #include "store/store_internal.h"
@@ -56,6 +58,8 @@ store_key_remove(struct store *s, const char *id, struct err *err)
 
 	if (need_sealed(s, err) == -1)
 		return -1;
+	if (host_refuse(s, "no key can be removed", err) == -1)
+		return -1;
 	if (!hexid_valid(id) || hex_decode(binary, sizeof(binary), id) == -1)
 		return err_set(err, ERR_ARG, "'%.40s' is no id of a key", id);
 	return slot_remove(s->backend, seal_repository(s->seal), binary, err);
@@ -65,4 +69,21 @@ void
 store_key_opened(char id[HEXID_SIZE], const struct store *s)
 {
 	hex_encode(id, s->slot, sizeof(s->slot));
+}
+
+int
+store_key_host(
+    struct store *s, char id[HEXID_SIZE], const char *path, struct err *err)
+{
+	struct hostkey key;
+	int rc;
+
+	if (need_sealed(s, err) == -1 ||
+	    host_refuse(s, "no host key can be made", err) == -1 ||
+	    hostkey_make(&key, s->seal, err) == -1)
+		return -1;
+	hex_encode(id, key.host, sizeof(key.host));
+	rc = hostkey_write_new(path, &key, err);
+	hostkey_wipe(&key);
+	return rc;
 }

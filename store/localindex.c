@@ -96,7 +96,9 @@ open_tables(struct localindex *li)
 	    (rc = mdb_dbi_open(txn, "blobs", MDB_CREATE, &li->blobs)) == 0 &&
 	    (rc = mdb_dbi_open(txn, "packs", MDB_CREATE, &li->packs)) == 0 &&
 	    (rc = mdb_dbi_open(txn, "indexes", MDB_CREATE, &li->indexes)) ==
-		0) {
+		0 &&
+	    (rc = mdb_dbi_open(txn, "pieces", MDB_CREATE, &li->pieces)) == 0 &&
+	    (rc = mdb_dbi_open(txn, "points", MDB_CREATE, &li->points)) == 0) {
 		rc = mdb_get(txn, li->meta, &key, &value);
 		if (rc == MDB_NOTFOUND) {
 			value.mv_size = strlen(li->format);
@@ -122,7 +124,7 @@ open_env(struct localindex *li, const char *data)
 		li->env = NULL;
 		return rc;
 	}
-	if ((rc = mdb_env_set_maxdbs(li->env, 4)) != 0 ||
+	if ((rc = mdb_env_set_maxdbs(li->env, 6)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(li->env, READERS_MAX)) != 0 ||
 	    (rc = mdb_env_set_mapsize(li->env, MAP_FIRST_BYTES)) != 0 ||
 	    (rc = mdb_env_open(li->env, li->dir,

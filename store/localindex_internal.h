@@ -18,6 +18,8 @@ struct localindex {
 	MDB_dbi blobs;   /* type, hash -> place */
 	MDB_dbi packs;   /* pack id -> LOCALINDEX_* bits */
 	MDB_dbi indexes; /* index id -> nothing */
+	MDB_dbi pieces;  /* hash -> piece: store/hostmemory.h */
+	MDB_dbi points;  /* point id -> manifest: the same */
 	/* Held for reading through each transaction: the map may only be
 	 * resized while there is none. */
 	pthread_rwlock_t resize;

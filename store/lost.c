@@ -2,6 +2,7 @@
 /* What marks say, and what points lack, for who backs up or restores. */
 #include <string.h>
 
+#include "store/host.h"
 #include "store/verify_internal.h"
 
 int
@@ -34,7 +35,8 @@ store_point_whole(
 	struct hurt_disk *disks;
 	int hurt;
 
-	if (store_sync(s, SYNC_TABLES, false, err) == -1 ||
+	if (host_refuse(s, "no point can be read", err) == -1 ||
+	    store_sync(s, SYNC_TABLES, false, err) == -1 ||
 	    (hurt = verify_hurt_of(&disks, s, m, err)) == -1)
 		return -1;
 	hurt_free_all(disks, m->disk_count);

@@ -7,6 +7,8 @@
 
 #include "common/err.h"
 #include "common/json/json.h"
+#include "store/host.h"
+#include "store/hostmemory.h"
 #include "store/numbered.h"
 
 #define MANIFEST_BODY_MAX (16u << 20)
@@ -68,6 +70,59 @@ is_tombstone(struct store *s, const char *key, struct err *err)
 	return true;
 }
 
+/* A host opens no manifest.  It remembers its own: *text is NULL where it
+ * does not. */
+static int
+get_on_host(char **text, size_t *size, struct store *s, const char *key,
+    const uint8_t *id, struct err *err)
+{
+	struct hostmemory_point known = { .text = NULL };
+	uint8_t hash[DIGEST_BYTES];
+
+	if (hostmemory_point(&known, s->index, id, err) == -1)
+		return -1;
+	if (envelope_look(s->backend, s->seal, key, OBJECT_MANIFEST, id,
+		MANIFEST_BODY_MAX, hash, err) == -1)
+		goto fail;
+	if (known.text != NULL && memcmp(hash, known.hash, sizeof(hash)) != 0) {
+		err_set(err, ERR_CORRUPT,
+		    "object '%s': it is not what this host has put there: "
+		    "somebody has replaced it",
+		    key);
+		goto fail;
+	}
+	*text = known.text;
+	*size = known.size;
+	return 0;
+fail:
+	free(known.text);
+	return -1;
+}
+
+static int
+get_manifest(char **text, size_t *size, struct store *s, const char *key,
+    const uint8_t *id, struct err *err)
+{
+	const struct envelope_marks marks = host_marks(s);
+
+	if (store_is_host(s))
+		return get_on_host(text, size, s, key, id, err);
+	return envelope_get_marked(s->backend, s->seal, &marks, key,
+	    OBJECT_MANIFEST, id, MANIFEST_BODY_MAX, text, size, err);
+}
+
+static int
+not_ours(const char *id, struct err *err)
+{
+	err_set(err, ERR_AUTH,
+	    "point %s is none of the newest of this host, and a host key opens "
+	    "nothing",
+	    id);
+	return err_hint(err,
+	    "give the repository's passphrase, key file or recovery key, "
+	    "where that is kept");
+}
+
 int
 points_look(enum point_state *out, struct manifest **m, struct store *s,
     const uint8_t id[OBJECT_ID_BYTES], struct err *err)
@@ -80,8 +135,7 @@ points_look(enum point_state *out, struct manifest **m, struct store *s,
 	object_key(key, OBJECT_MANIFEST, id);
 	hex_encode(hex, id, OBJECT_ID_BYTES);
 	*out = POINT_NONE;
-	if (envelope_get(s->backend, s->seal, key, OBJECT_MANIFEST, id, NULL,
-		MANIFEST_BODY_MAX, &text, &size, err) == -1) {
+	if (get_manifest(&text, &size, s, key, id, err) == -1) {
 		if (err->class == ERR_NOT_FOUND) {
 			err_clear(err);
 			return 0;
@@ -92,16 +146,28 @@ points_look(enum point_state *out, struct manifest **m, struct store *s,
 		*out = POINT_TOMBSTONE;
 		return 0;
 	}
+	*out = POINT_MANIFEST;
+	if (text == NULL)
+		return m == NULL ? 0 : not_ours(hex, err);
 	rc = parse(&own, text, size, hex, err);
 	free(text);
 	if (rc == -1)
 		return err_prefix(err, "object '%s'", key);
-	*out = POINT_MANIFEST;
 	if (m != NULL)
 		*m = own;
 	else
 		manifest_free(own);
 	return 0;
+}
+
+static int
+is_remembered(struct store *s, const uint8_t *id, struct err *err)
+{
+	struct hostmemory_point known = { .text = NULL };
+	int rc = hostmemory_point(&known, s->index, id, err);
+
+	free(known.text);
+	return rc;
 }
 
 int
@@ -111,9 +177,18 @@ store_manifest_read(
 	char key[OBJECT_KEY_SIZE];
 	uint8_t binary[OBJECT_ID_BYTES];
 	enum point_state state;
+	int known;
 
-	if (point_key(key, binary, id, err) == -1 ||
-	    points_look(&state, out, s, binary, err) == -1)
+	if (point_key(key, binary, id, err) == -1)
+		return -1;
+	/* Without a look at what could not be read. */
+	if (store_is_host(s)) {
+		if ((known = is_remembered(s, binary, err)) == -1)
+			return -1;
+		if (!known)
+			return not_ours(id, err);
+	}
+	if (points_look(&state, out, s, binary, err) == -1)
 		return -1;
 	switch (state) {
 	case POINT_MANIFEST:
@@ -213,17 +288,31 @@ settle(struct store *s, const uint8_t *id, struct err *err)
 	return -1;
 }
 
+/* A host cannot read what it has put: it remembers it before. */
 static int
-put_manifest(struct store *s, const char *key, const uint8_t *id,
-    const char *text, struct err *err)
+remember(struct store *s, const uint8_t *id, const char *text,
+    const uint8_t *object, size_t size, struct err *err)
+{
+	struct hostmemory_point point = { .text = (char *)(uintptr_t)text,
+		.size = strlen(text) };
+
+	if (!store_is_host(s))
+		return 0;
+	memcpy(point.hash, object + size - DIGEST_BYTES, DIGEST_BYTES);
+	return hostmemory_keep_point(s->index, id, &point, err);
+}
+
+/* The same bytes each time: a mark is made but once. */
+static int
+put_object(struct store *s, const char *key, const uint8_t *id,
+    const uint8_t *object, size_t size, struct err *err)
 {
 	enum answer answer = NOT_YET;
 	struct err why;
 	int tries;
 
 	for (tries = 0; answer == NOT_YET && tries < COMMIT_TRIES; tries++) {
-		if (envelope_put(s->backend, s->seal, key, OBJECT_MANIFEST, id,
-			text, strlen(text), true, err) == 0)
+		if (backend_put(s->backend, key, object, size, err) == 0)
 			return 0;
 		why = *err;
 		err_clear(err);
@@ -235,6 +324,25 @@ put_manifest(struct store *s, const char *key, const uint8_t *id,
 		return -1;
 	*err = why;
 	return settle(s, id, err);
+}
+
+static int
+put_manifest(struct store *s, const char *key, const uint8_t *id,
+    const char *text, struct err *err)
+{
+	const struct envelope_body body = { text, strlen(text), true };
+	const struct envelope_marks marks = host_marks(s);
+	uint8_t *object;
+	size_t size;
+	int rc = -1;
+
+	if (envelope_make(&object, &size, s->seal, &marks, key, OBJECT_MANIFEST,
+		id, &body, err) == -1)
+		return -1;
+	if (remember(s, id, text, object, size, err) == 0)
+		rc = put_object(s, key, id, object, size, err);
+	free(object);
+	return rc;
 }
 
 int
@@ -347,7 +455,8 @@ say(struct store *s, const char *text, enum forgotten_word word,
 	struct forgotten f;
 	uint64_t size;
 
-	if (point_key(key, id, text, err) == -1 ||
+	if (host_refuse(s, "no point can be forgotten or kept", err) == -1 ||
+	    point_key(key, id, text, err) == -1 ||
 	    backend_stat(s->backend, key, &size, err) == -1)
 		return -1;
 	/* A damaged manifest can be forgotten, a tombstone cannot. */

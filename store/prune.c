@@ -4,6 +4,7 @@
  * do.  All that a round decides is void unless it puts the next epoch, so one
  * that dies needs no care (docs/prune.md).
  */
+#include "store/host.h"
 #include "store/prune.h"
 
 #include <stdlib.h>
@@ -155,7 +156,8 @@ store_prune(struct store *s, const struct store_prune_options *options,
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
-	if (view_open(&p.view, s, err) == -1)
+	if (host_refuse(s, "nothing can be pruned", err) == -1 ||
+	    view_open(&p.view, s, err) == -1)
 		return -1;
 	if (prune_window(&p, err) == 0 && run_rounds(&p, err) == 0) {
 		tidy(&p);

@@ -27,6 +27,7 @@ struct prune_pack { /* One that is there and not doomed. */
 	bool indexed; /* Some index that can be read names it. */
 	bool spared;  /* Put by a session that is still at work. */
 	bool marked;  /* By a repair: the last to be asked for a blob. */
+	bool trusted; /* Wary: an earlier prune has put it from here. */
 	bool judged;
 };
 
@@ -117,6 +118,17 @@ const struct hurt_disk *prune_hurt_of(
 /* Is all of these blocks told of as lost? */
 bool prune_told(
     const struct hurt_disk *hurt, uint64_t first_block, uint64_t block_count);
+
+/* ---- prune_wary.c: mode public ---- */
+bool prune_is_wary(const struct prune *p);
+/* A pack that was put with blobs that were read and found right. */
+int prune_trust(
+    struct prune *p, const uint8_t pack[OBJECT_ID_BYTES], struct err *err);
+/* Once all are loaded: blobs of trusted packs have their place there. */
+int prune_load_trusted(struct prune *p, struct err *err);
+/* Is the pack to keep this blob of its table?  1, 0, -1. */
+int prune_uses(const struct prune *p, struct localindex_view *v, size_t pack,
+    uint32_t ordinal, const struct pack_blob *b, struct err *err);
 
 /* ---- prune_rewrite.c ---- */
 /* Puts an index of packs with live blobs that none names. */

@@ -72,36 +72,70 @@ prune_walk(struct prune *p, struct err *err)
 
 /* ---- packs weighed by their tables ---- */
 
-static void
-weigh(struct prune *p, size_t pack, const struct pack_table *t)
+/* How many blobs of a frame the pack is to keep; -1. */
+static int64_t
+used_of(struct prune *p, struct localindex_view *v, size_t pack,
+    const struct pack_table *t, const struct pack_frame *f, struct err *err)
+{
+	int64_t used = 0;
+	uint32_t j;
+	int rc;
+
+	for (j = f->first_blob; j < f->first_blob + f->blob_count; j++) {
+		if ((rc = prune_uses(p, v, pack, j, &t->blobs[j], err)) == -1)
+			return -1;
+		used += rc;
+	}
+	return used;
+}
+
+static int
+count_used(
+    struct prune *p, size_t pack, const struct pack_table *t, struct err *err)
+{
+	struct prune_pack *k = &p->pack[pack];
+	struct localindex_view v;
+	const struct pack_frame *f;
+	int64_t used = 0;
+	uint32_t i;
+
+	if (localindex_view_begin(&v, p->view.store.index, err) == -1)
+		return -1;
+	for (i = 0; used != -1 && i < t->frame_count; i++) {
+		f = &t->frames[i];
+		if ((used = used_of(p, &v, pack, t, f, err)) == -1)
+			break;
+		k->used_blobs += (uint32_t)used;
+		k->used_bytes +=
+		    (uint64_t)f->stored_size * (uint64_t)used / f->blob_count;
+	}
+	localindex_view_end(&v);
+	return used == -1 ? -1 : 0;
+}
+
+static int
+weigh(struct prune *p, size_t pack, const struct pack_table *t, struct err *err)
 {
 	struct prune_pack *k = &p->pack[pack];
 	unsigned int percent = p->options->live_percent > 0
 				   ? p->options->live_percent
 				   : LIVE_PERCENT;
-	const struct pack_frame *f;
-	uint32_t i, j, used;
 
 	if (k->judged)
-		return;
+		return 0;
 	k->judged = true;
 	k->blobs = t->blob_count;
-	for (i = 0; i < t->frame_count; i++) {
-		f = &t->frames[i];
-		for (j = 0, used = 0; j < f->blob_count; j++)
-			used += marks_has(&p->marks, pack, f->first_blob + j);
-		k->used_blobs += used;
-		k->used_bytes +=
-		    (uint64_t)f->stored_size * used / f->blob_count;
-	}
+	if (count_used(p, pack, t, err) == -1)
+		return -1;
 	/* What is on the list goes its way; what is being written stays. */
 	if (k->listed || k->spared)
-		return;
+		return 0;
 	if (k->used_blobs == 0)
 		k->action = PRUNE_CONDEMN;
 	else if (k->used_blobs < k->blobs && !p->rewritten && !k->marked &&
 		 k->used_bytes * 100 < k->size * percent)
 		k->action = PRUNE_REWRITE;
+	return 0;
 }
 
 static int
@@ -110,6 +144,7 @@ weigh_index(struct prune *p, const uint8_t *id, struct err *err)
 	struct index_set *set;
 	unsigned int i;
 	int64_t pack;
+	int rc;
 
 	if (index_get(&set, p->store->backend, p->store->seal, id, err) == -1) {
 		if (!store_worth_resync(err))
@@ -117,13 +152,14 @@ weigh_index(struct prune *p, const uint8_t *id, struct err *err)
 		err_clear(err);
 		return 0;
 	}
-	for (i = 0; i < set->count; i++) {
+	rc = index_check_tables(set, p->store->backend, p->store->seal, err);
+	for (i = 0; rc == 0 && i < set->count; i++) {
 		pack = idset_find(&p->packs, set->packs[i].id);
 		if (pack >= 0)
-			weigh(p, (size_t)pack, &set->packs[i].table);
+			rc = weigh(p, (size_t)pack, &set->packs[i].table, err);
 	}
 	index_set_free(set);
-	return 0;
+	return rc;
 }
 
 /* Those that no index names, unless they cannot be read: then they stay. */
@@ -133,13 +169,14 @@ weigh_rest(struct prune *p, struct err *err)
 	struct pack_table table;
 	uint64_t size;
 	size_t i;
+	int rc = 0;
 
-	for (i = 0; i < p->packs.count; i++) {
+	for (i = 0; rc == 0 && i < p->packs.count; i++) {
 		if (p->pack[i].judged)
 			continue;
 		if (pack_read_table(&table, &size, p->store->backend,
 			p->store->seal, p->packs.ids[i], err) == 0) {
-			weigh(p, i, &table);
+			rc = weigh(p, i, &table, err);
 			pack_table_fini(&table);
 		} else if (store_worth_resync(err)) {
 			err_clear(err);
@@ -147,7 +184,7 @@ weigh_rest(struct prune *p, struct err *err)
 			return -1;
 		}
 	}
-	return 0;
+	return rc;
 }
 
 /* ---- what rewriting may cost ---- */
@@ -307,7 +344,9 @@ is_needed(struct prune *p, const struct pack_table *t, struct err *err)
 		if (rc != 1)
 			continue;
 		pack = idset_find(&p->packs, place.pack);
-		rc = pack >= 0 && p->pack[pack].listed &&
+		rc = pack >= 0 &&
+		     (p->pack[pack].listed ||
+			 (prune_is_wary(p) && !p->pack[pack].trusted)) &&
 		     marks_has(&p->marks, (size_t)pack, place.ordinal);
 	}
 	localindex_view_end(&v);

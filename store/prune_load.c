@@ -185,9 +185,13 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 	set->count = kept;
 	if (rc == -1)
 		return -1;
-	if (kept > 0)
+	if (kept > 0) {
+		if (index_check_tables(
+			set, p->store->backend, p->store->seal, err) == -1)
+			return -1;
 		return localindex_add(p->view.store.index,
-		    p->indexes.ids[number], set->packs, kept, err);
+		    p->indexes.ids[number], set->packs, set->count, err);
+	}
 	if (marked > 0)
 		return 0;
 	object_key(key, OBJECT_INDEX, p->indexes.ids[number]);
@@ -303,7 +307,8 @@ prune_load(struct prune *p, struct err *err)
 	idset_sort(&wanted);
 	if (find_packs(p, &wanted, err) == -1 ||
 	    each_index(p, load_or_remove, NULL, err) == -1 ||
-	    load_orphans(p, err) == -1 || prune_marked_load(p, err) == -1)
+	    load_orphans(p, err) == -1 || prune_load_trusted(p, err) == -1 ||
+	    prune_marked_load(p, err) == -1)
 		goto out;
 	note_spared(p);
 	count_before(p);

@@ -83,6 +83,10 @@ put_pack(struct copier *c, enum blob_type type, struct err *err)
 	if (pack == NULL)
 		return 0;
 	c->pack[type] = NULL;
+	if (prune_trust(c->prune, pack->id, err) == -1) {
+		pack_free(pack);
+		return -1;
+	}
 	/* A dry run does all but this, for its figures are to be exact. */
 	if (pack_finish(pack, err) == 0 &&
 	    (c->prune->options->dry_run ||
@@ -96,10 +100,32 @@ put_pack(struct copier *c, enum blob_type type, struct err *err)
 	return rc;
 }
 
+/* used has a bool for each blob of the frame; how many there are, or -1. */
+static int
+find_used(struct copier *c, size_t pack, const struct pack_table *t,
+    const struct pack_frame *f, bool *used, struct err *err)
+{
+	struct localindex_view v;
+	int n = 0, rc = 0;
+	uint32_t i;
+
+	if (localindex_view_begin(&v, c->prune->view.store.index, err) == -1)
+		return -1;
+	for (i = 0; rc != -1 && i < f->blob_count; i++) {
+		rc = prune_uses(c->prune, &v, pack, f->first_blob + i,
+		    &t->blobs[f->first_blob + i], err);
+		used[i] = rc == 1;
+		n += rc == 1;
+	}
+	localindex_view_end(&v);
+	return rc == -1 ? -1 : n;
+}
+
 /* Checks the used blobs of a frame and moves them to its front. */
 static uint32_t
 pick_used(struct copier *c, size_t pack, const struct pack_table *t,
-    const struct pack_frame *f, struct pack_blob *picked, struct err *err)
+    const struct pack_frame *f, const bool *used, struct pack_blob *picked,
+    struct err *err)
 {
 	struct blob_place place = { .frame_offset = f->offset };
 	const struct pack_blob *b;
@@ -108,7 +134,7 @@ pick_used(struct copier *c, size_t pack, const struct pack_table *t,
 	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
 	for (i = 0; i < f->blob_count; i++) {
 		b = &t->blobs[f->first_blob + i];
-		if (!marks_has(&c->prune->marks, pack, f->first_blob + i))
+		if (!used[i])
 			continue;
 		if (frame_reader_check(c->frames, c->raw + b->offset, b->size,
 			b->hash, &place, err) == -1)
@@ -149,23 +175,22 @@ copy_frame(struct copier *c, size_t pack, const struct pack_table *t,
 		.stored_size = f->stored_size,
 		.raw_size = f->raw_size,
 		.coding = f->coding };
-	struct pack_blob *picked;
-	uint32_t i, n;
-	int rc = -1;
+	struct pack_blob *picked = calloc(f->blob_count, sizeof(*picked));
+	bool *used = calloc(f->blob_count, sizeof(*used));
+	int rc = -1, found;
+	uint32_t n;
 
-	for (i = 0; i < f->blob_count; i++) {
-		if (marks_has(&c->prune->marks, pack, f->first_blob + i))
-			break;
-	}
-	if (i == f->blob_count)
-		return 0;
 	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
-	if ((picked = calloc(f->blob_count, sizeof(*picked))) == NULL)
-		return err_no_memory(err);
-	if (frame_reader_fetch(c->frames, c->raw, &place, err) == 0 &&
-	    (n = pick_used(c, pack, t, f, picked, err)) > 0)
+	if (picked == NULL || used == NULL)
+		err_no_memory(err);
+	else if ((found = find_used(c, pack, t, f, used, err)) == 0)
+		rc = 0;
+	else if (found > 0 &&
+		 frame_reader_fetch(c->frames, c->raw, &place, err) == 0 &&
+		 (n = pick_used(c, pack, t, f, used, picked, err)) > 0)
 		rc = store_picked(c, picked, n, err);
 	free(picked);
+	free(used);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "store/host.h"
 #include "store/reader_internal.h"
 
 /* The first window is small, so that threads start soon; later ones bound
@@ -23,9 +24,11 @@ int
 store_reader_open(struct store_reader **out, struct store *s,
     const struct manifest_disk *disk, struct err *err)
 {
-	struct store_reader *r = calloc(1, sizeof(*r));
+	struct store_reader *r;
 
-	if (r == NULL)
+	if (host_refuse(s, "no point can be read", err) == -1)
+		return -1;
+	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return err_no_memory(err);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->resync_lock, NULL);

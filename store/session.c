@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/host.h"
 #include "store/points.h"
 #include "store/session_internal.h"
 
@@ -43,7 +44,13 @@ make_buffers(struct store_session *s, struct err *err)
 	s->claims = claims_new();
 	s->map_codec = frame_codec_new();
 	s->map_raw = malloc(2 * MAP_FRAME_PIECES * MAP_PIECE_BYTES);
-	if (s->claims == NULL || s->map_codec == NULL || s->map_raw == NULL)
+	if (store_is_host(s->store)) {
+		s->kept_raw = malloc((size_t)KEPT_PIECES * MAP_PIECE_BYTES);
+		s->kept_hash = calloc(KEPT_PIECES, sizeof(*s->kept_hash));
+	}
+	if (s->claims == NULL || s->map_codec == NULL || s->map_raw == NULL ||
+	    (s->kept_raw == NULL) != (s->kept_hash == NULL) ||
+	    (s->kept_raw == NULL && store_is_host(s->store)))
 		return err_no_memory(err);
 	return uploader_new(&s->uploader, s->store, s->claims, s->usable,
 	    upload_failed, s, err);
@@ -91,7 +98,9 @@ store_session_begin(struct store_session **out, struct store *store,
 	pthread_cond_init(&s->done, NULL);
 	pthread_cond_init(&s->room, NULL);
 	/* Registering first: what is found before may go meanwhile. */
-	if (session_register(s, options, err) == -1 ||
+	s->host_fd = -1;
+	if (host_session_begin(&s->host_fd, store, err) == -1 ||
+	    session_register(s, options, err) == -1 ||
 	    usable_new(&s->usable, store, &s->epoch, err) == -1 ||
 	    store_sync_session(store, &s->epoch, err) == -1 ||
 	    make_buffers(s, err) == -1 ||
@@ -139,6 +148,9 @@ store_session_end(struct store_session *session)
 	pack_free(session->data_pack);
 	pack_free(session->map_pack);
 	free(session->map_raw);
+	free(session->kept_raw);
+	free(session->kept_hash);
+	host_session_end(session->host_fd);
 	for (i = 0; i < SESSION_CHUNKS; i++) {
 		free(session->jobs[i].chunk.data);
 		free(session->jobs[i].frame);
@@ -301,7 +313,8 @@ store_disk_end(
 	struct store_session *s = disk->session;
 
 	if (wait_committed(s, err) == -1 ||
-	    map_build_finish(disk->map, out->root, err) == -1) {
+	    map_build_finish(disk->map, out->root, err) == -1 ||
+	    session_flush_kept(s, err) == -1) {
 		session_fail(s, err);
 		store_disk_abort(disk);
 		return -1;

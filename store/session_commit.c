@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "store/hostmemory.h"
 #include "store/session_internal.h"
 
 /*
@@ -90,13 +91,43 @@ piece_is_new(struct store_session *s, const uint8_t *hash, struct err *err)
 }
 
 int
+session_flush_kept(struct store_session *session, struct err *err)
+{
+	unsigned int count = session->kept_count;
+
+	if (count == 0)
+		return 0;
+	session->kept_count = 0;
+	return hostmemory_keep_pieces(session->store->index,
+	    (const uint8_t(*)[DIGEST_BYTES])session->kept_hash,
+	    session->kept_raw, count, err);
+}
+
+/* Also of what is stored already, for a host cannot read that. */
+static int
+keep_piece(struct store_session *s, const uint8_t *hash, const uint8_t *piece,
+    struct err *err)
+{
+	unsigned int at = s->kept_count;
+
+	if (s->kept_raw == NULL)
+		return 0;
+	memcpy(s->kept_hash[at], hash, DIGEST_BYTES);
+	memcpy(
+	    s->kept_raw + (size_t)at * MAP_PIECE_BYTES, piece, MAP_PIECE_BYTES);
+	return ++s->kept_count == KEPT_PIECES ? session_flush_kept(s, err) : 0;
+}
+
+int
 session_emit_piece(void *arg, const uint8_t hash[DIGEST_BYTES],
     const uint8_t piece[MAP_PIECE_BYTES], struct err *err)
 {
 	struct store_session *s = arg;
 	struct pack_blob *blob;
-	int rc = piece_is_new(s, hash, err);
+	int rc = keep_piece(s, hash, piece, err);
 
+	if (rc == 0)
+		rc = piece_is_new(s, hash, err);
 	if (rc != 1)
 		return rc;
 	blob = &s->map_blobs[s->map_count];

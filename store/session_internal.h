@@ -22,6 +22,8 @@
 #define SESSION_THREADS_MAX 64u
 /* Pieces of maps are read one at a time: small frames. */
 #define MAP_FRAME_PIECES 32u
+/* Pieces that a host remembers in one go. */
+#define KEPT_PIECES 256u
 
 enum job_state { JOB_FREE, JOB_FILLING, JOB_QUEUED, JOB_WORKING, JOB_DONE };
 
@@ -43,7 +45,8 @@ struct store_session {
 	struct session_name name;
 	struct session_object self;
 	bool registered;
-	bool *used; /* For each of self.points: committed, or refused. */
+	int host_fd; /* Of host_session_begin(). */
+	bool *used;  /* For each of self.points: committed, or refused. */
 	struct usable *usable;
 	uint8_t (*bases)[DIGEST_BYTES]; /* Roots that may be built on. */
 	size_t base_count;
@@ -89,6 +92,10 @@ struct store_session {
 	uint8_t *map_raw; /* MAP_FRAME_PIECES pieces, and as much again. */
 	struct pack_blob map_blobs[MAP_FRAME_PIECES];
 	unsigned int map_count;
+	/* Pieces on their way to a host's memory; else NULL. */
+	uint8_t *kept_raw;
+	uint8_t (*kept_hash)[DIGEST_BYTES];
+	unsigned int kept_count;
 };
 
 struct store_disk {
@@ -127,6 +134,8 @@ int session_commit_job(
 /* The map_emit_fn of every disk; arg is the session. */
 int session_emit_piece(void *arg, const uint8_t hash[DIGEST_BYTES],
     const uint8_t piece[MAP_PIECE_BYTES], struct err *err);
+/* Writes what a host is to remember of its maps. */
+int session_flush_kept(struct store_session *session, struct err *err);
 /* Hands the unfinished packs to the uploader. */
 int session_flush_packs(struct store_session *session, struct err *err);
 

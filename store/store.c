@@ -9,6 +9,7 @@
 #include "common/io.h"
 #include "store/config.h"
 #include "store/epochs.h"
+#include "store/host.h"
 #include "store/seal/secret.h"
 #include "store/seal/slot.h"
 #include "store/store_internal.h"
@@ -121,7 +122,7 @@ no_key(const struct seal_settings *seal, struct err *err)
 }
 
 static int
-unlock_with(struct store *s, const struct seal_settings *seal,
+open_slot(struct store *s, const struct seal_settings *seal,
     const struct slot_secret *secret, struct err *err)
 {
 	uint8_t *master = secret_alloc(SEAL_KEY_BYTES);
@@ -133,13 +134,27 @@ unlock_with(struct store *s, const struct seal_settings *seal,
 		err) == 0)
 		rc = seal_open_master(&s->seal, seal, master, err);
 	secret_free(master, SEAL_KEY_BYTES);
-	if (rc == 0 && (s->salts = salts_new()) == NULL)
-		rc = err_no_memory(err);
-	return rc;
+	return rc == -1 ? -1 : host_open_owner(s, err);
+}
+
+/* What a host has of its own lies in another folder: nothing that the owner
+ * reads on the same machine is taken for known. */
+static int
+unlock_with(struct store *s, const char *cache_dir,
+    const struct seal_settings *seal, const struct slot_secret *secret,
+    struct err *err)
+{
+	if ((secret->kind == SLOT_HOST ? host_open(s, &s->cache_dir, cache_dir,
+					     seal, secret->bytes, err)
+				       : open_slot(s, seal, secret, err)) == -1)
+		return -1;
+	if ((s->salts = salts_new()) == NULL)
+		return err_no_memory(err);
+	return 0;
 }
 
 static int
-unlock(struct store *s, const struct seal_settings *seal,
+unlock(struct store *s, const char *cache_dir, const struct seal_settings *seal,
     const struct store_open_options *options, struct err *err)
 {
 	static const uint8_t none[SEAL_KEY_BYTES];
@@ -152,17 +167,17 @@ unlock(struct store *s, const struct seal_settings *seal,
 		return seal_open_master(&s->seal, seal, none, err);
 	}
 	if (options != NULL && options->secret != NULL)
-		return unlock_with(s, seal, options->secret, err);
+		return unlock_with(s, cache_dir, seal, options->secret, err);
 	if (options == NULL || options->ask == NULL)
 		return no_key(seal, err);
 	if (options->ask(options->arg, &asked, err) == -1)
 		return -1;
-	return unlock_with(s, seal, &asked, err);
+	return unlock_with(s, cache_dir, seal, &asked, err);
 }
 
 static int
-read_config(
-    struct store *s, const struct store_open_options *options, struct err *err)
+read_config(struct store *s, const char *cache_dir,
+    const struct store_open_options *options, struct err *err)
 {
 	struct config c;
 
@@ -171,12 +186,7 @@ read_config(
 	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
 	s->compression = c.compression;
 	s->undelete_days = c.undelete_days;
-	if (unlock(s, &c.seal, options, err) == -1)
-		return -1;
-	if (c.seal.mode == SEAL_PUBLIC)
-		return err_set(err, ERR_UNSUPPORTED,
-		    "this holdstill serves no repositories of mode 'public'");
-	return 0;
+	return unlock(s, cache_dir, &c.seal, options, err);
 }
 
 /* Whose names the blobs of the local index have: a name tells nothing of the
@@ -204,19 +214,15 @@ store_index_marker(
 static int
 open_index(struct store *s, const char *cache_dir, struct err *err)
 {
-	char marker[LOCALINDEX_MARKER_SIZE], *dir;
-	int rc;
+	char marker[LOCALINDEX_MARKER_SIZE];
 
 	if (store_index_marker(marker, s, err) == -1)
 		return -1;
-	if ((dir = io_path(cache_dir, s->id)) == NULL)
+	if (s->cache_dir == NULL)
+		s->cache_dir = io_path(cache_dir, s->id);
+	if (s->cache_dir == NULL)
 		return err_no_memory(err);
-	rc = localindex_open(&s->index, dir, marker, err);
-	if (rc == 0)
-		s->cache_dir = dir;
-	else
-		free(dir);
-	return rc;
+	return localindex_open(&s->index, s->cache_dir, marker, err);
 }
 
 int
@@ -228,9 +234,10 @@ store_open(struct store **out, struct backend *b, const char *cache_dir,
 	if (s == NULL)
 		return err_no_memory(err);
 	pthread_mutex_init(&s->sync_lock, NULL);
+	pthread_mutex_init(&s->mark_lock, NULL);
 	s->backend = b;
 	if (copies_new(&s->copies, err) == -1 ||
-	    read_config(s, options, err) == -1 ||
+	    read_config(s, cache_dir, options, err) == -1 ||
 	    open_index(s, cache_dir, err) == -1) {
 		s->backend = NULL; /* Still the caller's. */
 		store_close(s);
@@ -248,8 +255,10 @@ store_close(struct store *s)
 	localindex_close(s->index);
 	copies_free(s->copies);
 	backend_close(s->backend);
+	host_close(s);
 	seal_free(s->seal);
 	salts_free(s->salts);
+	pthread_mutex_destroy(&s->mark_lock);
 	pthread_mutex_destroy(&s->sync_lock);
 	free(s->cache_dir);
 	free(s);

@@ -116,6 +116,10 @@ const char *store_id(const struct store *s);
 /* As its settings say. */
 const struct store_compression *store_compression(const struct store *s);
 enum seal_mode store_seal_mode(const struct store *s);
+/* Was it opened with a host key?  Then it adds points, and all that reads,
+ * forgets or removes is ERR_AUTH; of its own newest points it knows the
+ * manifests and maps. */
+bool store_is_host(const struct store *s);
 
 /* ---- key slots of an encrypted repository (store/seal/slot.h) ----
  * ERR_ARG in all: the repository is not encrypted. */
@@ -130,6 +134,14 @@ int store_key_list(struct slot_list *out, struct store *s, struct err *err);
 int store_key_remove(struct store *s, const char *id, struct err *err);
 /* The slot that opened this store. */
 void store_key_opened(char id[HEXID_SIZE], const struct store *s);
+
+/*
+ * Makes a host key of a repository of mode public and writes it to path, a
+ * new file.  id: the host's.  ERR_ARG: another mode.  ERR_AUTH: the store was
+ * opened with a host key.  ERR_EXISTS.
+ */
+int store_key_host(
+    struct store *s, char id[HEXID_SIZE], const char *path, struct err *err);
 
 /* For so many days a forgotten point may be kept after all. */
 unsigned int store_undelete_days(const struct store *s);

@@ -23,6 +23,13 @@ struct store {
 	char *cache_dir;             /* Of this repository. */
 	pthread_mutex_t sync_lock;   /* One sync at a time. */
 	_Atomic uint64_t epoch_seen; /* There is one of this number. */
+	/* Mode public (store/host.h): a host's chain and folder, or what the
+	 * owner checks marks with. */
+	struct chain *chain;
+	char *host_dir;
+	struct chain_checker *checker;
+	struct host_links *links; /* While somebody takes them down; or NULL. */
+	pthread_mutex_t mark_lock; /* Guards checker and links. */
 };
 
 struct epoch;

@@ -83,7 +83,10 @@ load_index(struct sync *y, const uint8_t *id, struct err *err)
 		return 0;
 	}
 	drop_absent(set, &y->packs);
-	rc = localindex_add(y->store->index, id, set->packs, set->count, err);
+	rc = index_check_tables(set, y->store->backend, y->store->seal, err);
+	if (rc == 0)
+		rc = localindex_add(
+		    y->store->index, id, set->packs, set->count, err);
 	index_set_free(set);
 	return rc;
 }
@@ -176,6 +179,10 @@ sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
 	struct sync y = { .store = s, .epoch = epoch };
 	int rc = -1;
 
+	/* A host reads neither indexes nor tables: it knows what it has put
+	 * itself, and by stat what is there still. */
+	if (store_is_host(s))
+		return 0;
 	pthread_mutex_lock(&s->sync_lock);
 	if (idset_list(&y.indexes, s->backend, OBJECT_INDEX, err) == 0 &&
 	    idset_list(&y.packs, s->backend, OBJECT_PACK, err) == 0 &&

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/damage.h"
 #include "store/store_internal.h"
 
 struct verdict {
@@ -21,6 +22,8 @@ struct usable {
 	struct verdict *verdict; /* Open addressing; a power of two. */
 	size_t capacity, count;
 	struct idset found; /* By this session; not sorted. */
+	/* On a host, which keeps its index: what a repair has marked. */
+	struct damage damage;
 };
 
 /* ---- the lists since then ---- */
@@ -121,7 +124,9 @@ usable_new(struct usable **out, struct store *s, const struct epoch *epoch,
 		usable_free(u);
 		return err_no_memory(err);
 	}
-	if (advance(u, err) == -1) {
+	if (advance(u, err) == -1 ||
+	    (store_is_host(s) &&
+		damage_load(&u->damage, s->backend, s->seal, err) == -1)) {
 		usable_free(u);
 		return -1;
 	}
@@ -135,6 +140,7 @@ usable_free(struct usable *u)
 	if (u == NULL)
 		return;
 	idset_fini(&u->found);
+	damage_fini(&u->damage);
 	free(u->verdict);
 	pthread_mutex_destroy(&u->lock);
 	free(u);
@@ -225,7 +231,8 @@ usable_pack(struct usable *u, const struct localindex_view *v,
 	bool filled, there;
 
 	if ((notes & LOCALINDEX_INDEXED) == 0 ||
-	    epoch_find(u->epoch, pack) != NULL)
+	    epoch_find(u->epoch, pack) != NULL ||
+	    idset_has(&u->damage.packs, pack))
 		return 0;
 	if ((notes & LOCALINDEX_FOUND) != 0 && v->any_lists &&
 	    v->lists_to >= u->epoch->number)

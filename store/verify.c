@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "store/host.h"
 #include "store/seal/slot.h"
 #include "store/verify_internal.h"
 
@@ -244,6 +245,8 @@ verify_init(struct verify *v, struct store *s,
 {
 	memset(v, 0, sizeof(*v));
 	memset(result, 0, sizeof(*result));
+	if (host_refuse(s, "nothing can be verified", err) == -1)
+		return -1;
 	v->store = &v->view.store;
 	v->options = options;
 	v->fn = fn;
@@ -277,6 +280,7 @@ verify_fini(struct verify *v)
 	idset_fini(&v->bad_packs);
 	idset_fini(&v->bad_indexes);
 	idset_fini(&v->bad_points);
+	idset_fini(&v->given_up);
 	damage_fini(&v->damage);
 	free(v->checked_ms);
 	free(v->bad);

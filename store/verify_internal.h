@@ -39,8 +39,9 @@ struct verify {
 	bool unsupported;     /* Something was made by a later program. */
 	/* What repair has to see to: */
 	struct idset bad_packs, bad_indexes, bad_points;
-	struct marks marks; /* What those points use. */
-	bool hurt;          /* Some blob that a point uses is not well. */
+	struct marks marks;    /* What those points use. */
+	struct idset given_up; /* Tombstones instead of points. */
+	bool hurt;             /* Some blob that a point uses is not well. */
 
 	pthread_mutex_t lock; /* Guards from here on while threads run. */
 	store_damage_fn *fn;
@@ -92,6 +93,10 @@ int verify_choose(
 /* ---- verify_points.c: what the damage does to points ---- */
 /* Marks what the points use and notes whether anything is missing. */
 int verify_mark_points(struct verify *v, struct err *err);
+/* ---- verify_chains.c ---- */
+struct host_links;
+int verify_chains(struct verify *v, struct host_links *links, struct err *err);
+
 /* Tells for each point and disk which damaged objects it needs. */
 int verify_tell_points(struct verify *v, struct err *err);
 /*

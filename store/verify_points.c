@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/host.h"
 #include "store/verify_internal.h"
 
 #define TOLD_MAX 32u
@@ -45,6 +46,9 @@ each_point(struct verify *v, bool tell, point_fn *fn, struct err *err)
 		/* Given up, or removed since it was listed. */
 		if (err->class == ERR_NOT_FOUND && v->options->points == NULL) {
 			err_clear(err);
+			if (tell && idset_add(&v->given_up, v->points.ids[i],
+					err) == -1)
+				return -1;
 			continue;
 		}
 		object_key(key, OBJECT_MANIFEST, v->points.ids[i]);
@@ -98,7 +102,16 @@ mark_point(
 int
 verify_mark_points(struct verify *v, struct err *err)
 {
-	return each_point(v, true, mark_point, err);
+	struct host_links links = { .link = NULL };
+	int rc;
+
+	host_take_down(v->store, &links);
+	rc = each_point(v, true, mark_point, err);
+	host_take_down(v->store, NULL);
+	if (rc == 0)
+		rc = verify_chains(v, &links, err);
+	free(links.link);
+	return rc;
 }
 
 static void

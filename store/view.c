@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "common/io.h"
+#include "store/host.h"
 
 /* Of one cache folder at once. */
 #define VIEWS_MAX 64
@@ -82,7 +83,9 @@ view_open(struct view *out, struct store *s, struct err *err)
 	out->store.cache_dir = s->cache_dir;
 	out->store.epoch_seen = s->epoch_seen;
 	pthread_mutex_init(&out->store.sync_lock, NULL);
-	if (store_index_marker(marker, s, err) == 0 &&
+	pthread_mutex_init(&out->store.mark_lock, NULL);
+	if (host_open_owner(&out->store, err) == 0 &&
+	    store_index_marker(marker, s, err) == 0 &&
 	    find_dir(out, marker, err) == 0)
 		return 0;
 	view_close(out);
@@ -102,5 +105,7 @@ view_close(struct view *view)
 	if (view->guard_fd != -1)
 		close(view->guard_fd);
 	view->guard_fd = -1;
+	host_close(&view->store);
+	pthread_mutex_destroy(&view->store.mark_lock);
 	pthread_mutex_destroy(&view->store.sync_lock);
 }

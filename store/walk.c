@@ -32,8 +32,12 @@ enter(void *arg, const uint8_t hash[DIGEST_BYTES], unsigned int level,
 	w->piece_lost = true;
 	rc = localindex_find(
 	    w->store->index, BLOB_MAP, hash, &w->piece_place, err);
+	/* The read says what is wrong, but on a host, which has it still. */
+	if (rc == 0 && store_is_host(w->store))
+		return w->fn(w->arg, BLOB_MAP, hash, NULL, NULL, err) == -1 ? -1
+									    : 1;
 	if (rc != 1)
-		return rc == -1 ? -1 : 1; /* The read says what is wrong. */
+		return rc == -1 ? -1 : 1;
 	w->piece_lost = false;
 	rc = is_new(w, &w->piece_place, err);
 	if (rc == 2) {

@@ -18,7 +18,8 @@ static const struct cli_option options[] = {
 	    "none, auto or zstd:LEVEL (zstd:1)" },
 	{ "undelete-days", KEY_DAYS, "N", false,
 	    "how long forgotten points may be kept after all (7)" },
-	{ "encrypt", KEY_ENCRYPT, "WITH", false, "passphrase or keyfile" },
+	{ "encrypt", KEY_ENCRYPT, "WITH", false,
+	    "passphrase, keyfile or public-key" },
 	{ "recovery", KEY_RECOVERY, NULL, false,
 	    "print a recovery key as well" },
 	{ NULL, 0, NULL, false, NULL },
@@ -27,6 +28,7 @@ static const struct cli_option options[] = {
 struct request {
 	struct store_init_options init;
 	bool encrypt, recovery;
+	enum seal_mode mode;
 	enum slot_kind kind;
 };
 
@@ -34,6 +36,7 @@ static int
 set_encrypt(struct request *request, const char *value, struct err *err)
 {
 	request->encrypt = true;
+	request->mode = SEAL_SECRET;
 	if (strcmp(value, "passphrase") == 0) {
 		request->kind = SLOT_PASSPHRASE;
 		return 0;
@@ -42,12 +45,15 @@ set_encrypt(struct request *request, const char *value, struct err *err)
 		request->kind = SLOT_FILE;
 		return 0;
 	}
-	if (strcmp(value, "public-key") == 0)
-		return err_set(err, ERR_ARG,
-		    "'--encrypt public-key' is not there yet: this holdstill "
-		    "makes no repositories that hosts may only add to");
+	if (strcmp(value, "public-key") == 0) {
+		/* Its owner has one or the other: see check(). */
+		request->mode = SEAL_PUBLIC;
+		request->kind = SLOT_PASSPHRASE;
+		return 0;
+	}
 	return err_set(err, ERR_ARG,
-	    "'--encrypt' takes passphrase or keyfile, not '%s'", value);
+	    "'--encrypt' takes passphrase, keyfile or public-key, not '%s'",
+	    value);
 }
 
 static int
@@ -75,13 +81,15 @@ static int
 check(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	const struct request *request = state;
+	struct request *request = state;
 
 	(void)arguments;
 	if (request->recovery && !request->encrypt)
 		return cli_usage(
 		    cli, err, "'--recovery' goes with '--encrypt' only");
 	if (!request->encrypt)
+		return 0;
+	if (request->mode == SEAL_PUBLIC)
 		return 0;
 	if (request->kind == SLOT_FILE && cli->passphrase_file != NULL)
 		return cli_usage(cli, err,
@@ -110,12 +118,17 @@ refuse_key(struct cli *cli, struct err *err)
 
 /* The first key; it opens the repository right after, too. */
 static int
-make_key(struct cli *cli, const struct request *request, struct err *err)
+make_key(struct cli *cli, struct request *request, struct err *err)
 {
 	const char *url = cli->ctx.repository_url, *passphrase, *key;
 	int rc;
 
 	unlock_files(cli, url, &passphrase, &key);
+	if (request->mode == SEAL_PUBLIC && passphrase != NULL && key != NULL)
+		return cli_usage(cli, err,
+		    "both a passphrase file and a key file are given");
+	if (request->mode == SEAL_PUBLIC && key != NULL)
+		request->kind = SLOT_FILE;
 	if (request->kind == SLOT_FILE && key == NULL)
 		return cli_usage(cli, err,
 		    "'--encrypt keyfile' needs '--key-file': where to make it");
@@ -128,7 +141,7 @@ make_key(struct cli *cli, const struct request *request, struct err *err)
 }
 
 static int
-make_repository(struct cli *cli, const struct request *request, struct err *err)
+make_repository(struct cli *cli, struct request *request, struct err *err)
 {
 	struct store_init_options init = request->init;
 	struct backend *backend = NULL;
@@ -137,7 +150,7 @@ make_repository(struct cli *cli, const struct request *request, struct err *err)
 	if (request->encrypt) {
 		if (make_key(cli, request, err) == -1)
 			return -1;
-		init.mode = SEAL_SECRET;
+		init.mode = request->mode;
 		init.secret = &cli->unlock->secret;
 		init.label = "first";
 	} else if (refuse_key(cli, err) == -1) {
@@ -175,6 +188,9 @@ say(struct cli *cli, const struct request *request, struct err *err)
 		printf("Without its %s nobody can ever read it: 'holdstill key "
 		       "add --recovery' prints\na second one to put away.\n",
 		    slot_kind_words(request->kind));
+	if (request->mode == SEAL_PUBLIC)
+		printf("'holdstill key host FILE' makes a key for a host that "
+		       "adds points and reads none.\n");
 	return request->recovery ? cli_add_recovery(cli, "recovery", NULL, err)
 				 : 0;
 }
@@ -183,7 +199,7 @@ static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
 {
-	const struct request *request = state;
+	struct request *request = state;
 
 	(void)arguments;
 	if (make_repository(cli, request, err) == -1 ||
@@ -202,13 +218,15 @@ static const struct request defaults = {
 
 const struct cli_command cmd_init = {
 	.name = "init",
-	.arguments = "[--repo URL] [--encrypt passphrase | keyfile]",
+	.arguments =
+	    "[--repo URL] [--encrypt passphrase | keyfile | public-key]",
 	.summary = "Make a repository",
 	.example =
 	    "  holdstill init --repo /srv/backup\n"
 	    "  holdstill init --repo /mnt/nas/backup --compression auto\n"
 	    "  holdstill init --repo /srv/backup --encrypt keyfile "
-	    "--key-file /root/key\n",
+	    "--key-file /root/key\n"
+	    "  holdstill init --repo /srv/backup --encrypt public-key\n",
 	.options = options,
 	.state_size = sizeof(defaults),
 	.defaults = &defaults,

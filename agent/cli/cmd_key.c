@@ -281,18 +281,44 @@ key_rotate(struct cli *cli, const struct request *request, const char *word,
 	return 0;
 }
 
+/* ---- host ---- */
+
+static int
+key_host(struct cli *cli, const struct request *request, const char *word,
+    struct err *err)
+{
+	char id[HEXID_SIZE];
+
+	(void)request;
+	if (store_key_host(cli->ctx.store, id, word, err) == -1)
+		return -1;
+	if (cli->json)
+		return cli_print_json(
+		    json_pack("{s:{s:s, s:s}}", "host", "id", id, "file", word),
+		    err);
+	if (!cli->quiet)
+		printf("made the key of host %.8s: move '%s' to the host, "
+		       "which gives it with --key-file.\n"
+		       "It adds points and opens none. One file is for one "
+		       "host.\n",
+		    id, word);
+	return 0;
+}
+
 /* ---- the verbs ---- */
 
 static const struct verb {
 	const char *name;
-	int words; /* Behind the verb. */
+	int words;        /* Behind the verb. */
+	const char *what; /* They are. */
 	int (*work)(struct cli *cli, const struct request *request,
 	    const char *word, struct err *err);
 } verbs[] = {
-	{ "list", 0, key_list },
-	{ "add", 0, key_add },
-	{ "remove", 1, key_remove },
-	{ "rotate-slot", 0, key_rotate },
+	{ "list", 0, "no argument", key_list },
+	{ "add", 0, "no argument", key_add },
+	{ "remove", 1, "the id of one key", key_remove },
+	{ "rotate-slot", 0, "no argument", key_rotate },
+	{ "host", 1, "the file to be made", key_host },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -317,11 +343,12 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 
 	if (verb == NULL)
 		return cli_usage(cli, err,
-		    "'key' takes list, add, remove or rotate-slot, not '%s'",
+		    "'key' takes list, add, remove, rotate-slot or host, not "
+		    "'%s'",
 		    arguments->word[0]);
 	if (arguments->count != 1 + verb->words)
-		return cli_usage(cli, err, "'key %s' takes %s", verb->name,
-		    verb->words == 0 ? "no argument" : "the id of one key");
+		return cli_usage(
+		    cli, err, "'key %s' takes %s", verb->name, verb->what);
 	if ((request->passphrase_file != NULL) + (request->key_file != NULL) +
 		request->recovery >
 	    1)
@@ -353,11 +380,13 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 
 const struct cli_command cmd_key = {
 	.name = "key",
-	.arguments = "list | add | remove ID | rotate-slot [OPTIONS]",
+	.arguments = "list | add | remove ID | rotate-slot | host FILE "
+		     "[OPTIONS]",
 	.summary = "What opens an encrypted repository",
 	.example =
 	    "  holdstill key add --recovery\n"
-	    "  holdstill key rotate-slot --new-passphrase-file /root/new\n",
+	    "  holdstill key rotate-slot --new-passphrase-file /root/new\n"
+	    "  holdstill key host host1.key\n",
 	.options = options,
 	.min = 1,
 	.max = 2,

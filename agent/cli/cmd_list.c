@@ -73,8 +73,12 @@ visit_forgotten(void *arg, const char *id, int64_t time_ms)
 
 	(void)time_ms;
 	if (store_manifest_read(&m, f->cli->ctx.store, id, f->err) == -1) {
-		/* A prune has just ended its time. */
-		f->rc = f->err->class == ERR_NOT_FOUND ? 0 : -1;
+		/* A prune has just ended its time, or it is another host's. */
+		f->rc = f->err->class == ERR_NOT_FOUND ||
+				(f->err->class == ERR_AUTH &&
+				    store_is_host(f->cli->ctx.store))
+			    ? 0
+			    : -1;
 		if (f->rc == 0)
 			err_clear(f->err);
 		return f->rc;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "common/cancel.h"
 #include "common/err.h"
 #include "common/hexid.h"
+#include "store/seal/hostkey.h"
 #include "store/seal/keyfile.h"
 #include "store/seal/recovery.h"
 #include "store/seal/secret.h"
@@ -96,13 +98,57 @@ take_key(struct unlock *u)
 	    (struct slot_secret){ SLOT_FILE, u->text, KEYFILE_SECRET_BYTES };
 }
 
+/* A host's key is opened with its path: the store reads and changes it. */
+static int
+take_host(struct unlock *u, const char *path, struct err *err)
+{
+	char *real = realpath(path, NULL);
+	int rc = 0;
+
+	if (real == NULL)
+		rc = err_errno(err, errno, "cannot open '%s'", path);
+	else if (strlen(real) >= sizeof(u->text))
+		rc = err_set(err, ERR_ARG, "'%s' is too long a name", path);
+	else
+		memcpy(u->text, real, strlen(real) + 1);
+	free(real);
+	u->secret = (struct slot_secret){ SLOT_HOST, u->text, strlen(u->text) };
+	return rc;
+}
+
+/* 1: *u has it; 0: the file is no host key. */
+static int
+read_host(struct unlock *u, const char *path, struct err *err)
+{
+	struct stat st;
+	size_t size;
+
+	/* A pipe can be read but once. */
+	if (stat(path, &st) == -1 || !S_ISREG(st.st_mode))
+		return 0;
+	if (keyfile_load(u->text, sizeof(u->text), &size, path, err) == -1)
+		return -1;
+	if (!hostkey_is_one(u->text))
+		return 0;
+	secret_wipe(u->text, sizeof(u->text));
+	return take_host(u, path, err) == -1 ? -1 : 1;
+}
+
 int
 unlock_read_key_file(struct unlock **out, const char *path, struct err *err)
 {
 	struct unlock *u;
+	int rc;
 
 	if (make(&u, err) == -1)
 		return -1;
+	if ((rc = read_host(u, path, err)) != 0) {
+		if (rc == -1)
+			unlock_free(u);
+		else
+			*out = u;
+		return rc == -1 ? -1 : 0;
+	}
 	if (keyfile_read((uint8_t *)u->text, path, err) == -1) {
 		unlock_free(u);
 		return -1;
@@ -273,7 +319,16 @@ unlock_new_key_file(struct unlock **out, const char *path, struct err *err)
 	if (err->class != ERR_EXISTS)
 		return -1;
 	err_clear(err);
-	return unlock_read_key_file(out, path, err);
+	if (unlock_read_key_file(out, path, err) == -1)
+		return -1;
+	if ((*out)->secret.kind == SLOT_FILE)
+		return 0;
+	unlock_free(*out);
+	*out = NULL;
+	return err_set(err, ERR_ARG,
+	    "'%s' is the key of a host, which opens nothing: name another "
+	    "file",
+	    path);
 }
 
 /* ---- what was given ---- */

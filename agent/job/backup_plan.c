@@ -230,6 +230,45 @@ note_lost(void *arg, uint64_t offset, uint64_t bytes, struct err *err)
 	return 0;
 }
 
+struct marked {
+	struct backup *backup;
+	struct backup_disk *disk;
+	bool more;
+	int rc;
+	struct err *err;
+};
+
+static void
+note_mark(void *arg, const struct store_hurt *hurt)
+{
+	struct marked *marked = arg;
+	size_t i;
+
+	if (strcmp(hurt->point, marked->backup->base->id) != 0 ||
+	    strcmp(hurt->disk, marked->disk->disk->target) != 0)
+		return;
+	marked->more = marked->more || hurt->more;
+	for (i = 0; marked->rc == 0 && i < hurt->range_count; i++)
+		marked->rc = note_lost(marked->disk, hurt->ranges[i].offset,
+		    hurt->ranges[i].bytes, marked->err);
+}
+
+/* A host that may only add cannot look: it goes by the base's own mark. */
+static int
+lost_of_base(
+    struct backup *b, struct backup_disk *disk, bool *map_lost, struct err *err)
+{
+	struct marked marked = { .backup = b, .disk = disk, .err = err };
+
+	if (!store_is_host(b->ctx->store))
+		return store_disk_lost(
+		    b->ctx->store, disk->base, map_lost, note_lost, disk, err);
+	if (store_marks(b->ctx->store, note_mark, &marked, err) == -1)
+		return -1;
+	*map_lost = marked.more;
+	return marked.rc;
+}
+
 /*
  * Only where a repair has marked something: the walk through the base's map
  * costs what the disk is large.  What is read again and has not changed heals
@@ -244,8 +283,7 @@ plan_heal(struct backup *b, struct backup_disk *disk, struct err *err)
 		return -1;
 	if (!any)
 		return 0;
-	if (store_disk_lost(b->ctx->store, disk->base, &map_lost, note_lost,
-		disk, err) == -1)
+	if (lost_of_base(b, disk, &map_lost, err) == -1)
 		return -1;
 	if (map_lost || disk->heal_count == HEAL_RANGES_MAX)
 		make_full(disk, true, "the last point is damaged");

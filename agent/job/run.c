@@ -16,6 +16,8 @@
 #include "agent/job/retention.h"
 #include "common/cancel.h"
 #include "common/err.h"
+#include "common/log.h"
+#include "store/store.h"
 
 /* ---- which domains ---- */
 
@@ -130,6 +132,13 @@ apply_retention(struct job_context *ctx, const struct config_job *job,
 	policy_of(&policy, job);
 	if (retention_is_empty(&policy))
 		return 0;
+	if (ctx->store != NULL && store_is_host(ctx->store)) {
+		log_line(LOG_WARNING,
+		    "the retention of '%s' is left to the repository's owner: "
+		    "a host key forgets nothing",
+		    domain);
+		return 0;
+	}
 	if (job_forget_policy(
 		ctx, domain, &policy, false, ignore_decision, NULL, err) == -1)
 		return err_prefix(err, "retention of '%s'", domain);

@@ -39,11 +39,19 @@ int chain_mark(struct chain *c, uint8_t out[CHAIN_MARK_BYTES],
 
 /* ---- by whoever has the master key ---- */
 
-/* Belongs to one thread at a time; checks in rising n are cheap. */
+/* Belongs to one thread at a time; a check costs at most some hundred steps
+ * once the host's chain was gone along. */
 struct chain_checker;
 int chain_checker_new(
     struct chain_checker **out, const struct seal *s, struct err *err);
 void chain_checker_free(struct chain_checker *k); /* NULL is allowed. */
+
+/* The mark of a point that the master key's owner adds: its host is zeros,
+ * its n 0, and only M makes it. */
+int chain_mark_owner(struct chain_checker *k, uint8_t out[CHAIN_MARK_BYTES],
+    const void *object, size_t size, struct err *err);
+/* Is it such a mark? */
+bool chain_is_owner(const uint8_t host[SEAL_ID_BYTES]);
 
 /*
  * object, of size bytes, ends with its mark (its hash cut off).  Fills host

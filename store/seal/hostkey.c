@@ -151,3 +151,21 @@ hostkey_write(const char *path, const struct hostkey *key, struct err *err)
 	secret_wipe(text, sizeof(text));
 	return rc;
 }
+
+int
+hostkey_write_new(const char *path, const struct hostkey *key, struct err *err)
+{
+	char text[HOSTKEY_TEXT_SIZE];
+	int size = hostkey_print(text, key, err), rc = -1;
+
+	if (size != -1)
+		rc = keyfile_store(path, text, (size_t)size, err);
+	secret_wipe(text, sizeof(text));
+	return rc;
+}
+
+bool
+hostkey_is_one(const char *text)
+{
+	return strncmp(text, title, sizeof(title) - 1) == 0;
+}

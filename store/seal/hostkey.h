@@ -31,6 +31,8 @@ struct hostkey {
 int hostkey_make(struct hostkey *out, const struct seal *s, struct err *err);
 void hostkey_wipe(struct hostkey *key);
 
+/* Does it begin like a host key? */
+bool hostkey_is_one(const char *text);
 /* Returns the text's length. */
 int hostkey_print(
     char out[HOSTKEY_TEXT_SIZE], const struct hostkey *key, struct err *err);
@@ -39,6 +41,9 @@ int hostkey_parse(struct hostkey *out, const char *text, struct err *err);
 
 /* From a file that nobody else may read; see keyfile.h. */
 int hostkey_read(struct hostkey *out, const char *path, struct err *err);
+/* A new file, mode 0600; one that is there is ERR_EXISTS and stays. */
+int hostkey_write_new(
+    const char *path, const struct hostkey *key, struct err *err);
 /* Replaces the file durably, with mode 0600. */
 int hostkey_write(const char *path, const struct hostkey *key, struct err *err);
 

@@ -111,20 +111,14 @@ sync_folder(const char *path, struct err *err)
 }
 
 int
-keyfile_make(
-    uint8_t out[KEYFILE_SECRET_BYTES], const char *path, struct err *err)
+keyfile_store(const char *path, const char *text, size_t size, struct err *err)
 {
-	char text[TEXT_SIZE], hex[HEX_LENGTH + 1];
-	int fd, rc = -1;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int rc = -1;
 
-	if (hexid_random(out, KEYFILE_SECRET_BYTES, err) == -1)
-		return -1;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return err_errno(err, errno, "cannot make '%s'", path);
-	hex_encode(hex, out, KEYFILE_SECRET_BYTES);
-	snprintf(text, sizeof(text), "%s%s\n", title, hex);
-	if (io_write_full(fd, text, strlen(text)) == -1 || fsync(fd) == -1) {
+	if (io_write_full(fd, text, size) == -1 || fsync(fd) == -1) {
 		err_errno(err, errno, "cannot write '%s'", path);
 	} else {
 		rc = sync_folder(path, err);
@@ -132,6 +126,21 @@ keyfile_make(
 	close(fd);
 	if (rc == -1)
 		unlink(path);
+	return rc;
+}
+
+int
+keyfile_make(
+    uint8_t out[KEYFILE_SECRET_BYTES], const char *path, struct err *err)
+{
+	char text[TEXT_SIZE], hex[HEX_LENGTH + 1];
+	int rc;
+
+	if (hexid_random(out, KEYFILE_SECRET_BYTES, err) == -1)
+		return -1;
+	hex_encode(hex, out, KEYFILE_SECRET_BYTES);
+	snprintf(text, sizeof(text), "%s%s\n", title, hex);
+	rc = keyfile_store(path, text, strlen(text), err);
 	secret_wipe(text, sizeof(text));
 	secret_wipe(hex, sizeof(hex));
 	return rc;

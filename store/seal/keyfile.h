@@ -26,6 +26,11 @@ struct err;
 int keyfile_load(char *out, size_t size, size_t *out_size, const char *path,
     struct err *err);
 
+/* Writes a new small file, mode 0600, durably; one that is there is
+ * ERR_EXISTS and stays. */
+int keyfile_store(
+    const char *path, const char *text, size_t size, struct err *err);
+
 /* ERR_CORRUPT: it is no key file, or was changed.  The caller wipes. */
 int keyfile_read(
     uint8_t out[KEYFILE_SECRET_BYTES], const char *path, struct err *err);

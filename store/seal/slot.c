@@ -27,6 +27,8 @@ slot_kind_words(enum slot_kind kind)
 		return "passphrase";
 	case SLOT_FILE:
 		return "key file";
+	case SLOT_HOST:
+		return "host key";
 	case SLOT_RECOVERY:
 		break;
 	}

@@ -23,7 +23,13 @@
 
 struct err;
 
-enum slot_kind { SLOT_PASSPHRASE, SLOT_FILE, SLOT_RECOVERY };
+enum slot_kind {
+	SLOT_PASSPHRASE,
+	SLOT_FILE,
+	SLOT_RECOVERY,
+	/* No slot: bytes are the path of a host key (store/seal/hostkey.h). */
+	SLOT_HOST,
+};
 
 /* What opens a slot; borrowed.  A passphrase is bytes, without a line end. */
 struct slot_secret {

@@ -77,8 +77,23 @@ keep(const char *folder, const struct manifest *m, const struct image *im,
 	assert_int_equal(close(fd), 0);
 }
 
+/* A host of the repository, where it is of mode public. */
+static struct store *
+open_host(struct rig *rig, const char *folder)
+{
+	char path[300], id[HEXID_SIZE];
+	struct slot_secret secret = { SLOT_HOST, path, 1 };
+	struct err err = ERR_INIT;
+	struct store *s;
+
+	snprintf(path, sizeof(path), "%.250s/host", folder);
+	assert_int_equal(store_key_host(rig->store, id, path, &err), 0);
+	assert_int_equal(rig_open_with(rig, &s, rig->cache, &secret, &err), 0);
+	return s;
+}
+
 static void
-history(struct rig *rig, const char *folder)
+history(struct store *s, const char *folder)
 {
 	struct manifest *m, *parent = NULL;
 	struct image im[DISKS], base[DISKS];
@@ -91,7 +106,7 @@ history(struct rig *rig, const char *folder)
 			image_copy(&base[i], &im[i]);
 		if (turn > 0)
 			change(im, turn);
-		if (rig_backup_disks(rig->store, &m, im, DISKS, parent,
+		if (rig_backup_disks(s, &m, im, DISKS, parent,
 			turn > 0 ? base : NULL, &err) == -1)
 			fail_msg("backup: %s", err.text);
 		for (i = 0; i < DISKS; i++) {
@@ -124,9 +139,10 @@ keep_key(const char *folder)
 
 /* One repository in a folder of its own; cipher NULL: plain. */
 static void
-one(const char *parent, const char *name, const char *cipher)
+one(const char *parent, const char *name, const char *cipher, bool host)
 {
 	char folder[256], points[300];
+	struct store *s;
 	struct rig rig;
 
 	snprintf(folder, sizeof(folder), "%.150s/%s", parent, name);
@@ -137,9 +153,14 @@ one(const char *parent, const char *name, const char *cipher)
 		setenv(RIG_SEAL, cipher, 1);
 		keep_key(folder);
 	}
-	rig_init_in(&rig, folder);
-	history(&rig, folder);
+	if (host)
+		rig_init_public_in(&rig, folder);
+	else
+		rig_init_in(&rig, folder);
+	s = host ? open_host(&rig, folder) : NULL;
+	history(host ? s : rig.store, folder);
 	/* Not rig_fini(), which takes it all away. */
+	store_close(s);
 	store_close(rig.store);
 	wrap_fault_fini(&rig.fault);
 }
@@ -150,8 +171,9 @@ main(int argc, char **argv)
 	if (argc != 2 || strlen(argv[1]) > 150)
 		return 2;
 	unsetenv(RIG_SEAL);
-	one(argv[1], "none", NULL);
-	one(argv[1], "secret", "aes-256-gcm");
-	one(argv[1], "secret-chacha", "chacha20-poly1305");
+	one(argv[1], "none", NULL, false);
+	one(argv[1], "secret", "aes-256-gcm", false);
+	one(argv[1], "secret-chacha", "chacha20-poly1305", false);
+	one(argv[1], "public", "aes-256-gcm", true);
 	return 0;
 }

@@ -21,7 +21,7 @@ INDEX_PACKS_MAX = 64
 FANOUT = 64
 PIECE = 8 + FANOUT * 32
 ZERO = bytes(32)
-SEALED, TO_PUBLIC = 1, 2    # Flags.
+SEALED, TO_PUBLIC, SIGNED, MARKED = 1, 2, 4, 8  # Flags.
 SALT = 32                   # Behind the head of what is sealed.
 
 DATA, MAP = 1, 2
@@ -140,10 +140,10 @@ def parse_head(data, key):
     magic, got, version, flags, coding, _, own, stored, raw = HEAD.unpack(
         data[:HEAD.size])
     need(magic == b"HOLDSTIL", "no object of holdstill")
-    if version != 1 or flags & ~(SEALED | TO_PUBLIC):
+    if version != 1 or flags & ~(SEALED | TO_PUBLIC | SIGNED | MARKED):
         raise Later("made by a later program (version %d, flags %#x)" % (
             version, flags))
-    need(flags != TO_PUBLIC, "flags", flags)
+    need(flags in (0, 1, 3, 4, 11), "flags", flags)
     need(got == type_ or (got, type_) == (TOMBSTONE, POINT),
          "type", got, "under the key of type", type_)
     need(ident in (None, own), "another object's id:", own.hex())

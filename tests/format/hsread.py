@@ -89,6 +89,8 @@ class Repository:
 
     def must_be_sealed(self, head):
         want = self.seal.flags if self.seal else 0
+        if head.type == hs.POINT and want & hs.TO_PUBLIC:
+            want |= hs.MARKED
         hs.need(head.flags == want, "flags", head.flags,
                 "in a repository where they are", want)
 
@@ -270,9 +272,9 @@ class Repository:
         for key in points:
             try:
                 manifest, link = self.point(key)
-                hs.need(link is None or link not in links,
-                        "has a double:", links.get(link))
-                links[link] = key
+                hs.need(link not in links, "has a double:", links.get(link))
+                if link is not None and link[0] != hsseal.OWNER:
+                    links[link] = key
                 for disk in manifest["disks"]:
                     for _, name in self.leaves(
                             bytes.fromhex(disk["root"]),

@@ -12,7 +12,7 @@ import struct
 import argon2.low_level
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import x25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.ciphers.aead import (
     AESGCM, ChaCha20Poly1305)
 
@@ -21,6 +21,7 @@ import hsformat as hs
 TAG = 16
 TRAILER = struct.Struct(">16sQ32s")
 CHAIN_MAX = 1 << 20
+OWNER = bytes(16)  # The host in the mark of who has the master key.
 CIPHERS = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
 BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -65,6 +66,8 @@ class Keys:
         self.private = x25519.X25519PrivateKey.from_private_bytes(
             hkdf(master, b"", b"holdstill x25519"))
         self.public = public_half(self.private)
+        self.signer = ed25519.Ed25519PrivateKey.from_private_bytes(
+            hkdf(master, b"", b"holdstill ed25519"))
         self.chains = {}
 
     def check(self, config):
@@ -98,6 +101,10 @@ class Keys:
                 struct.pack(">IQ", 0, at), data, associated(name, bound))
         except (InvalidTag, ValueError) as error:
             raise hs.Damage("sealed bytes at %d were changed" % at) from error
+
+    def sign(self, name, data):
+        """What an epoch and its like end with, before the SHA-256."""
+        return self.signer.sign(name.encode() + b"\0" + data)
 
     def first_chain_key(self, host):
         return hkdf(self.master, host, b"holdstill host")

@@ -41,8 +41,7 @@ class Writer:
             self.master = os.urandom(32)
             self.seal = hsseal.Keys(self.master, config)
             config["encryption"]["check"] = self.seal.check(config)
-        if mode != "public":
-            self.put_epoch()
+        self.put_epoch()
         self.put(hs.CONFIG, self.id, json.dumps(config).encode())
 
     def save(self, key, data):
@@ -56,6 +55,13 @@ class Writer:
         """The one that a new repository begins with."""
         body = json.dumps({"key": "epochs/0", "epoch": 0, "decided": 0,
                            "roll": ""}).encode()
+        if self.mode == "public":
+            data = hs.HEAD.pack(b"HOLDSTIL", hs.EPOCH, 1, hs.SIGNED, 0,
+                                bytes(3), os.urandom(16), len(body),
+                                len(body)) + body
+            data += self.seal.sign("epochs/0", data)
+            self.save("epochs/0", data + hashlib.sha256(data).digest())
+            return
         head, salt, key = self.head(hs.EPOCH, os.urandom(16), 0,
                                     len(body) + self.tag(), len(body))
         data = head + salt
@@ -76,6 +82,8 @@ class Writer:
     def head(self, type_, ident, coding, stored, raw):
         """(head, S, key of the object or None)."""
         flags = self.seal.flags if self.seal else 0
+        if type_ == hs.POINT and self.mode == "public":
+            flags |= hs.MARKED
         data = hs.HEAD.pack(b"HOLDSTIL", type_, 1, flags, coding, bytes(3),
                             ident, stored, raw)
         if not self.seal:

@@ -197,7 +197,7 @@ class Modes(Case):
                 key, = hsread.Repository(self.repo(), secret).keys(type_)
                 with open(self.path(key), "rb") as f:
                     was = f.read(16)
-                for at, value in (9, b"\2"), (10, b"\x80"), (11, b"\4"):
+                for at, value in (9, b"\2"), (10, b"\x80"), (11, b"\x40"):
                     self.change(key, at, value, True)
                     self.refused(hs.Later, "made by a later program", secret)
                     self.change(key, at, was[at:at + 1], True)
@@ -497,7 +497,13 @@ class Written(Case):
                 self.assertEqual(self.restored(ident, target), data)
 
     def test_program_reads_what_is_sealed(self):
-        w = hswrite.Writer(self.repo(), "secret")
+        self.sealed("secret")
+
+    def test_program_reads_what_hosts_may_only_add_to(self):
+        self.sealed("public")
+
+    def sealed(self, mode):
+        w = hswrite.Writer(self.repo(), mode)
         w.slot("file", SECRET)
         key = os.path.join(self.folder, "key")
         with open(key, "w", encoding="ascii") as f:
@@ -518,7 +524,7 @@ class Written(Case):
     def test_program_refuses_what_is_later(self):
         w = hswrite.Writer(self.repo())
         ident = w.backup({"vda": b"x"})
-        for at, value in (9, b"\2"), (11, b"\4"):
+        for at, value in (9, b"\2"), (11, b"\x40"):
             self.change("points/" + ident, at, value, True)
             done = self.holdstill("restore", ident, "--disk",
                                   "vda=" + os.path.join(self.folder, "out"))

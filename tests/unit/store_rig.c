@@ -32,33 +32,43 @@ rig_sealed(void)
 }
 
 static void
-init_options(struct store_init_options *options, enum aead_cipher *cipher)
+init_options(const struct rig *rig, struct store_init_options *options,
+    enum aead_cipher *cipher)
 {
 	memset(options, 0, sizeof(*options));
-	if (!rig_sealed())
+	if (!rig_sealed() && !rig->public_mode)
 		return;
-	assert_int_equal(aead_cipher_parse(cipher, getenv(RIG_SEAL)), 0);
-	options->mode = SEAL_SECRET;
-	options->cipher = cipher;
+	if (rig_sealed()) {
+		assert_int_equal(
+		    aead_cipher_parse(cipher, getenv(RIG_SEAL)), 0);
+		options->cipher = cipher;
+	}
+	options->mode = rig->public_mode ? SEAL_PUBLIC : SEAL_SECRET;
 	options->secret = &rig_key;
 	options->label = "rig";
 }
 
 int
-rig_try_open(
-    struct rig *rig, struct store **out, const char *cache, struct err *err)
+rig_open_with(struct rig *rig, struct store **out, const char *cache,
+    const struct slot_secret *secret, struct err *err)
 {
-	struct store_open_options options = { .secret = NULL };
+	struct store_open_options options = { .secret = secret };
 	struct backend *inner, *b;
 
-	if (rig_sealed())
-		options.secret = &rig_key;
 	assert_int_equal(backend_open(&inner, rig->url, BACKEND_OPEN, err), 0);
 	assert_int_equal(wrap_fault_open(&b, inner, &rig->fault, err), 0);
 	if (store_open(out, b, cache, &options, err) == 0)
 		return 0;
 	backend_close(b);
 	return -1;
+}
+
+int
+rig_try_open(
+    struct rig *rig, struct store **out, const char *cache, struct err *err)
+{
+	return rig_open_with(rig, out, cache,
+	    rig_sealed() || rig->public_mode ? &rig_key : NULL, err);
 }
 
 struct store *
@@ -94,16 +104,15 @@ make(struct rig *rig)
 	wrap_fault_init(&rig->fault);
 	snprintf(rig->cache, sizeof(rig->cache), "%.200s/cache", rig->root);
 	assert_int_equal(backend_open(&b, rig->url, BACKEND_CREATE, &err), 0);
-	init_options(&options, &cipher);
+	init_options(rig, &options, &cipher);
 	assert_int_equal(store_init(b, &options, &err), 0);
 	backend_close(b);
 	rig->store = rig_open_store(rig, rig->cache);
 }
 
-void
-rig_init(struct rig *rig, const char *kind)
+static void
+init(struct rig *rig, const char *kind)
 {
-	memset(rig, 0, sizeof(*rig));
 	/* In memory where the test does not ask for a real disk. */
 	snprintf(rig->root, sizeof(rig->root), "%s/holdstill-test-XXXXXX",
 	    strcmp(kind, "mem") == 0 && access("/dev/shm", W_OK) == 0
@@ -118,12 +127,41 @@ rig_init(struct rig *rig, const char *kind)
 }
 
 void
-rig_init_in(struct rig *rig, const char *folder)
+rig_init(struct rig *rig, const char *kind)
 {
 	memset(rig, 0, sizeof(*rig));
+	init(rig, kind);
+}
+
+void
+rig_init_public(struct rig *rig)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig->public_mode = true;
+	init(rig, "mem");
+}
+
+static void
+init_in(struct rig *rig, const char *folder)
+{
 	snprintf(rig->root, sizeof(rig->root), "%s", folder);
 	snprintf(rig->url, sizeof(rig->url), "%.200s/repo", rig->root);
 	make(rig);
+}
+
+void
+rig_init_in(struct rig *rig, const char *folder)
+{
+	memset(rig, 0, sizeof(*rig));
+	init_in(rig, folder);
+}
+
+void
+rig_init_public_in(struct rig *rig, const char *folder)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig->public_mode = true;
+	init_in(rig, folder);
 }
 
 void

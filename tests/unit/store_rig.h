@@ -15,6 +15,7 @@ struct rig {
 	char root[256];  /* Holds repository and cache. */
 	struct wrap_fault fault;
 	struct store *store;
+	bool public_mode; /* Its store is the owner's. */
 };
 
 /* Environment: the cipher that repositories of the rig are sealed with; unset,
@@ -27,9 +28,15 @@ extern const struct slot_secret rig_key;
 
 /* kind: "mem" or "dir".  Opens a new repository. */
 void rig_init(struct rig *rig, const char *kind);
+/* In memory and of mode public, whatever RIG_SEAL says. */
+void rig_init_public(struct rig *rig);
+/* As rig_try_open(), with another key than rig_key. */
+int rig_open_with(struct rig *rig, struct store **out, const char *cache,
+    const struct slot_secret *secret, struct err *err);
 /* The same in a folder of the caller's: FOLDER/repo and FOLDER/cache, removed
  * by rig_fini() with all that is in it. */
 void rig_init_in(struct rig *rig, const char *folder);
+void rig_init_public_in(struct rig *rig, const char *folder);
 void rig_fini(struct rig *rig);
 /* Closes and opens again, as another process would. */
 void rig_reopen(struct rig *rig);

@@ -112,6 +112,37 @@ store_any_damage(bool *out, struct store *s, struct err *err)
 	return 0;
 }
 
+static bool is_host;
+
+bool
+store_is_host(const struct store *s)
+{
+	(void)s;
+	return is_host;
+}
+
+/* A mark of the base, after one of another point that has lost more. */
+int
+store_marks(struct store *s, store_hurt_fn *fn, void *arg, struct err *err)
+{
+	const struct store_range range[] = { { 0, STORE_BLOCK_BYTES },
+		{ 2 * (uint64_t)STORE_BLOCK_BYTES, STORE_BLOCK_BYTES } };
+	struct store_hurt hurt = { .point = "another",
+		.disk = "vda",
+		.ranges = range,
+		.range_count = 2,
+		.more = true };
+
+	(void)s;
+	(void)err;
+	fn(arg, &hurt);
+	hurt.point = BASE_ID;
+	hurt.range_count = lost_ranges;
+	hurt.more = map_lost;
+	fn(arg, &hurt);
+	return 0;
+}
+
 int
 store_disk_lost(struct store *s, const struct manifest_disk *disk,
     bool *out_map_lost, store_range_fn *fn, void *arg, struct err *err)
@@ -151,6 +182,7 @@ store_manifest_read(
 	if (base_unreadable)
 		return err_set(err, ERR_CORRUPT, "flipped byte");
 	m = manifest_new();
+	memcpy(m->id, BASE_ID, sizeof(m->id));
 	m->checkpoint = strdup(base_checkpoint);
 	m->disks = calloc(2, sizeof(*m->disks));
 	m->disk_count = 2;
@@ -188,7 +220,7 @@ set_up(void **state)
 	base_unreadable = false;
 	base_checkpoint = "holdstill-fedcba98-0";
 	unusable_disk = NULL;
-	any_damage = map_lost = false;
+	any_damage = map_lost = is_host = false;
 	lost_ranges = looks = 0;
 	return 0;
 }
@@ -450,6 +482,28 @@ test_backup_plan_lost_map_makes_a_full(void **state)
 
 #define CASE(name) cmocka_unit_test_setup(test_backup_plan_##name, set_up)
 
+static void
+test_backup_plan_host_goes_by_the_mark_of_its_base(void **state)
+{
+	struct err err = ERR_INIT;
+	struct backup b;
+
+	(void)state;
+	any_damage = is_host = true;
+	lost_ranges = 1;
+	assert_int_equal(plan(&b, &usual, &err), 0);
+	assert_int_equal(looks, 0);
+	assert_non_null(b.disks[0].base);
+	assert_int_equal(b.disks[0].heal_count, 1);
+	assert_int_equal(b.disks[1].heal_count, 0);
+	plan_free(&b);
+	map_lost = true;
+	assert_int_equal(plan(&b, &usual, &err), 0);
+	assert_null(b.disks[0].base);
+	assert_non_null(b.disks[1].base);
+	plan_free(&b);
+}
+
 int
 main(void)
 {
@@ -464,6 +518,7 @@ main(void)
 		CASE(damaged_manifest_makes_a_full),
 		CASE(reads_again_what_the_base_lost),
 		CASE(lost_map_makes_a_full),
+		CASE(host_goes_by_the_mark_of_its_base),
 		CASE(asked_full_is_no_demotion),
 		CASE(leaves_out_what_is_no_disk_of_its_own),
 		CASE(misspelt_exclude_is_refused),

@@ -192,10 +192,47 @@ test_cmd_key_of_a_plain_repository(void **state)
 	expect(0, HS "init", "made repository");
 	expect(1, HS "list --passphrase-file @/one", "not encrypted");
 	expect(1, HS "key list", "it has no keys");
-	expect(2, HS "key host", "list, add, remove");
+	expect(2, HS "key best", "list, add, remove");
+	expect(2, HS "key host", "the file to be made");
+	expect(1, HS "key host @/host", "it has no keys");
 	expect(2, HS "key remove", "takes the id");
-	expect(2, HS "init --encrypt public-key", "not there yet");
+	expect(2, HS "init --encrypt public", "or public-key");
 	expect(2, HS "init --encrypt keyfile", "needs '--key-file'");
+}
+
+/* A host's key adds and opens nothing. */
+static void
+test_cmd_key_of_a_host(void **state)
+{
+	(void)state;
+	file("conf", "");
+	expect(0, HS "init --encrypt public-key --key-file @/one",
+	    "made encrypted repository");
+	assert_non_null(strstr(out, "holdstill key host FILE"));
+	expect(
+	    0, HS "--key-file @/one key host @/host", "made the key of host");
+	expect(1, HS "--key-file @/one key host @/host", "cannot make");
+	expect(0, HS "list --key-file @/host", "no points yet");
+	expect(1, HS "verify --key-file @/host", "the key given is a host key");
+	expect(1, HS "prune --key-file @/host", "the key given is a host key");
+	expect(1, HS "repair --key-file @/host", "the key given is a host key");
+	expect(1, HS "--key-file @/host key add --new-key-file @/two",
+	    "a host key makes no key slot");
+	expect(1, HS "--key-file @/one key add --new-key-file @/host",
+	    "is the key of a host");
+	expect(1, HS "--key-file @/host key host @/three",
+	    "no host key can be made");
+	expect(0, HS "verify --key-file @/one", "no damage");
+	expect(0, HS "prune --key-file @/one", "");
+	/* Its chain began in that state. */
+	expect(1,
+	    "holdstill --state-dir @/other --config @/conf --repo @/repo list "
+	    "--key-file @/host",
+	    "is lost");
+	expect(2,
+	    HS "init --encrypt public-key --key-file @/one "
+	       "--passphrase-file @/one",
+	    "both");
 }
 
 /* As the configuration says, for this repository alone. */
@@ -250,6 +287,7 @@ main(void)
 		CASE(test_cmd_key_from_first_to_last),
 		CASE(test_cmd_key_recovery_key_opens),
 		CASE(test_cmd_key_of_a_plain_repository),
+		CASE(test_cmd_key_of_a_host),
 		CASE(test_cmd_key_by_configuration),
 		CASE(test_cmd_key_json_is_one_document),
 	};

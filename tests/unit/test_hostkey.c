@@ -14,10 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/endian.h"
 #include "common/err.h"
 #include "common/hexid.h"
 #include "common/io.h"
-#include "store/seal/chain.h"
+#include "store/seal/chain_internal.h"
 #include "store/seal/keyfile.h"
 #include "store/seal/recovery.h"
 #include "tests/unit/seal_rig.h"
@@ -353,6 +354,78 @@ test_chain_forged_marks_are_found(void **state)
 	seal_free(s);
 }
 
+/* Of many points, met by their ids. */
+static void
+test_chain_checks_in_any_order(void **state)
+{
+	static const uint64_t order[] = { 1500, 3, 256, 255, 511, 0, 1024, 700,
+		257, 2047, 1499, 1501, 1 };
+	uint8_t object[6 + CHAIN_MARK_BYTES] = "object", host[SEAL_ID_BYTES];
+	struct seal *s = rig_seal(SEAL_PUBLIC);
+	static struct chain_link links[2048];
+	struct chain_checker *k;
+	struct err err = ERR_INIT;
+	unsigned int i, other;
+	uint64_t n;
+
+	(void)state;
+	assert_int_equal(chain_checker_new(&k, s, &err), 0);
+	/* More hosts than are remembered. */
+	for (other = 0; other < 70; other++) {
+		memset(host, (int)other + 1, sizeof(host));
+		links[0].n = 0;
+		assert_int_equal(
+		    seal_chain_start(s, links[0].key, host, &err), 0);
+		for (i = 1; i < 2048; i++) {
+			links[i] = links[i - 1];
+			assert_int_equal(chain_link_next(&links[i], &err), 0);
+			if (other % 8 != 0 && i == 3)
+				break;
+		}
+		for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+			if (other % 8 != 0 && order[i] > 3)
+				continue;
+			memcpy(object + 6, host, sizeof(host));
+			be64_put(object + 6 + sizeof(host), order[i]);
+			assert_int_equal(
+			    chain_link_mac(object + 6 + CHAIN_NAME_BYTES,
+				&links[order[i]], object, 6, object + 6, &err),
+			    0);
+			assert_int_equal(chain_check(k, host, &n, object,
+					     sizeof(object), &err),
+			    0);
+			assert_int_equal(n, order[i]);
+			object[0] ^= 1;
+			assert_int_equal(chain_check(k, host, &n, object,
+					     sizeof(object), &err),
+			    -1);
+			object[0] ^= 1;
+		}
+	}
+	/* The host that is asked for makes room for the next. */
+	for (other = 7; other < 100; other += 92) {
+		memset(host, (int)other, sizeof(host));
+		assert_int_equal(
+		    seal_chain_start(s, links[0].key, host, &err), 0);
+		memset(object + 6, 0, CHAIN_MARK_BYTES);
+		memcpy(object + 6, host, sizeof(host));
+		assert_int_equal(chain_link_mac(object + 6 + CHAIN_NAME_BYTES,
+				     &links[0], object, 6, object + 6, &err),
+		    0);
+		assert_int_equal(
+		    chain_check(k, host, &n, object, sizeof(object), &err), 0);
+	}
+	assert_int_equal(chain_mark_owner(k, object + 6, object, 6, &err), 0);
+	assert_int_equal(
+	    chain_check(k, host, &n, object, sizeof(object), &err), 0);
+	assert_true(chain_is_owner(host));
+	object[6 + SEAL_ID_BYTES + 7] = 1;
+	assert_int_equal(
+	    chain_check(k, host, &n, object, sizeof(object), &err), -1);
+	chain_checker_free(k);
+	seal_free(s);
+}
+
 static char *
 slurp(const char *path)
 {
@@ -540,6 +613,7 @@ main(void)
 		cmocka_unit_test(test_hostkey_changes_are_found),
 		cmocka_unit_test(test_chain_marks_are_as_the_format_says),
 		cmocka_unit_test(test_chain_forged_marks_are_found),
+		cmocka_unit_test(test_chain_checks_in_any_order),
 		cmocka_unit_test(test_chain_forgets_its_keys),
 		cmocka_unit_test(test_chain_goes_on_where_it_was),
 		cmocka_unit_test(test_chain_damaged_state_is_refused),

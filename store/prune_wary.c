@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A prune where hosts may only add (docs/seal.md).  Whoever takes a host can
+ * put a pack that says it holds a block and does not.  So no copy of a block
+ * stands for another, but one in a pack that an earlier prune has put from
+ * here: that one was read and found right.
+ */
+#include <string.h>
+
+#include "common/err.h"
+#include "store/hostmemory.h"
+#include "store/prune.h"
+
+bool
+prune_is_wary(const struct prune *p)
+{
+	return seal_mode(p->store->seal) == SEAL_PUBLIC;
+}
+
+int
+prune_trust(
+    struct prune *p, const uint8_t pack[OBJECT_ID_BYTES], struct err *err)
+{
+	static char nothing[] = "";
+	const struct hostmemory_point own = { .text = nothing };
+
+	if (!prune_is_wary(p) || p->options->dry_run)
+		return 0;
+	return hostmemory_keep_point(p->view.store.index, pack, &own, err);
+}
+
+static bool
+is_good(const struct prune_pack *k)
+{
+	return k->indexed && !k->marked && !k->listed;
+}
+
+/* The last to be loaded of packs of one rank has the blob. */
+static int
+load_trusted(struct prune *p, size_t i, struct err *err)
+{
+	struct index_pack pack = { .size = 0 };
+	int rc;
+
+	if (pack_read_table(&pack.table, &pack.size, p->store->backend,
+		p->store->seal, p->packs.ids[i], err) == -1) {
+		if (!store_worth_resync(err))
+			return -1;
+		err_clear(err);
+		return 0;
+	}
+	memcpy(pack.id, p->packs.ids[i], OBJECT_ID_BYTES);
+	rc = localindex_add(p->view.store.index, pack.id, &pack, 1, err);
+	pack_table_fini(&pack.table);
+	p->pack[i].trusted = rc == 0;
+	return rc;
+}
+
+int
+prune_load_trusted(struct prune *p, struct err *err)
+{
+	struct idset own;
+	int rc = 0;
+	size_t i;
+
+	if (!prune_is_wary(p))
+		return 0;
+	if (hostmemory_points(&own, p->view.store.index, err) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < p->packs.count; i++) {
+		if (is_good(&p->pack[i]) && idset_has(&own, p->packs.ids[i]))
+			rc = load_trusted(p, i, err);
+	}
+	idset_fini(&own);
+	return rc;
+}
+
+int
+prune_uses(const struct prune *p, struct localindex_view *v, size_t pack,
+    uint32_t ordinal, const struct pack_blob *b, struct err *err)
+{
+	struct blob_place place;
+	int64_t at;
+	int rc;
+
+	if (!prune_is_wary(p))
+		return marks_has(&p->marks, pack, ordinal);
+	rc = localindex_view_find(v, b->type, b->hash, &place, NULL, err);
+	if (rc != 1)
+		return rc;
+	at = idset_find(&p->packs, place.pack);
+	if (at < 0 || !marks_has(&p->marks, (size_t)at, place.ordinal))
+		return 0;
+	return (size_t)at == pack || !p->pack[at].trusted;
+}

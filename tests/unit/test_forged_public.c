@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What forgeries come to in a repository of mode public. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/hexid.h"
+#include "common/io.h"
+#include "common/log.h"
+#include "store/envelope.h"
+#include "store/host_sweep.h"
+#include "store/hostmemory.h"
+#include "store/points.h"
+#include "store/seal/hostkey.h"
+#include "store/seal/slot.h"
+#include "tests/unit/public_rig.h"
+
+/* ---- forgeries ---- */
+
+static char *
+point_key(char out[OBJECT_KEY_SIZE], const struct manifest *m)
+{
+	snprintf(out, OBJECT_KEY_SIZE, "points/%s", m->id);
+	return out;
+}
+
+static void
+test_forged_public_forged_points_are_told(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL),
+			*read;
+	struct manifest *old =
+	    public_backup(public_host, &public_im, NULL, NULL);
+	char key[OBJECT_KEY_SIZE], other[OBJECT_KEY_SIZE];
+	struct err err = ERR_INIT;
+	size_t size, other_size;
+	uint8_t *bytes = public_load(point_key(key, m), &size), *copy;
+
+	(void)state;
+	point_key(other, old);
+	/* Its mark's MAC, its number, its host, its body. */
+	bytes[size - DIGEST_BYTES - 1] ^= 1;
+	public_mend(bytes, size);
+	public_place(key, bytes, size);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "its mark does not fit");
+	bytes[size - DIGEST_BYTES - 1] ^= 1;
+	bytes[size - DIGEST_BYTES - DIGEST_BYTES - 1] ^= 1;
+	public_mend(bytes, size);
+	public_place(key, bytes, size);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "its mark does not fit");
+	bytes[size - DIGEST_BYTES - DIGEST_BYTES - 1] ^= 1;
+	bytes[100] ^= 1;
+	public_mend(bytes, size);
+	public_place(key, bytes, size);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "its mark does not fit");
+	/* The host itself sees that it is not what it put. */
+	assert_int_equal(
+	    store_manifest_read(&read, public_host, m->id, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "somebody has replaced it");
+	bytes[100] ^= 1;
+	/* Damage is another thing. */
+	bytes[100] ^= 1;
+	public_place(key, bytes, size - 1);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "its checksum is wrong");
+	/* An old one under a new name. */
+	copy = public_load(other, &other_size);
+	public_place(key, copy, other_size);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "replayed under a new name");
+	public_place(other, NULL, 0);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, ", renamed");
+	free(copy);
+	free(bytes);
+	manifest_free(m);
+	manifest_free(old);
+}
+
+/* Who has all that a repository shows, but no key of a host, and who has the
+ * public key, but no chain. */
+static int
+no_mark(
+    void *arg, uint8_t *out, const void *object, size_t size, struct err *err)
+{
+	(void)object;
+	(void)size;
+	(void)err;
+	memcpy(out, arg, 56);
+	return 0;
+}
+
+static void
+test_forged_public_points_of_no_host_are_told(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL),
+			*read;
+	struct backend *b = rig_backend(&public_rig);
+	uint8_t id[OBJECT_ID_BYTES] = { 7 }, *object, *real;
+	struct envelope_body body = { "{}", 2, false };
+	struct envelope_marks marks = { .make = no_mark };
+	struct store_verify_result result;
+	char key[OBJECT_KEY_SIZE], hex[HEXID_SIZE];
+	struct err err = ERR_INIT;
+	size_t size;
+
+	(void)state;
+	real = public_load(point_key(key, m), &size);
+	marks.arg = real + size - DIGEST_BYTES - 56;
+	hex_encode(hex, id, sizeof(id));
+	object_key(key, OBJECT_MANIFEST, id);
+	assert_int_equal(envelope_make(&object, &size, public_host->seal,
+			     &marks, key, OBJECT_MANIFEST, id, &body, &err),
+	    0);
+	public_place(key, object, size);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, hex, &err), -1);
+	public_expect_words(
+	    &err, ERR_CORRUPT, "no host of this repository made it");
+	/* As a verify says, too. */
+	assert_int_equal(rig_verify(public_rig.store, &result), 2);
+	assert_int_equal(result.damaged_points, 1);
+	free(object);
+	free(real);
+	/* One that is not sealed at all. */
+	public_place(key, NULL, 0);
+	assert_int_equal(envelope_put(b, NULL, key, OBJECT_MANIFEST, id, "{}",
+			     2, false, &err),
+	    0);
+	assert_int_equal(
+	    store_manifest_read(&read, public_rig.store, hex, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "it is not sealed");
+	backend_close(b);
+	manifest_free(m);
+}
+
+static void
+test_forged_public_forged_epochs_are_told(void **state)
+{
+	struct store_session_options options = { .threads = 1 };
+	struct store_session *session;
+	struct err err = ERR_INIT;
+	struct backend *b = rig_backend(&public_rig);
+	uint8_t id[OBJECT_ID_BYTES] = { 9 }, *bytes;
+	const char *text = "{\"epoch\": 1, \"decided\": 0, \"roll\": \"\", "
+			   "\"key\": \"epochs/1\"}";
+	size_t size;
+
+	(void)state;
+	/* Of who knows no key. */
+	assert_int_equal(envelope_put(b, NULL, "epochs/1", OBJECT_EPOCH, id,
+			     text, strlen(text), false, &err),
+	    0);
+	assert_int_equal(
+	    store_session_begin(&session, public_host, &options, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "it is not signed");
+	/* The first one again, under another number. */
+	bytes = public_load("epochs/0", &size);
+	public_place("epochs/1", bytes, size);
+	assert_int_equal(
+	    store_session_begin(&session, public_host, &options, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "its signature does not fit");
+	/* Changed. */
+	public_place("epochs/1", NULL, 0);
+	bytes[60] ^= 1;
+	public_mend(bytes, size);
+	public_place("epochs/0", bytes, size);
+	store_close(public_host);
+	public_host = public_open_host("a");
+	assert_int_equal(
+	    store_session_begin(&session, public_host, &options, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "its signature does not fit");
+	free(bytes);
+	backend_close(b);
+}
+
+static void
+forget_all(struct store *s)
+{
+	struct store_prune_result pruned;
+	struct err err = ERR_INIT;
+	unsigned int i;
+	char id[HEXID_SIZE];
+
+	rig_keys(&public_rig, &public_keys, "points/");
+	for (i = 0; i < public_keys.count; i++) {
+		snprintf(id, sizeof(id), "%.32s", public_keys.key[i] + 7);
+		assert_int_equal(store_point_forget(s, id, &err), 0);
+	}
+	assert_int_equal(rig_prune(s, &pruned, &err), 0);
+}
+
+static void
+test_forged_public_host_sees_that_a_repository_was_set_back(void **state)
+{
+	struct store_session_options options = { .threads = 1 };
+	struct store_session *session;
+	struct err err = ERR_INIT;
+	unsigned int i;
+
+	(void)state;
+	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
+	forget_all(public_rig.store);
+	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
+	rig_keys(&public_rig, &public_keys, "epochs/");
+	assert_true(public_keys.count > 1);
+	for (i = 0; i < public_keys.count; i++) {
+		if (strcmp(public_keys.key[i], "epochs/0") != 0)
+			public_place(public_keys.key[i], NULL, 0);
+	}
+	store_close(public_host);
+	public_host = public_open_host("a");
+	assert_int_equal(
+	    store_session_begin(&session, public_host, &options, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "the repository was set back");
+}
+
+/* A host whose state was put back makes a number twice. */
+static void
+test_forged_public_chain_set_back_is_told(void **state)
+{
+	char path[300], hex[HEXID_SIZE], chain[400];
+	struct store_verify_result result;
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
+	struct err err = ERR_INIT;
+	struct hostkey key;
+	char *text;
+	size_t size;
+
+	(void)state;
+	manifest_free(m);
+	assert_int_equal(
+	    hostkey_read(&key, public_path_of(path, "a"), &err), 0);
+	hex_encode(hex, key.host, sizeof(key.host));
+	snprintf(chain, sizeof(chain), "%.200s/state-a/hosts/%s/chain",
+	    public_rig.root, hex);
+	assert_int_equal(io_read_file(&text, &size, chain, 4096, &err), 0);
+	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
+	assert_int_equal(rig_verify(public_rig.store, NULL), 0);
+	assert_int_equal(io_replace_file(chain, text, size, 0600, &err), 0);
+	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
+	assert_int_equal(rig_verify(public_rig.store, &result), 1);
+	assert_int_equal(result.damaged_objects, 1);
+	free(text);
+}
+
+static char said[512];
+
+static void
+note_said(void *arg, enum log_level level, const char *text)
+{
+	(void)arg;
+	if (level == LOG_WARNING)
+		snprintf(said, sizeof(said), "%s", text);
+}
+
+static void
+test_forged_public_points_that_are_missing_are_told(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
+	struct manifest *second =
+	    public_backup(public_host, &public_im, NULL, NULL);
+	struct store_prune_result pruned;
+	char key[OBJECT_KEY_SIZE];
+	struct err err = ERR_INIT;
+
+	(void)state;
+	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
+	log_set_level(LOG_WARNING);
+	log_set_sink(note_said, NULL);
+	said[0] = '\0';
+	/* Forgotten and pruned: no word of it. */
+	assert_int_equal(store_point_forget(public_rig.store, m->id, &err), 0);
+	assert_int_equal(rig_prune(public_rig.store, &pruned, &err), 0);
+	assert_int_equal(rig_verify(public_rig.store, NULL), 0);
+	assert_string_equal(said, "");
+	public_place(point_key(key, second), NULL, 0);
+	assert_int_equal(rig_verify(public_rig.store, NULL), 0);
+	assert_non_null(strstr(said, "1 points that hosts"));
+	log_set_sink(NULL, NULL);
+	log_set_level(LOG_ERROR);
+	manifest_free(m);
+	manifest_free(second);
+}
+
+/* ---- a host that was taken ---- */
+
+/* A pack that says it has the blocks of im, and has nothing of them. */
+static void
+put_lying_pack(uint8_t pack_id[OBJECT_ID_BYTES])
+{
+	struct index_set *set = calloc(1, sizeof(*set));
+	char key[OBJECT_KEY_SIZE];
+	uint8_t id[OBJECT_ID_BYTES], *junk = calloc(1, BLOCK);
+	struct backend *b = rig_backend(&public_rig);
+	struct err err = ERR_INIT;
+	struct pack_blob blob = { .type = BLOB_DATA, .size = BLOCK };
+	struct digest *d;
+	struct pack *p;
+	unsigned int i;
+
+	assert_int_equal(digest_new(&d, public_host->seal, &err), 0);
+	assert_int_equal(pack_new(&p, public_host->seal, &err), 0);
+	for (i = 0; i < 30; i++) {
+		digest_of(
+		    d, blob.hash, public_im.bytes + i * BLOCK, BLOCK, &err);
+		assert_int_equal(pack_add_frame(p, FRAME_RAW, junk, BLOCK,
+				     BLOCK, &blob, 1, &err),
+		    0);
+	}
+	assert_int_equal(pack_finish(p, &err), 0);
+	memcpy(pack_id, p->id, OBJECT_ID_BYTES);
+	assert_int_equal(backend_put(b, object_key(key, OBJECT_PACK, p->id),
+			     p->data, p->size, &err),
+	    0);
+	index_set_add(set, p->id, p->size, &p->table);
+	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
+	index_set_free(set);
+	pack_free(p);
+	digest_free(d);
+	backend_close(b);
+	free(junk);
+}
+
+/* An index that says of each pack that there is nothing in it. */
+static void
+put_lying_index(void)
+{
+	struct index_set *set = calloc(1, sizeof(*set));
+	struct backend *b = rig_backend(&public_rig);
+	struct pack_table table;
+	struct err err = ERR_INIT;
+	uint8_t id[OBJECT_ID_BYTES];
+	unsigned int i;
+
+	rig_keys(&public_rig, &public_keys, "packs/");
+	for (i = 0; i < public_keys.count; i++) {
+		table = (struct pack_table){ .frames = NULL };
+		assert_int_equal(
+		    object_key_parse(id, OBJECT_PACK, public_keys.key[i]), 0);
+		index_set_add(set, id, 1 << 20, &table);
+	}
+	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
+	index_set_free(set);
+	backend_close(b);
+}
+
+static void
+prune_all(void)
+{
+	const struct store_prune_options options = { .silence_ms = 1,
+		.live_percent = 99 };
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+
+	if (store_prune(public_rig.store, &options, &result, &err) == -1)
+		fail_msg("prune: %s", err.text);
+}
+
+static void
+test_forged_public_lying_pack_displaces_nothing(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL),
+			*next;
+	char key[OBJECT_KEY_SIZE];
+	uint8_t id[OBJECT_ID_BYTES];
+	struct image now;
+
+	(void)state;
+	image_copy(&now, &public_im);
+	image_fill(&now, 2 * BLOCK, BLOCK, 70, false);
+	next = public_backup(public_host, &now, m, &public_im);
+	put_lying_pack(id);
+	prune_all();
+	prune_all();
+	/* Once it is out of the way, nothing is missing. */
+	public_place(object_key(key, OBJECT_PACK, id), NULL, 0);
+	prune_all();
+	public_expect(m->id, &public_im);
+	public_expect(next->id, &now);
+	assert_int_equal(rig_verify(public_rig.store, NULL), 0);
+	image_fini(&now);
+	manifest_free(m);
+	manifest_free(next);
+}
+
+static void
+test_forged_public_lying_index_is_not_believed(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
+
+	unsigned int i;
+
+	(void)state;
+	/* Of several that name a pack the first is taken, by its id. */
+	for (i = 0; i < 12; i++)
+		put_lying_index();
+	prune_all();
+	public_expect(m->id, &public_im);
+	rig_reopen(&public_rig);
+	public_expect(m->id, &public_im);
+	assert_int_equal(rig_verify(public_rig.store, NULL), 0);
+	manifest_free(m);
+}
+
+/* What a prune has written anew is not written anew again, and the old goes,
+ * though another prune comes between. */
+static void
+test_forged_public_prune_trusts_its_own_packs(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL),
+			*next;
+	struct store_prune_result pruned;
+	struct err err = ERR_INIT;
+	struct image now;
+	uint64_t bytes;
+
+	(void)state;
+	image_copy(&now, &public_im);
+	image_fill(&now, 0, 25 * BLOCK, 71, false);
+	next = public_backup(public_host, &now, m, &public_im);
+	assert_int_equal(store_point_forget(public_rig.store, m->id, &err), 0);
+	assert_int_equal(rig_prune(public_rig.store, &pruned, &err), 0);
+	assert_true(pruned.packs_rewritten > 0);
+	rig_keys(&public_rig, &public_keys, "packs/");
+	bytes = public_keys.bytes;
+	assert_true(bytes < 50 * BLOCK);
+	assert_int_equal(rig_prune(public_rig.store, &pruned, &err), 0);
+	assert_int_equal(pruned.packs_rewritten, 0);
+	rig_keys(&public_rig, &public_keys, "packs/");
+	assert_int_equal(public_keys.bytes, bytes);
+	public_expect(next->id, &now);
+	image_fini(&now);
+	manifest_free(m);
+	manifest_free(next);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, public_setup, public_teardown)
+		CASE(test_forged_public_forged_points_are_told),
+		CASE(test_forged_public_points_of_no_host_are_told),
+		CASE(test_forged_public_forged_epochs_are_told),
+		CASE(
+		    test_forged_public_host_sees_that_a_repository_was_set_back),
+		CASE(test_forged_public_chain_set_back_is_told),
+		CASE(test_forged_public_points_that_are_missing_are_told),
+		CASE(test_forged_public_lying_pack_displaces_nothing),
+		CASE(test_forged_public_lying_index_is_not_believed),
+		CASE(test_forged_public_prune_trusts_its_own_packs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
