@@ -16,7 +16,7 @@
 #include "common/io.h"
 
 /* Changes with the layout: another one is thrown away. */
-#define FORMAT "holdstill local index 2"
+#define FORMAT "holdstill local index 3"
 #define MAP_FIRST_BYTES (16u << 20)
 #define READERS_MAX 512
 /* Beside LMDB's codes and those of errno. */
@@ -29,6 +29,15 @@
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct localindex *open_list; /* Guarded by open_lock. */
 
+static bool
+worth_a_new_one(int code)
+{
+	return code == MDB_CORRUPTED || code == MDB_INVALID ||
+	       code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
+	       code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
+	       code == MDB_NOTFOUND || code == EINVAL;
+}
+
 int
 localindex_error(struct localindex *li, int code, struct err *err)
 {
@@ -36,7 +45,18 @@ localindex_error(struct localindex *li, int code, struct err *err)
 	    "local index '%s': %s", li->dir, mdb_strerror(code));
 	if (code == ENOSPC)
 		return err_hint(err, "free space for the state folder");
-	return err_hint(err, "remove that folder, it is only a cache");
+	if (!worth_a_new_one(code))
+		return err_hint(err, "remove that folder, it is only a cache");
+	localindex_note_broken(li);
+	return err_hint(err, "try again: it is only a cache, and is made anew");
+}
+
+/* LMDB gives up on some pages that make no sense, and the process with it. */
+static void
+gives_up(MDB_env *env, const char *text)
+{
+	(void)text;
+	localindex_note_broken(mdb_env_get_userctx(env));
 }
 
 /* More file than there is would be SIGBUS at the first look. */
@@ -93,6 +113,8 @@ open_tables(struct localindex *li)
 	if ((rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &li->meta)) == 0 &&
 	    (rc = mdb_dbi_open(txn, "blobs", MDB_CREATE, &li->blobs)) == 0 &&
 	    (rc = mdb_dbi_open(txn, "packs", MDB_CREATE, &li->packs)) == 0 &&
+	    (rc = mdb_dbi_open(txn, "numbers", MDB_CREATE, &li->numbers)) ==
+		0 &&
 	    (rc = mdb_dbi_open(txn, "indexes", MDB_CREATE, &li->indexes)) ==
 		0) {
 		rc = mdb_get(txn, li->meta, &key, &value);
@@ -120,7 +142,9 @@ open_env(struct localindex *li, const char *data)
 		li->env = NULL;
 		return rc;
 	}
-	if ((rc = mdb_env_set_maxdbs(li->env, 4)) != 0 ||
+	if ((rc = mdb_env_set_userctx(li->env, li)) != 0 ||
+	    (rc = mdb_env_set_assert(li->env, gives_up)) != 0 ||
+	    (rc = mdb_env_set_maxdbs(li->env, 5)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(li->env, READERS_MAX)) != 0 ||
 	    (rc = mdb_env_set_mapsize(li->env, MAP_FIRST_BYTES)) != 0 ||
 	    (rc = mdb_env_open(li->env, li->dir,
@@ -132,15 +156,6 @@ open_env(struct localindex *li, const char *data)
 	return open_tables(li);
 }
 
-static bool
-worth_a_new_one(int code)
-{
-	return code == MDB_CORRUPTED || code == MDB_INVALID ||
-	       code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
-	       code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
-	       code == MDB_NOTFOUND || code == EINVAL;
-}
-
 static void
 was_sealed(const struct localindex *li, struct err *err)
 {
@@ -150,23 +165,38 @@ was_sealed(const struct localindex *li, struct err *err)
 	err_hint(err, "if that is meant to be so, remove '%s'", li->dir);
 }
 
+/* What it is made of, but for the guard. */
+static void
+throw_away(struct localindex *li)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb", "broken" };
+	char *path;
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		if ((path = io_path(li->dir, files[i])) != NULL)
+			unlink(path);
+		free(path);
+	}
+	localindex_runs_sweep(li, UINT64_MAX, NULL, 0);
+	localindex_forget_damage(li);
+}
+
 /* Called with the folder's guard held. */
 static int
 open_or_replace(struct localindex *li, struct err *err)
 {
 	char *data = io_path(li->dir, "data.mdb");
-	char *lock = io_path(li->dir, "lock.mdb");
 	int code, rc = -1;
 
-	if (data == NULL || lock == NULL) {
-		err_no_memory(err);
-		goto out;
-	}
+	if (data == NULL)
+		return err_no_memory(err);
+	if (localindex_broken(li))
+		throw_away(li);
 	code = open_env(li, data);
 	if (code != 0 && worth_a_new_one(code)) {
 		mdb_env_close(li->env);
-		unlink(data);
-		unlink(lock);
+		throw_away(li);
 		code = open_env(li, data);
 	}
 	if (code == WAS_SEALED)
@@ -175,9 +205,7 @@ open_or_replace(struct localindex *li, struct err *err)
 		localindex_error(li, code, err);
 	else
 		rc = 0;
-out:
 	free(data);
-	free(lock);
 	return rc;
 }
 
@@ -186,6 +214,8 @@ destroy(struct localindex *li)
 {
 	if (li->env != NULL)
 		mdb_env_close(li->env);
+	localindex_runs_put(li, li->runs);
+	pthread_mutex_destroy(&li->runs_lock);
 	pthread_rwlock_destroy(&li->resize);
 	free(li->dir);
 	free(li);
@@ -221,6 +251,7 @@ open_new(struct localindex **out, const char *dir, const char *marker,
 	if ((li = calloc(1, sizeof(*li))) == NULL)
 		return err_no_memory(err);
 	pthread_rwlock_init(&li->resize, NULL);
+	pthread_mutex_init(&li->runs_lock, NULL);
 	li->users = 1;
 	snprintf(li->format, sizeof(li->format), FORMAT " %s", marker);
 	if ((li->dir = realpath(dir, NULL)) == NULL) {
@@ -326,4 +357,23 @@ localindex_grow(struct localindex *li)
 		code = mdb_env_set_mapsize(li->env, info.me_mapsize * 2);
 	pthread_rwlock_unlock(&li->resize);
 	return code;
+}
+
+int
+localindex_change(struct localindex *li, localindex_change_fn *fn, void *arg)
+{
+	MDB_txn *txn;
+	int code;
+
+	for (;;) {
+		if ((code = localindex_txn_begin(li, 0, &txn)) != 0)
+			return code;
+		if ((code = fn(li, txn, arg)) == 0)
+			code = mdb_txn_commit(txn);
+		else
+			mdb_txn_abort(txn);
+		pthread_rwlock_unlock(&li->resize);
+		if (code != MDB_MAP_FULL || (code = localindex_grow(li)) != 0)
+			return code;
+	}
 }

@@ -242,7 +242,6 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 	int64_t pack;
 	int rc = 0;
 
-	(void)arg;
 	for (i = 0; i < set->count; i++) {
 		pack = idset_find(&p->packs, set->packs[i].id);
 		if (pack < 0) {
@@ -265,13 +264,28 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 	if (rc == -1)
 		return -1;
 	if (kept > 0)
-		return localindex_add(p->view.index, p->indexes.ids[number],
-		    set->packs, kept, err);
+		return localindex_load_add(
+		    arg, p->indexes.ids[number], set->packs, kept, err);
 	if (marked > 0)
 		return 0;
 	object_key(key, OBJECT_INDEX, p->indexes.ids[number]);
 	if (!p->options->dry_run)
 		rc = backend_remove(p->store->backend, key, err);
+	return rc;
+}
+
+static int
+load_indexes(struct prune *p, struct err *err)
+{
+	struct localindex_load *load;
+	int rc;
+
+	if (localindex_load_new(&load, p->view.index, err) == -1)
+		return -1;
+	rc = each_index(p, load_or_remove, load, err);
+	if (rc == 0)
+		rc = localindex_load_end(load, err);
+	localindex_load_free(load);
 	return rc;
 }
 
@@ -380,8 +394,7 @@ prune_load(struct prune *p, struct err *err)
 	    each_index(p, note_names, &wanted, err) == -1)
 		goto out;
 	idset_sort(&wanted);
-	if (find_packs(p, &wanted, err) == -1 ||
-	    each_index(p, load_or_remove, NULL, err) == -1 ||
+	if (find_packs(p, &wanted, err) == -1 || load_indexes(p, err) == -1 ||
 	    load_orphans(p, err) == -1 || prune_marked_load(p, err) == -1)
 		goto out;
 	note_spared(p);
