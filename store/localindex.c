@@ -35,7 +35,9 @@ worth_a_new_one(int code)
 	return code == MDB_CORRUPTED || code == MDB_INVALID ||
 	       code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
 	       code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
-	       code == MDB_NOTFOUND || code == EINVAL;
+	       code == MDB_NOTFOUND || code == EINVAL || code == MDB_BAD_TXN ||
+	       code == MDB_BAD_VALSIZE || code == MDB_BAD_DBI ||
+	       code == MDB_CURSOR_FULL || code == MDB_PAGE_FULL;
 }
 
 int
@@ -88,14 +90,19 @@ is_of_a_key(const MDB_val *format)
 	return hexid_valid(marker);
 }
 
+static bool
+is_plain(const struct localindex *li)
+{
+	return strcmp(li->format, FORMAT " " LOCALINDEX_PLAIN) == 0;
+}
+
 static int
 check_format(const struct localindex *li, const MDB_val *is)
 {
 	if (is->mv_size == strlen(li->format) &&
 	    memcmp(is->mv_data, li->format, is->mv_size) == 0)
 		return 0;
-	if (strcmp(li->format, FORMAT " " LOCALINDEX_PLAIN) == 0 &&
-	    is_of_a_key(is))
+	if (is_plain(li) && is_of_a_key(is))
 		return WAS_SEALED;
 	return MDB_VERSION_MISMATCH;
 }
@@ -193,7 +200,8 @@ open_or_replace(struct localindex *li, struct err *err)
 		return err_no_memory(err);
 	if (localindex_broken(li))
 		throw_away(li);
-	code = open_env(li, data);
+	code = localindex_key_known(li) && is_plain(li) ? WAS_SEALED
+							: open_env(li, data);
 	if (code != 0 && worth_a_new_one(code)) {
 		mdb_env_close(li->env);
 		throw_away(li);
@@ -205,15 +213,39 @@ open_or_replace(struct localindex *li, struct err *err)
 		localindex_error(li, code, err);
 	else
 		rc = 0;
+	if (rc == 0 && !is_plain(li))
+		localindex_note_key(li);
 	free(data);
 	return rc;
+}
+
+/* -1: errno tells. */
+static int
+lock_guard(const struct localindex *li)
+{
+	char *guard = io_path(li->dir, "guard");
+	int fd = -1;
+
+	if (guard != NULL)
+		fd = open(guard, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd != -1 && flock(fd, LOCK_EX) == -1) {
+		close(fd);
+		fd = -1;
+	}
+	free(guard);
+	return fd;
 }
 
 static void
 destroy(struct localindex *li)
 {
+	int guard = li->alive_fd == -1 ? -1 : lock_guard(li);
+
 	if (li->env != NULL)
 		mdb_env_close(li->env);
+	localindex_alive_end(li);
+	if (guard != -1)
+		close(guard);
 	localindex_runs_put(li, li->runs);
 	pthread_mutex_destroy(&li->runs_lock);
 	pthread_rwlock_destroy(&li->resize);
@@ -224,19 +256,13 @@ destroy(struct localindex *li)
 static int
 open_guarded(struct localindex *li, struct err *err)
 {
-	char *guard = io_path(li->dir, "guard");
-	int fd = -1, rc = -1;
+	int fd = lock_guard(li), rc;
 
-	if (guard == NULL)
-		return err_no_memory(err);
-	fd = open(guard, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd == -1 || flock(fd, LOCK_EX) == -1)
-		err_errno(err, errno, "cannot open '%s'", guard);
-	else
-		rc = open_or_replace(li, err);
-	if (fd != -1)
-		close(fd);
-	free(guard);
+	if (fd == -1)
+		return err_errno(err, errno, "cannot lock '%s'", li->dir);
+	localindex_alive_begin(li);
+	rc = open_or_replace(li, err);
+	close(fd);
 	return rc;
 }
 
@@ -253,6 +279,7 @@ open_new(struct localindex **out, const char *dir, const char *marker,
 	pthread_rwlock_init(&li->resize, NULL);
 	pthread_mutex_init(&li->runs_lock, NULL);
 	li->users = 1;
+	li->alive_fd = -1;
 	snprintf(li->format, sizeof(li->format), FORMAT " %s", marker);
 	if ((li->dir = realpath(dir, NULL)) == NULL) {
 		err_errno(err, errno, "cannot open '%s'", dir);

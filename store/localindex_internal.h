@@ -13,6 +13,7 @@ struct localindex {
 	struct localindex *next; /* Of the process; guarded by open_lock. */
 	unsigned int users;      /* Guarded by open_lock. */
 	char *dir;
+	int alive_fd; /* -1: nobody counts how it ends. */
 	char format[LOCALINDEX_MARKER_SIZE + 64]; /* As in meta. */
 	MDB_env *env;
 	MDB_dbi meta;    /* "format" -> text, "lists" -> epoch, ... */
@@ -48,6 +49,11 @@ typedef int localindex_change_fn(
     struct localindex *li, MDB_txn *txn, void *arg);
 int localindex_change(
     struct localindex *li, localindex_change_fn *fn, void *arg);
+
+/* ---- localindex_alive.c; both with the folder's guard held ---- */
+/* Notes it broken if the last ones to have it open did not live to close it. */
+void localindex_alive_begin(struct localindex *li);
+void localindex_alive_end(struct localindex *li);
 
 /* ---- localindex_notes.c ---- */
 /* Which lists were looked at; false: none. */
@@ -96,6 +102,9 @@ void localindex_forget_damage(struct localindex *li);
 /* LMDB's file itself: the next to open it makes a new one. */
 void localindex_note_broken(struct localindex *li);
 bool localindex_broken(const struct localindex *li);
+/* It was of a key's names once: that outlives a new one. */
+void localindex_note_key(struct localindex *li);
+bool localindex_key_known(const struct localindex *li);
 
 /* ---- localindex_merge.c ---- */
 /* Entries that were gathered: sorted, with places in number[] for numbers. */

@@ -20,6 +20,7 @@
 #define RUN_NAME_SIZE 32
 #define DAMAGED "damaged"
 #define BROKEN "broken"
+#define SEALED "sealed"
 
 static const char runs_name[] = "runs";
 
@@ -211,6 +212,18 @@ bool
 localindex_broken(const struct localindex *li)
 {
 	return has_sign(li, BROKEN);
+}
+
+void
+localindex_note_key(struct localindex *li)
+{
+	make_sign(li, SEALED);
+}
+
+bool
+localindex_key_known(const struct localindex *li)
+{
+	return has_sign(li, SEALED);
 }
 
 void

@@ -419,6 +419,35 @@ test_localindex_runs_outlive_a_merge_in_a_view(void **state)
 	localindex_view_end(&v);
 }
 
+/* A new one for what broke still knows that the names were a key's. */
+static void
+test_localindex_runs_break_and_stay_sealed(void **state)
+{
+	static const char key[] = "00112233445566778899aabbccddeeff";
+	struct err err = ERR_INIT;
+	char path[300];
+	int fd;
+
+	(void)state;
+	localindex_close(li);
+	snprintf(path, sizeof(path), "%s/broken", dir);
+	assert_int_equal(localindex_open(&li, dir, key, &err), 0);
+	add(1, 1, 10, true);
+	localindex_close(li);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(localindex_open(&li, dir, "plain", &err), -1);
+	assert_int_equal(err.class, ERR_AUTH);
+	err_clear(&err);
+	assert_int_equal(localindex_open(&li, dir, key, &err), 0);
+	assert_int_equal(find(1, 3), 0);
+	add(1, 1, 10, true);
+	localindex_close(li);
+	assert_int_equal(localindex_open(&li, dir, key, &err), 0);
+	assert_int_equal(find(1, 3), 1);
+}
+
 #define ON(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -433,6 +462,7 @@ main(void)
 		ON(test_localindex_runs_that_are_damaged_are_met),
 		ON(test_localindex_runs_grow_beside_a_damaged_one),
 		ON(test_localindex_runs_outlive_a_merge_in_a_view),
+		ON(test_localindex_runs_break_and_stay_sealed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
