@@ -45,6 +45,7 @@ bench=$bench/tests/unit/bench_index
 dir=$(mktemp -d "${HOLDSTILL_TEST_DIR:-/var/tmp}/holdstill-index.XXXXXX")
 group=
 
+# shellcheck disable=SC2317 # By the trap.
 stop() {
 	[ -z "$group" ] || rmdir "$group" || :
 	rm -rf --one-file-system "$dir"
