@@ -8,8 +8,10 @@
 #
 #	HOLDSTILL_BUILD=build-release tests/bench/curves.sh [OPTION...]
 #
-#	--quick    small sizes, no verdict: to try the script
-#	--record   writes docs/results/curves.csv and draws docs/curves.svg
+#	--quick      small sizes, no verdict: to try the script
+#	--only LIST  of full, disk, change, points and blocks, with commas between
+#	--record     writes docs/results/curves.csv, where curves that were not
+#	             measured stay as they are, and draws docs/curves.svg
 #
 # The repository is a folder of HOLDSTILL_TEST_DIR, which takes some 12 GiB.
 # The disks are made up as they are read: that is within the times. Each
@@ -25,15 +27,17 @@ usage() {
 }
 
 quick=
+only=full,disk,change,points,blocks
 record=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) quick=1 ;;
+	--only) only=${2:-} && shift ;;
 	--record) record=1 ;;
 	--help) usage 0 ;;
 	*) usage 2 >&2 ;;
 	esac
-	shift
+	shift || usage 2 >&2
 done
 build=$(realpath "${HOLDSTILL_BUILD:?where holdstill was built}")
 make=$build/tests/unit/bench_curves
@@ -231,23 +235,25 @@ curve_blocks() {
 	done
 }
 
-# Written by the one who drew them, read by everybody.
 record_result() {
+	local file=$top/docs/results/curves.csv
+
 	mkdir -p "$top/docs/results"
 	{
-		echo "# tests/bench/curves.sh, $(date -u +%F)," \
+		! grep '^#' "$file" 2>/dev/null || :
+		echo "# tests/bench/curves.sh --only $only, $(date -u +%F)," \
 			"$(git -C "$top" rev-parse --short=12 HEAD)," \
 			"$(nproc) processors"
 		cat "$csv"
-	} >"$top/docs/results/curves.csv"
-	python3 "$here/curves_plot.py" "$top/docs/results/curves.csv" \
-		"$top/docs/curves.svg"
+		cut -d, -f1 "$csv" | sed 's/.*/^&,/' >"$dir/measured"
+		! grep -v -e '^#' -f "$dir/measured" "$file" 2>/dev/null || :
+	} >"$dir/all.csv"
+	cp "$dir/all.csv" "$file"
+	python3 "$here/curves_plot.py" "$file" "$top/docs/curves.svg"
 }
 
-curve_full
-curve_disk
-curve_change
-curve_points
-curve_blocks
+for curve in ${only//,/ }; do
+	"curve_$curve"
+done
 [ -z "$record" ] || record_result
 [ -n "$quick" ] || python3 "$here/curves_plot.py" "$csv"

@@ -57,7 +57,9 @@ def read(path):
 
 
 def short(value):
-    """A number for an axis."""
+    """A number for an axis; binary units are left as they are."""
+    if value % 1024 == 0:
+        return f"{value:.0f}"
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{letter}"
