@@ -12,6 +12,12 @@ be16_get(const uint8_t *p)
 }
 
 static inline uint32_t
+be24_get(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 16 | be16_get(p + 1);
+}
+
+static inline uint32_t
 be32_get(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
@@ -29,6 +35,13 @@ be16_put(uint8_t *p, uint16_t v)
 {
 	p[0] = (uint8_t)(v >> 8);
 	p[1] = (uint8_t)v;
+}
+
+static inline void
+be24_put(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 16);
+	be16_put(p + 1, (uint16_t)v);
 }
 
 static inline void

@@ -48,34 +48,12 @@ number_put(struct localindex *li, MDB_txn *txn, const char *name, uint64_t n)
 
 /* ---- changes ---- */
 
-/* One change; may be called again if there was no room. */
-typedef int change_fn(struct localindex *li, MDB_txn *txn, void *arg);
-
 static int
-try_change(struct localindex *li, change_fn *fn, void *arg)
+change(
+    struct localindex *li, localindex_change_fn *fn, void *arg, struct err *err)
 {
-	MDB_txn *txn;
-	int code = localindex_txn_begin(li, 0, &txn);
+	int code = localindex_change(li, fn, arg);
 
-	if (code != 0)
-		return code;
-	if ((code = fn(li, txn, arg)) == 0)
-		code = mdb_txn_commit(txn);
-	else
-		mdb_txn_abort(txn);
-	pthread_rwlock_unlock(&li->resize);
-	return code;
-}
-
-static int
-change(struct localindex *li, change_fn *fn, void *arg, struct err *err)
-{
-	int code = try_change(li, fn, arg);
-
-	while (code == MDB_MAP_FULL) {
-		if ((code = localindex_grow(li)) == 0)
-			code = try_change(li, fn, arg);
-	}
 	return code == 0 ? 0 : localindex_error(li, code, err);
 }
 

@@ -16,7 +16,7 @@
 #include "common/io.h"
 
 /* Changes with the layout: another one is thrown away. */
-#define FORMAT "holdstill local index 2"
+#define FORMAT "holdstill local index 3"
 #define MAP_FIRST_BYTES (16u << 20)
 #define READERS_MAX 512
 /* Beside LMDB's codes and those of errno. */
@@ -29,6 +29,17 @@
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct localindex *open_list; /* Guarded by open_lock. */
 
+static bool
+worth_a_new_one(int code)
+{
+	return code == MDB_CORRUPTED || code == MDB_INVALID ||
+	       code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
+	       code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
+	       code == MDB_NOTFOUND || code == EINVAL || code == MDB_BAD_TXN ||
+	       code == MDB_BAD_VALSIZE || code == MDB_BAD_DBI ||
+	       code == MDB_CURSOR_FULL || code == MDB_PAGE_FULL;
+}
+
 int
 localindex_error(struct localindex *li, int code, struct err *err)
 {
@@ -38,7 +49,18 @@ localindex_error(struct localindex *li, int code, struct err *err)
 	    "local index '%s': %s", li->dir, mdb_strerror(code));
 	if (code == ENOSPC)
 		return err_hint(err, "free space for the state folder");
-	return err_hint(err, "remove that folder, it is only a cache");
+	if (!worth_a_new_one(code))
+		return err_hint(err, "remove that folder, it is only a cache");
+	localindex_note_broken(li);
+	return err_hint(err, "try again: it is only a cache, and is made anew");
+}
+
+/* LMDB gives up on some pages that make no sense, and the process with it. */
+static void
+gives_up(MDB_env *env, const char *text)
+{
+	(void)text;
+	localindex_note_broken(mdb_env_get_userctx(env));
 }
 
 /* More file than there is would be SIGBUS at the first look. */
@@ -70,14 +92,19 @@ is_of_a_key(const MDB_val *format)
 	return hexid_valid(marker);
 }
 
+static bool
+is_plain(const struct localindex *li)
+{
+	return strcmp(li->format, FORMAT " " LOCALINDEX_PLAIN) == 0;
+}
+
 static int
 check_format(const struct localindex *li, const MDB_val *is)
 {
 	if (is->mv_size == strlen(li->format) &&
 	    memcmp(is->mv_data, li->format, is->mv_size) == 0)
 		return 0;
-	if (strcmp(li->format, FORMAT " " LOCALINDEX_PLAIN) == 0 &&
-	    is_of_a_key(is))
+	if (is_plain(li) && is_of_a_key(is))
 		return WAS_SEALED;
 	return MDB_VERSION_MISMATCH;
 }
@@ -95,6 +122,8 @@ open_tables(struct localindex *li)
 	if ((rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &li->meta)) == 0 &&
 	    (rc = mdb_dbi_open(txn, "blobs", MDB_CREATE, &li->blobs)) == 0 &&
 	    (rc = mdb_dbi_open(txn, "packs", MDB_CREATE, &li->packs)) == 0 &&
+	    (rc = mdb_dbi_open(txn, "numbers", MDB_CREATE, &li->numbers)) ==
+		0 &&
 	    (rc = mdb_dbi_open(txn, "indexes", MDB_CREATE, &li->indexes)) ==
 		0 &&
 	    (rc = mdb_dbi_open(txn, "pieces", MDB_CREATE, &li->pieces)) == 0 &&
@@ -124,7 +153,9 @@ open_env(struct localindex *li, const char *data)
 		li->env = NULL;
 		return rc;
 	}
-	if ((rc = mdb_env_set_maxdbs(li->env, 6)) != 0 ||
+	if ((rc = mdb_env_set_userctx(li->env, li)) != 0 ||
+	    (rc = mdb_env_set_assert(li->env, gives_up)) != 0 ||
+	    (rc = mdb_env_set_maxdbs(li->env, 7)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(li->env, READERS_MAX)) != 0 ||
 	    (rc = mdb_env_set_mapsize(li->env, MAP_FIRST_BYTES)) != 0 ||
 	    (rc = mdb_env_open(li->env, li->dir,
@@ -136,15 +167,6 @@ open_env(struct localindex *li, const char *data)
 	return open_tables(li);
 }
 
-static bool
-worth_a_new_one(int code)
-{
-	return code == MDB_CORRUPTED || code == MDB_INVALID ||
-	       code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
-	       code == MDB_PANIC || code == MDB_INCOMPATIBLE ||
-	       code == MDB_NOTFOUND || code == EINVAL;
-}
-
 static void
 was_sealed(const struct localindex *li, struct err *err)
 {
@@ -154,23 +176,39 @@ was_sealed(const struct localindex *li, struct err *err)
 	err_hint(err, "if that is meant to be so, remove '%s'", li->dir);
 }
 
+/* What it is made of, but for the guard. */
+static void
+throw_away(struct localindex *li)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb", "broken" };
+	char *path;
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		if ((path = io_path(li->dir, files[i])) != NULL)
+			unlink(path);
+		free(path);
+	}
+	localindex_runs_sweep(li, UINT64_MAX, NULL, 0);
+	localindex_forget_damage(li);
+}
+
 /* Called with the folder's guard held. */
 static int
 open_or_replace(struct localindex *li, struct err *err)
 {
 	char *data = io_path(li->dir, "data.mdb");
-	char *lock = io_path(li->dir, "lock.mdb");
 	int code, rc = -1;
 
-	if (data == NULL || lock == NULL) {
-		err_no_memory(err);
-		goto out;
-	}
-	code = open_env(li, data);
+	if (data == NULL)
+		return err_no_memory(err);
+	if (localindex_broken(li))
+		throw_away(li);
+	code = localindex_key_known(li) && is_plain(li) ? WAS_SEALED
+							: open_env(li, data);
 	if (code != 0 && worth_a_new_one(code)) {
 		mdb_env_close(li->env);
-		unlink(data);
-		unlink(lock);
+		throw_away(li);
 		code = open_env(li, data);
 	}
 	if (code == WAS_SEALED)
@@ -179,17 +217,41 @@ open_or_replace(struct localindex *li, struct err *err)
 		localindex_error(li, code, err);
 	else
 		rc = 0;
-out:
+	if (rc == 0 && !is_plain(li))
+		localindex_note_key(li);
 	free(data);
-	free(lock);
 	return rc;
+}
+
+/* -1: errno tells. */
+static int
+lock_guard(const struct localindex *li)
+{
+	char *guard = io_path(li->dir, "guard");
+	int fd = -1;
+
+	if (guard != NULL)
+		fd = open(guard, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd != -1 && flock(fd, LOCK_EX) == -1) {
+		close(fd);
+		fd = -1;
+	}
+	free(guard);
+	return fd;
 }
 
 static void
 destroy(struct localindex *li)
 {
+	int guard = li->alive_fd == -1 ? -1 : lock_guard(li);
+
 	if (li->env != NULL)
 		mdb_env_close(li->env);
+	localindex_alive_end(li);
+	if (guard != -1)
+		close(guard);
+	localindex_runs_put(li, li->runs);
+	pthread_mutex_destroy(&li->runs_lock);
 	pthread_rwlock_destroy(&li->resize);
 	free(li->dir);
 	free(li);
@@ -198,19 +260,13 @@ destroy(struct localindex *li)
 static int
 open_guarded(struct localindex *li, struct err *err)
 {
-	char *guard = io_path(li->dir, "guard");
-	int fd = -1, rc = -1;
+	int fd = lock_guard(li), rc;
 
-	if (guard == NULL)
-		return err_no_memory(err);
-	fd = open(guard, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd == -1 || flock(fd, LOCK_EX) == -1)
-		err_errno(err, errno, "cannot open '%s'", guard);
-	else
-		rc = open_or_replace(li, err);
-	if (fd != -1)
-		close(fd);
-	free(guard);
+	if (fd == -1)
+		return err_errno(err, errno, "cannot lock '%s'", li->dir);
+	localindex_alive_begin(li);
+	rc = open_or_replace(li, err);
+	close(fd);
 	return rc;
 }
 
@@ -225,7 +281,9 @@ open_new(struct localindex **out, const char *dir, const char *marker,
 	if ((li = calloc(1, sizeof(*li))) == NULL)
 		return err_no_memory(err);
 	pthread_rwlock_init(&li->resize, NULL);
+	pthread_mutex_init(&li->runs_lock, NULL);
 	li->users = 1;
+	li->alive_fd = -1;
 	snprintf(li->format, sizeof(li->format), FORMAT " %s", marker);
 	if ((li->dir = realpath(dir, NULL)) == NULL) {
 		err_errno(err, errno, "cannot open '%s'", dir);
@@ -334,4 +392,23 @@ localindex_grow(struct localindex *li)
 		code = mdb_env_set_mapsize(li->env, info.me_mapsize * 2);
 	pthread_rwlock_unlock(&li->resize);
 	return code;
+}
+
+int
+localindex_change(struct localindex *li, localindex_change_fn *fn, void *arg)
+{
+	MDB_txn *txn;
+	int code;
+
+	for (;;) {
+		if ((code = localindex_txn_begin(li, 0, &txn)) != 0)
+			return code;
+		if ((code = fn(li, txn, arg)) == 0)
+			code = mdb_txn_commit(txn);
+		else
+			mdb_txn_abort(txn);
+		pthread_rwlock_unlock(&li->resize);
+		if (code != MDB_MAP_FULL || (code = localindex_grow(li)) != 0)
+			return code;
+	}
 }

@@ -1,67 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables of a local index: found, added, listed, cleared. */
+/* Looks into a local index; what is in it told, forgotten, cleared. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/endian.h"
 #include "common/err.h"
-#include "store/grow.h"
 #include "store/localindex_internal.h"
 
-#define KEY_BYTES (1 + DIGEST_BYTES)
-#define PLACE_BYTES 41
 #define RANK_BEST 4u
+/* Others merge runs meanwhile: seldom, and it takes them long. */
+#define VIEW_TRIES 4
 
-static MDB_val
-val(const void *data, size_t size)
-{
-	return (MDB_val){ .mv_size = size, .mv_data = (void *)(uintptr_t)data };
-}
+/* ---- views ---- */
 
-static void
-key_put(uint8_t out[KEY_BYTES], enum blob_type type, const uint8_t *hash)
+int
+localindex_view_begin(
+    struct localindex_view *v, struct localindex *li, struct err *err)
 {
-	out[0] = (uint8_t)type;
-	memcpy(out + 1, hash, DIGEST_BYTES);
+	struct run_set *runs;
+	MDB_txn *txn;
+	int code, tries;
+
+	for (tries = 1;; tries++) {
+		code = localindex_txn_begin(li, MDB_RDONLY, &txn);
+		if (code != 0)
+			return localindex_error(li, code, err);
+		code = localindex_runs_get(&runs, li, txn, tries == VIEW_TRIES);
+		if (code == 0)
+			break;
+		mdb_txn_abort(txn);
+		pthread_rwlock_unlock(&li->resize);
+		if (code != ENOENT || tries == VIEW_TRIES)
+			return localindex_error(li, code, err);
+	}
+	v->li = li;
+	v->txn = txn;
+	v->cursor = NULL;
+	v->runs = runs;
+	v->any_lists = localindex_lists(li, txn, &v->lists_to);
+	return 0;
 }
 
 void
-blob_name_put(struct blob_name *out, enum blob_type type,
-    const uint8_t hash[DIGEST_BYTES])
+localindex_view_end(struct localindex_view *v)
 {
-	key_put(out->bytes, type, hash);
+	if (v->cursor != NULL)
+		mdb_cursor_close(v->cursor);
+	mdb_txn_abort(v->txn);
+	localindex_runs_put(v->li, v->runs);
+	pthread_rwlock_unlock(&v->li->resize);
 }
 
-static void
-place_put(uint8_t out[PLACE_BYTES], const struct blob_place *p)
-{
-	memcpy(out, p->pack, OBJECT_ID_BYTES);
-	be32_put(out + 16, p->frame_offset);
-	be32_put(out + 20, p->stored_size);
-	be32_put(out + 24, p->raw_size);
-	be32_put(out + 28, p->offset);
-	be32_put(out + 32, p->size);
-	be32_put(out + 36, p->ordinal);
-	out[40] = (uint8_t)p->coding;
-}
+/* ---- a look ---- */
+
+/* The best of the entries with a name. */
+struct finding {
+	struct localindex_view *view;
+	bool any;
+	unsigned int rank, notes;
+	uint32_t number;
+	struct blob_place place;
+};
 
 /* A cache may be garbled: sizes are checked as those of any input. */
 static int
-place_get(struct blob_place *out, const MDB_val *value)
+place_get(struct blob_place *out, const uint8_t *in)
 {
-	const uint8_t *in = value->mv_data;
-
-	if (value->mv_size != PLACE_BYTES)
-		return -1;
-	memcpy(out->pack, in, OBJECT_ID_BYTES);
-	out->frame_offset = be32_get(in + 16);
-	out->stored_size = be32_get(in + 20);
-	out->raw_size = be32_get(in + 24);
-	out->offset = be32_get(in + 28);
-	out->size = be32_get(in + 32);
-	out->ordinal = be32_get(in + 36);
-	out->coding = in[40];
+	out->frame_offset = be32_get(in);
+	out->stored_size = be24_get(in + 4);
+	out->raw_size = be24_get(in + 7);
+	out->offset = be24_get(in + 10);
+	out->size = be24_get(in + 13);
+	out->ordinal = be16_get(in + 16);
+	out->coding = in[18];
 	if (out->raw_size > FRAME_RAW_MAX ||
 	    out->stored_size > out->raw_size + AEAD_TAG_BYTES ||
 	    out->offset > out->raw_size ||
@@ -70,47 +81,96 @@ place_get(struct blob_place *out, const MDB_val *value)
 	return 0;
 }
 
-/* 0: not a word of it. */
-static unsigned int
-pack_notes(struct localindex *li, MDB_txn *txn, const uint8_t *id)
-{
-	MDB_val key = val(id, OBJECT_ID_BYTES), value;
-
-	if (mdb_get(txn, li->packs, &key, &value) != 0 || value.mv_size != 1)
-		return 0;
-	return *(const uint8_t *)value.mv_data;
-}
-
 /* Of two packs with a blob the one with more serves. */
 static unsigned int
-rank(unsigned int notes)
+rank_of(unsigned int notes)
 {
-	if ((notes & LOCALINDEX_LOADED) == 0)
-		return 0;
 	return 1 + ((notes & LOCALINDEX_INDEXED) != 0) +
 	       2 * ((notes & LOCALINDEX_LISTED) == 0);
 }
 
-int
-localindex_view_begin(
-    struct localindex_view *v, struct localindex *li, struct err *err)
+static void
+consider(void *arg, const uint8_t entry[RUN_ENTRY_BYTES])
 {
-	MDB_txn *txn;
-	int code = localindex_txn_begin(li, MDB_RDONLY, &txn);
+	struct finding *f = arg;
+	struct localindex *li = f->view->li;
+	MDB_val key = { .mv_size = 4,
+		.mv_data = (void *)(uintptr_t)(entry + RUN_NAME_BYTES) };
+	uint32_t number = be32_get(entry + RUN_NAME_BYTES), own;
+	unsigned int notes, rank;
+	struct blob_place place;
+	MDB_val id;
 
-	if (code != 0)
-		return localindex_error(li, code, err);
-	v->li = li;
-	v->txn = txn;
-	v->any_lists = localindex_lists(li, txn, &v->lists_to);
-	return 0;
+	/* Of a pack that is gone nothing is known. */
+	if (mdb_get(f->view->txn, li->numbers, &key, &id) != 0 ||
+	    id.mv_size != OBJECT_ID_BYTES)
+		return;
+	notes = localindex_pack_notes(li, f->view->txn, id.mv_data, &own);
+	if ((notes & LOCALINDEX_LOADED) == 0 || own != number ||
+	    place_get(&place, entry + RUN_KEY_BYTES) == -1)
+		return;
+	rank = rank_of(notes);
+	if (f->any &&
+	    (rank < f->rank || (rank == f->rank && (rank == RANK_BEST) ==
+						       (number < f->number))))
+		return;
+	memcpy(place.pack, id.mv_data, OBJECT_ID_BYTES);
+	f->place = place;
+	f->any = true;
+	f->rank = rank;
+	f->notes = notes;
+	f->number = number;
 }
 
-void
-localindex_view_end(struct localindex_view *v)
+static int
+look_at_newest(struct finding *f, const uint8_t name[RUN_NAME_BYTES])
 {
-	mdb_txn_abort(v->txn);
-	pthread_rwlock_unlock(&v->li->resize);
+	struct localindex_view *v = f->view;
+	MDB_val key = { .mv_size = RUN_NAME_BYTES,
+		.mv_data = (void *)(uintptr_t)name };
+	uint8_t entry[RUN_ENTRY_BYTES];
+	MDB_cursor *cursor = v->cursor;
+	MDB_val value;
+	int code;
+
+	if (cursor == NULL) {
+		code = mdb_cursor_open(v->txn, v->li->blobs, &cursor);
+		if (code != 0)
+			return code;
+		v->cursor = cursor;
+	}
+	for (code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	     code == 0 && key.mv_size >= RUN_NAME_BYTES &&
+	     memcmp(key.mv_data, name, RUN_NAME_BYTES) == 0;
+	     code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		if (localindex_row_get(entry, &key, &value))
+			consider(f, entry);
+		else
+			localindex_note_damage(v->li, "a row of it is damaged");
+	}
+	return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* What cannot be read is as unknown: then it is stored again, or read anew. */
+static int
+look_at_runs(struct finding *f, const uint8_t name[RUN_NAME_BYTES])
+{
+	const struct run_set *runs = f->view->runs;
+	unsigned int i;
+	int code;
+
+	/* In a newer run numbers are higher, so the first best is the best. */
+	for (i = runs->count; i-- > 0 && f->rank < RANK_BEST;) {
+		if (runs->run[i] == NULL)
+			continue;
+		code = localindex_run_find(runs->run[i], name, consider, f);
+		if (code == MDB_CORRUPTED)
+			localindex_note_damage(
+			    f->view->li, "a file of it is damaged");
+		else if (code != 0)
+			return code;
+	}
+	return 0;
 }
 
 int
@@ -118,20 +178,20 @@ localindex_view_find(struct localindex_view *v, enum blob_type type,
     const uint8_t hash[DIGEST_BYTES], struct blob_place *out,
     unsigned int *notes, struct err *err)
 {
-	uint8_t bytes[KEY_BYTES] = { 0 };
-	MDB_val key = val(bytes, sizeof(bytes)), value;
+	struct finding f = { .view = v };
+	uint8_t name[RUN_NAME_BYTES];
 	int code;
 
-	key_put(bytes, type, hash);
-	code = mdb_get(v->txn, v->li->blobs, &key, &value);
-	if (code == MDB_NOTFOUND)
-		return 0;
-	if (code != 0)
+	memcpy(name, hash, DIGEST_BYTES);
+	name[DIGEST_BYTES] = (uint8_t)type;
+	if ((code = look_at_newest(&f, name)) != 0 ||
+	    (code = look_at_runs(&f, name)) != 0)
 		return localindex_error(v->li, code, err);
-	if (place_get(out, &value) == -1)
+	if (!f.any)
 		return 0;
+	*out = f.place;
 	if (notes != NULL)
-		*notes = pack_notes(v->li, v->txn, out->pack);
+		*notes = f.notes;
 	return 1;
 }
 
@@ -149,154 +209,38 @@ localindex_find(struct localindex *li, enum blob_type type,
 	return rc;
 }
 
-/*
- * The place that ranks higher stays.  Of two of the highest rank it is the
- * later one: a prune has copied the blob, and the old copy is about to go.
- */
+/* ---- clearing ---- */
+
 static int
-add_blob(struct localindex *li, MDB_txn *txn, const uint8_t *key_bytes,
-    const struct blob_place *place, unsigned int own)
+try_clear(struct localindex *li, MDB_txn *txn, void *arg)
 {
-	uint8_t bytes[PLACE_BYTES];
-	MDB_val key = val(key_bytes, KEY_BYTES);
-	MDB_val value = val(bytes, sizeof(bytes));
-	struct blob_place old;
-	unsigned int other;
 	int code;
 
-	place_put(bytes, place);
-	code = mdb_put(txn, li->blobs, &key, &value, MDB_NOOVERWRITE);
-	if (code != MDB_KEYEXIST)
-		return code;
-	if (place_get(&old, &value) == 0) {
-		other = rank(pack_notes(li, txn, old.pack));
-		if (other > own || (other == own && own < RANK_BEST))
-			return 0;
-	}
-	value = val(bytes, sizeof(bytes));
-	return mdb_put(txn, li->blobs, &key, &value, 0);
-}
-
-struct sorted {
-	const struct pack_frame *frame;
-	const struct pack_blob *blob;
-	uint32_t ordinal;
-};
-
-static int
-compare_sorted(const void *a, const void *b)
-{
-	const struct sorted *x = a, *y = b;
-
-	return memcmp(x->blob->hash, y->blob->hash, DIGEST_BYTES);
-}
-
-/* In the order of their hashes: neighbours share pages. */
-static struct sorted *
-sort_blobs(const struct pack_table *t)
-{
-	struct sorted *s = calloc(t->blob_count + 1u, sizeof(*s));
-	uint32_t i, j, n = 0;
-
-	if (s == NULL)
-		return NULL;
-	for (i = 0; i < t->frame_count; i++) {
-		for (j = 0; j < t->frames[i].blob_count; j++, n++) {
-			s[n].frame = &t->frames[i];
-			s[n].blob = &t->blobs[n];
-			s[n].ordinal = n;
-		}
-	}
-	qsort(s, n, sizeof(*s), compare_sorted);
-	return s;
-}
-
-static int
-add_pack(struct localindex *li, MDB_txn *txn, const struct index_pack *pack,
-    bool trusted)
-{
-	struct sorted *s = sort_blobs(&pack->table);
-	uint8_t notes = (uint8_t)pack_notes(li, txn, pack->id);
-	MDB_val key = val(pack->id, OBJECT_ID_BYTES), value = val(&notes, 1);
-	struct blob_place place = { .coding = 0 };
-	uint8_t blob_key[KEY_BYTES];
-	uint32_t i;
-	int code;
-
-	if (s == NULL)
-		return ENOMEM;
-	notes |= LOCALINDEX_LOADED | (trusted ? LOCALINDEX_INDEXED : 0u);
-	code = mdb_put(txn, li->packs, &key, &value, 0);
-	memcpy(place.pack, pack->id, OBJECT_ID_BYTES);
-	for (i = 0; code == 0 && i < pack->table.blob_count; i++) {
-		place.frame_offset = s[i].frame->offset;
-		place.stored_size = s[i].frame->stored_size;
-		place.raw_size = s[i].frame->raw_size;
-		place.coding = s[i].frame->coding;
-		place.offset = s[i].blob->offset;
-		place.size = s[i].blob->size;
-		place.ordinal = s[i].ordinal;
-		key_put(blob_key, s[i].blob->type, s[i].blob->hash);
-		code = add_blob(li, txn, blob_key, &place, rank(notes));
-	}
-	free(s);
+	*(uint64_t *)arg = localindex_counter(li, txn, LOCALINDEX_NEXT_RUN);
+	if ((code = mdb_drop(txn, li->blobs, 0)) == 0 &&
+	    (code = mdb_drop(txn, li->numbers, 0)) == 0 &&
+	    (code = localindex_unload(li, txn)) == 0 &&
+	    (code = mdb_drop(txn, li->indexes, 0)) == 0 &&
+	    (code = localindex_runs_set(li, txn, NULL, 0)) == 0)
+		code = localindex_counter_put(li, txn, LOCALINDEX_NEXT_PACK, 1);
 	return code;
-}
-
-/* One try; MDB_MAP_FULL asks for another with a larger map. */
-static int
-try_add(struct localindex *li, const uint8_t *index_id,
-    const struct index_pack *packs, unsigned int count)
-{
-	MDB_val key = val(index_id, OBJECT_ID_BYTES), value = val("", 0);
-	MDB_txn *txn;
-	unsigned int i;
-	int code = localindex_txn_begin(li, 0, &txn);
-
-	if (code != 0)
-		return code;
-	for (i = 0; code == 0 && i < count; i++)
-		code = add_pack(li, txn, &packs[i], index_id != NULL);
-	if (code == 0 && index_id != NULL)
-		code = mdb_put(txn, li->indexes, &key, &value, 0);
-	if (code == 0)
-		code = mdb_txn_commit(txn);
-	else
-		mdb_txn_abort(txn);
-	pthread_rwlock_unlock(&li->resize);
-	return code;
-}
-
-int
-localindex_add(struct localindex *li, const uint8_t *index_id,
-    const struct index_pack *packs, unsigned int count, struct err *err)
-{
-	int code = try_add(li, index_id, packs, count);
-
-	while (code == MDB_MAP_FULL) {
-		if ((code = localindex_grow(li)) == 0)
-			code = try_add(li, index_id, packs, count);
-	}
-	return code == 0 ? 0 : localindex_error(li, code, err);
 }
 
 int
 localindex_clear(struct localindex *li, struct err *err)
 {
-	MDB_txn *txn;
-	int code = localindex_txn_begin(li, 0, &txn);
+	uint64_t below;
+	int code;
 
+	localindex_forget_damage(li);
+	code = localindex_change(li, try_clear, &below);
 	if (code != 0)
 		return localindex_error(li, code, err);
-	if ((code = mdb_drop(txn, li->blobs, 0)) == 0 &&
-	    (code = localindex_unload(li, txn)) == 0 &&
-	    (code = mdb_drop(txn, li->indexes, 0)) == 0)
-		code = mdb_txn_commit(txn);
-	else
-		mdb_txn_abort(txn);
-	pthread_rwlock_unlock(&li->resize);
-	return code == 0 ? 0 : localindex_error(li, code, err);
+	localindex_runs_sweep(li, below, NULL, 0);
+	return 0;
 }
+
+/* ---- what is in it ---- */
 
 static int
 collect(struct idset *out, MDB_cursor *cursor, unsigned int need,
@@ -307,8 +251,9 @@ collect(struct idset *out, MDB_cursor *cursor, unsigned int need,
 	while ((*code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
 		if (key.mv_size != OBJECT_ID_BYTES)
 			continue;
-		if (need != 0 && (value.mv_size != 1 ||
-				     (*(uint8_t *)value.mv_data & need) == 0))
+		if (need != 0 &&
+		    (value.mv_size != LOCALINDEX_PACK_VALUE_BYTES ||
+			(*(uint8_t *)value.mv_data & need) == 0))
 			continue;
 		if (idset_add(out, key.mv_data, err) == -1)
 			return -1;
@@ -358,68 +303,96 @@ localindex_packs(struct idset *out, struct localindex *li, bool trusted_only,
 	    trusted_only ? LOCALINDEX_INDEXED : LOCALINDEX_LOADED, err);
 }
 
-struct names {
-	struct blob_name *names;
-	size_t count, capacity;
+/* ---- packs that are gone ---- */
+
+struct forget {
+	const struct idset *gone, *indexes;
+	bool behind;
 };
 
 static int
-add_name(struct names *n, const void *key, struct err *err)
+forget_packs(struct localindex *li, MDB_txn *txn, const struct idset *gone)
 {
-	struct blob_name *grown =
-	    grow_array(n->names, n->count, &n->capacity, sizeof(*grown));
+	const unsigned int stay = LOCALINDEX_FOUND | LOCALINDEX_LISTED;
+	uint8_t bytes[4];
+	MDB_val key = { .mv_size = sizeof(bytes), .mv_data = bytes };
+	unsigned int notes;
+	uint32_t number;
+	int code = 0;
+	size_t i;
 
-	if (grown == NULL)
-		return err_no_memory(err);
-	n->names = grown;
-	memcpy(n->names[n->count++].bytes, key, KEY_BYTES);
-	return 0;
+	for (i = 0; code == 0 && i < gone->count; i++) {
+		notes = localindex_pack_notes(li, txn, gone->ids[i], &number);
+		if (notes == 0)
+			continue;
+		be32_put(bytes, number);
+		code = mdb_del(txn, li->numbers, &key, NULL);
+		if (code == MDB_NOTFOUND)
+			code = 0;
+		if (code == 0)
+			code = localindex_pack_put(
+			    li, txn, gone->ids[i], notes & stay, 0);
+	}
+	return code;
+}
+
+/* How many of the packs that an index named are gone. */
+static size_t
+count_gone(const MDB_val *packs, const struct idset *gone)
+{
+	const uint8_t *id = packs->mv_data;
+	size_t i, count = 0;
+
+	for (i = 0; i < packs->mv_size / OBJECT_ID_BYTES; i++)
+		count += idset_has(gone, id + i * OBJECT_ID_BYTES);
+	return count;
 }
 
 static int
-collect_names(struct names *out, MDB_cursor *cursor, const uint8_t *pack,
-    struct err *err, int *code)
+forget_indexes(struct localindex *li, MDB_txn *txn, struct forget *f)
 {
-	struct blob_place place;
-	MDB_val key, value;
+	MDB_val key, packs;
+	MDB_cursor *cursor;
+	size_t count;
+	bool there;
+	int code = mdb_cursor_open(txn, li->indexes, &cursor);
 
-	while ((*code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-		if (key.mv_size != KEY_BYTES ||
-		    place_get(&place, &value) == -1 ||
-		    memcmp(place.pack, pack, OBJECT_ID_BYTES) != 0)
+	if (code != 0)
+		return code;
+	while ((code = mdb_cursor_get(cursor, &key, &packs, MDB_NEXT)) == 0) {
+		there = key.mv_size == OBJECT_ID_BYTES &&
+			idset_has(f->indexes, key.mv_data);
+		count = count_gone(&packs, f->gone);
+		if (!there && count < packs.mv_size / OBJECT_ID_BYTES)
+			f->behind = true;
+		if (there && count == 0)
 			continue;
-		if (add_name(out, key.mv_data, err) == -1)
-			return -1;
+		if ((code = mdb_cursor_del(cursor, 0)) != 0)
+			break;
 	}
-	if (*code == MDB_NOTFOUND)
-		*code = 0;
-	return 0;
+	mdb_cursor_close(cursor);
+	return code == MDB_NOTFOUND ? 0 : code;
+}
+
+static int
+try_forget(struct localindex *li, MDB_txn *txn, void *arg)
+{
+	struct forget *f = arg;
+	int code;
+
+	f->behind = false;
+	if ((code = forget_indexes(li, txn, f)) == 0)
+		code = forget_packs(li, txn, f->gone);
+	return code;
 }
 
 int
-localindex_blobs_in(struct blob_name **out, size_t *count,
-    struct localindex *li, const uint8_t pack[OBJECT_ID_BYTES], struct err *err)
+localindex_forget(struct localindex *li, bool *behind, const struct idset *gone,
+    const struct idset *indexes, struct err *err)
 {
-	struct names names = { .names = NULL };
-	struct localindex_view v;
-	MDB_cursor *cursor;
-	int code, rc = 0;
+	struct forget f = { .gone = gone, .indexes = indexes };
+	int code = localindex_change(li, try_forget, &f);
 
-	if (localindex_view_begin(&v, li, err) == -1)
-		return -1;
-	code = mdb_cursor_open(v.txn, li->blobs, &cursor);
-	if (code == 0) {
-		rc = collect_names(&names, cursor, pack, err, &code);
-		mdb_cursor_close(cursor);
-	}
-	localindex_view_end(&v);
-	if (code != 0)
-		rc = localindex_error(li, code, err);
-	if (rc == -1) {
-		free(names.names);
-		return -1;
-	}
-	*out = names.names;
-	*count = names.count;
-	return 0;
+	*behind = f.behind;
+	return code == 0 ? 0 : localindex_error(li, code, err);
 }

@@ -10,7 +10,10 @@
 
 struct marks {
 	const struct idset *packs; /* Borrowed. */
-	uint8_t **bits;            /* One row a pack, NULL: none set. */
+	struct marks_row {
+		uint8_t *bits;      /* NULL: none set. */
+		unsigned int bytes; /* What is behind them is not set. */
+	} * rows;                   /* One a pack. */
 };
 
 int marks_init(struct marks *m, const struct idset *packs, struct err *err);

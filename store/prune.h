@@ -71,6 +71,7 @@ struct prune {
 	struct idset indexes;
 	struct idset packs;
 	struct prune_pack *pack; /* One for each of packs. */
+	struct idset own;        /* Wary: put by earlier prunes from here. */
 	struct marks marks;
 	bool missing; /* The walk met a blob that is in no pack, unmarked. */
 	struct index_pack *late; /* The marked ones, with their tables. */
@@ -124,7 +125,11 @@ bool prune_is_wary(const struct prune *p);
 /* A pack that was put with blobs that were read and found right. */
 int prune_trust(
     struct prune *p, const uint8_t pack[OBJECT_ID_BYTES], struct err *err);
-/* Once all are loaded: blobs of trusted packs have their place there. */
+/* Which packs an earlier prune has put from here, and is the pack one of them
+ * that can be built upon? */
+int prune_find_own(struct prune *p, struct err *err);
+bool prune_is_own(const struct prune *p, size_t pack);
+/* Once all others are loaded: blobs of those have their place there. */
 int prune_load_trusted(struct prune *p, struct err *err);
 /* Is the pack to keep this blob of its table?  1, 0, -1. */
 int prune_uses(const struct prune *p, struct localindex_view *v, size_t pack,

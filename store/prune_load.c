@@ -159,11 +159,10 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
     struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	unsigned int i, kept = 0, marked = 0;
+	unsigned int i, kept = 0, later = 0;
 	int64_t pack;
 	int rc = 0;
 
-	(void)arg;
 	for (i = 0; i < set->count; i++) {
 		pack = idset_find(&p->packs, set->packs[i].id);
 		if (pack < 0) {
@@ -171,12 +170,14 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 			continue;
 		}
 		p->pack[pack].indexed = true;
-		if (!p->pack[pack].marked) {
+		if (!p->pack[pack].marked && !prune_is_own(p, (size_t)pack)) {
 			set->packs[kept++] = set->packs[i];
 			continue;
 		}
-		marked++;
-		if (rc == 0)
+		later++;
+		if (!p->pack[pack].marked)
+			pack_table_fini(&set->packs[i].table);
+		else if (rc == 0)
 			rc = prune_marked_add(
 			    p, (size_t)pack, &set->packs[i], err);
 		else
@@ -189,14 +190,29 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 		if (index_check_tables(
 			set, p->store->backend, p->store->seal, err) == -1)
 			return -1;
-		return localindex_add(p->view.store.index,
-		    p->indexes.ids[number], set->packs, set->count, err);
+		return localindex_load_add(
+		    arg, p->indexes.ids[number], set->packs, set->count, err);
 	}
-	if (marked > 0)
+	if (later > 0)
 		return 0;
 	object_key(key, OBJECT_INDEX, p->indexes.ids[number]);
 	if (!p->options->dry_run)
 		rc = backend_remove(p->store->backend, key, err);
+	return rc;
+}
+
+static int
+load_indexes(struct prune *p, struct err *err)
+{
+	struct localindex_load *load;
+	int rc;
+
+	if (localindex_load_new(&load, p->view.store.index, err) == -1)
+		return -1;
+	rc = each_index(p, load_or_remove, load, err);
+	if (rc == 0)
+		rc = localindex_load_end(load, err);
+	localindex_load_free(load);
 	return rc;
 }
 
@@ -305,10 +321,9 @@ prune_load(struct prune *p, struct err *err)
 	    each_index(p, note_names, &wanted, err) == -1)
 		goto out;
 	idset_sort(&wanted);
-	if (find_packs(p, &wanted, err) == -1 ||
-	    each_index(p, load_or_remove, NULL, err) == -1 ||
-	    load_orphans(p, err) == -1 || prune_load_trusted(p, err) == -1 ||
-	    prune_marked_load(p, err) == -1)
+	if (find_packs(p, &wanted, err) == -1 || prune_find_own(p, err) == -1 ||
+	    load_indexes(p, err) == -1 || load_orphans(p, err) == -1 ||
+	    prune_load_trusted(p, err) == -1 || prune_marked_load(p, err) == -1)
 		goto out;
 	note_spared(p);
 	count_before(p);
@@ -327,6 +342,7 @@ prune_load_fini(struct prune *p)
 	p->marks.packs = NULL;
 	idset_fini(&p->packs);
 	idset_fini(&p->indexes);
+	idset_fini(&p->own);
 	free(p->pack);
 	p->pack = NULL;
 }

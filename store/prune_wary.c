@@ -29,10 +29,22 @@ prune_trust(
 	return hostmemory_keep_point(p->view.store.index, pack, &own, err);
 }
 
-static bool
-is_good(const struct prune_pack *k)
+int
+prune_find_own(struct prune *p, struct err *err)
 {
-	return k->indexed && !k->marked && !k->listed;
+	idset_fini(&p->own);
+	if (!prune_is_wary(p))
+		return 0;
+	return hostmemory_points(&p->own, p->view.store.index, err);
+}
+
+bool
+prune_is_own(const struct prune *p, size_t pack)
+{
+	const struct prune_pack *k = &p->pack[pack];
+
+	return k->indexed && !k->marked && !k->listed &&
+	       idset_has(&p->own, p->packs.ids[pack]);
 }
 
 /* The last to be loaded of packs of one rank has the blob. */
@@ -59,19 +71,12 @@ load_trusted(struct prune *p, size_t i, struct err *err)
 int
 prune_load_trusted(struct prune *p, struct err *err)
 {
-	struct idset own;
 	int rc = 0;
 	size_t i;
 
-	if (!prune_is_wary(p))
-		return 0;
-	if (hostmemory_points(&own, p->view.store.index, err) == -1)
-		return -1;
-	for (i = 0; rc == 0 && i < p->packs.count; i++) {
-		if (is_good(&p->pack[i]) && idset_has(&own, p->packs.ids[i]))
+	for (i = 0; rc == 0 && i < p->packs.count; i++)
+		if (prune_is_own(p, i))
 			rc = load_trusted(p, i, err);
-	}
-	idset_fini(&own);
 	return rc;
 }
 

@@ -35,23 +35,42 @@ store_worth_resync(const struct err *err)
 	return err->class == ERR_NOT_FOUND || err->class == ERR_CORRUPT;
 }
 
-/* Forgets all if anything that was loaded is no longer there. */
+/* All is read anew if more than this part of it went. */
+#define GONE_PART 4
+
+/* Forgets what is no longer there, or all. */
+static int
+forget(struct sync *y, struct idset *packs, struct err *err)
+{
+	bool all = localindex_damaged(y->store->index);
+	size_t count = packs->count;
+
+	idset_subtract(packs, &y->packs);
+	all = all || packs->count > count / GONE_PART;
+	if (!all &&
+	    (packs->count > 0 || !idset_within(&y->known, &y->indexes)) &&
+	    localindex_forget(y->store->index, &all, packs, &y->indexes, err) ==
+		-1)
+		return -1;
+	return all ? localindex_clear(y->store->index, err) : 0;
+}
+
 static int
 drop_stale(struct sync *y, bool rebuild, struct err *err)
 {
 	struct idset packs = { .ids = NULL };
-	bool stale;
+	int rc = -1;
 
 	if (localindex_indexes(&y->known, y->store->index, err) == -1 ||
 	    localindex_packs(&packs, y->store->index, false, err) == -1)
 		return -1;
-	stale = rebuild || !idset_within(&y->known, &y->indexes) ||
-		!idset_within(&packs, &y->packs);
+	rc = rebuild ? localindex_clear(y->store->index, err)
+		     : forget(y, &packs, err);
 	idset_fini(&packs);
-	if (!stale)
-		return 0;
 	idset_fini(&y->known);
-	return localindex_clear(y->store->index, err);
+	if (rc == -1)
+		return -1;
+	return localindex_indexes(&y->known, y->store->index, err);
 }
 
 /* Blobs of packs that are gone must not count as known. */
@@ -70,7 +89,8 @@ drop_absent(struct index_set *set, const struct idset *packs)
 }
 
 static int
-load_index(struct sync *y, const uint8_t *id, struct err *err)
+load_index(struct sync *y, struct localindex_load *load, const uint8_t *id,
+    struct err *err)
 {
 	struct index_set *set;
 	int rc;
@@ -85,8 +105,7 @@ load_index(struct sync *y, const uint8_t *id, struct err *err)
 	drop_absent(set, &y->packs);
 	rc = index_check_tables(set, y->store->backend, y->store->seal, err);
 	if (rc == 0)
-		rc = localindex_add(
-		    y->store->index, id, set->packs, set->count, err);
+		rc = localindex_load_add(load, id, set->packs, set->count, err);
 	index_set_free(set);
 	return rc;
 }
@@ -94,14 +113,20 @@ load_index(struct sync *y, const uint8_t *id, struct err *err)
 static int
 load_indexes(struct sync *y, struct err *err)
 {
+	struct localindex_load *load;
+	int rc = 0;
 	size_t i;
 
-	for (i = 0; i < y->indexes.count; i++) {
-		if (!idset_has(&y->known, y->indexes.ids[i]) &&
-		    load_index(y, y->indexes.ids[i], err) == -1)
-			return -1;
+	if (localindex_load_new(&load, y->store->index, err) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < y->indexes.count; i++) {
+		if (!idset_has(&y->known, y->indexes.ids[i]))
+			rc = load_index(y, load, y->indexes.ids[i], err);
 	}
-	return 0;
+	if (rc == 0)
+		rc = localindex_load_end(load, err);
+	localindex_load_free(load);
+	return rc;
 }
 
 static int
