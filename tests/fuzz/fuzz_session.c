@@ -74,7 +74,7 @@ start(void)
 	struct session_options options = {
 		.conf = &conf,
 		.paths = &paths,
-		.run_dir = "/nonexistent",
+		.run_dir = "/dev/null/none", /* Nobody can make it. */
 		.expedite_path = "",
 	};
 	struct err err = ERR_INIT;
