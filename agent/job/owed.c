@@ -37,13 +37,15 @@ parse_subject(char repository[9], char session[HEXID_SIZE], const char *subject)
 }
 
 /* The manifest of the point that the guest is to hear of; 0 and NULL: there
- * is no such point, and nothing to tell. */
+ * is no such point, and nothing to tell.  Nor is there of one that is forgotten:
+ * logs that only lead to it may still be needed from an older one. */
 static int
 read_point(struct manifest **out, char session[HEXID_SIZE],
     const struct owed *owed, const struct journal_effect *effect,
     struct err *err)
 {
 	char repository[9];
+	int forgotten;
 
 	*out = NULL;
 	if (parse_subject(repository, session, effect->subject) == -1)
@@ -53,6 +55,10 @@ read_point(struct manifest **out, char session[HEXID_SIZE],
 	    strncmp(repository, store_id(owed->store), 8) != 0)
 		return err_set(
 		    err, ERR_NOT_FOUND, "the point is in another repository");
+	forgotten =
+	    store_point_was_forgotten(owed->store, effect->point_id, err);
+	if (forgotten != 0)
+		return forgotten == 1 ? 0 : -1;
 	if (store_manifest_read(out, owed->store, effect->point_id, err) ==
 		-1 &&
 	    err->class != ERR_NOT_FOUND)
