@@ -223,19 +223,29 @@ take_all(struct gathering *g, struct err *err)
 	return rc;
 }
 
+/* What has no copy is an error by itself. */
+static void
+tell(const uint8_t *pack)
+{
+	char key[OBJECT_KEY_SIZE];
+
+	log_line(LOG_WARNING,
+	    "'%s' is damaged; what is elsewhere as well is read from there: "
+	    "see 'holdstill verify'",
+	    object_key(key, OBJECT_PACK, pack));
+}
+
 /* All other places of what the local index has in the pack. */
 static int
 gather(struct copies *c, struct store *s, const uint8_t *pack, struct err *err)
 {
 	struct gathering g = { .store = s, .copies = c, .pack = pack };
-	char key[OBJECT_KEY_SIZE];
+	size_t before;
 	int rc = -1;
 
-	log_line(LOG_WARNING,
-	    "'%s' is damaged: other packs are asked for what it holds",
-	    object_key(key, OBJECT_PACK, pack));
 	if (c->count > KNOWN_MAX)
 		forget(c);
+	before = c->count;
 	if (localindex_blobs_in(
 		&g.wanted, &g.wanted_count, s->index, pack, err) == -1)
 		return -1;
@@ -247,6 +257,8 @@ gather(struct copies *c, struct store *s, const uint8_t *pack, struct err *err)
 		qsort(c->copies, c->count, sizeof(*c->copies), compare_copies);
 	if (rc == 0)
 		rc = idset_add(&c->asked, pack, err);
+	if (rc == 0 && c->count > before)
+		tell(pack);
 	idset_sort(&c->asked);
 	idset_fini(&g.packs);
 	idset_fini(&g.named);
