@@ -15,6 +15,7 @@ image=$(rig_guest_dir web)/vdc.qcow2
 qemu-img create -q -f qcow2 "$image" 16M
 chmod 666 "$image"
 virsh -q attach-disk "$HS_DOM" "$image" vdc --subdriver qcow2 --live --config
+rig_wait_for 20 "vdc in the guest" rig_guest_exec web 'test -b /dev/vdc'
 rig_guest_exec web 'head -c 4000000 /dev/urandom >/dev/vdc; sync'
 hs_make 0 ""
 
@@ -40,6 +41,7 @@ offset=$(qemu-img map --output=json "$image" |
 dd if=/dev/urandom of="$image" bs=65536 count=1 seek=$((offset / 65536)) \
     conv=notrunc status=none
 rig_guest_start web
+hs_helper_wait web
 
 # Not looked for, it goes unseen: this is what others do.
 hs_make 0 "" --audit no
