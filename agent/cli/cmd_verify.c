@@ -34,13 +34,25 @@ struct request {
 	bool ranges;
 };
 
+/* "5%", too, as the configuration's 'verify' takes it. */
+static int
+set_sample(unsigned int *out, const char *value, struct err *err)
+{
+	size_t size = strlen(value);
+	char digits[8];
+
+	if (size > 1 && size <= sizeof(digits) && value[size - 1] == '%') {
+		memcpy(digits, value, size - 1);
+		digits[size - 1] = '\0';
+		value = digits;
+	}
+	return cli_number(out, "sample", value, 1, 100, err);
+}
+
 static int
 set(void *state, int key, const char *value, struct err *err)
 {
 	struct request *request = state;
-	unsigned int *percent = &request->sample_percent;
-	size_t size = strlen(value);
-	char digits[8];
 
 	switch (key) {
 	case KEY_RANGES:
@@ -49,14 +61,7 @@ set(void *state, int key, const char *value, struct err *err)
 	case KEY_LIMIT_RATE:
 		return cli_rate(&request->limit_rate, "limit-rate", value, err);
 	case KEY_SAMPLE:
-		/* "5%", as the configuration's 'verify' takes it. */
-		if (size > 1 && size <= sizeof(digits) &&
-		    value[size - 1] == '%') {
-			memcpy(digits, value, size - 1);
-			digits[size - 1] = '\0';
-			value = digits;
-		}
-		return cli_number(percent, "sample", value, 1, 100, err);
+		return set_sample(&request->sample_percent, value, err);
 	case KEY_BUDGET:
 		if (clock_parse_duration(&request->budget_ms, value) == 0)
 			return 0;
