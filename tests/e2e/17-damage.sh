@@ -42,7 +42,7 @@ restores() {
 
 refused() {
 	assert_exit 1 holdstill -q restore "$1" --to "$RIG_DIR/refused"
-	assert_contains "$ASSERT_ERR" "$2"
+	assert_match "$ASSERT_ERR" "$2"
 	assert_lines 1 "$(grep -v hint: <<<"$ASSERT_ERR")" "error"
 	assert_contains "$ASSERT_ERR" "hint: run 'holdstill verify'"
 	assert_eq "" "$(find "$RIG_DIR/refused" -type f 2>/dev/null)" \
@@ -92,7 +92,7 @@ while read -r file; do
 		assert_contains "$HURT" "$writer" "hurt by $object"
 		[ "$writer" = "$one" ] || assert_eq "$two" "$HURT"
 		mv "$file" "$RIG_DIR/away"
-		damaged "$object" "no pack holds"
+		damaged "$object" "no pack holds|does not exist"
 		assert_contains "$HURT" "$writer" "hurt by a missing $object"
 		mv "$RIG_DIR/away" "$file"
 		flip "$file" 100
