@@ -62,7 +62,9 @@ is_tombstone(struct store *s, const char *key, struct err *err)
 
 	if (numbered_get(&json, s->backend, s->seal, key, OBJECT_TOMBSTONE,
 		&own) == -1) {
-		if (own.class == ERR_NO_MEMORY)
+		/* What could not be looked at is not therefore damaged. */
+		if (own.class != ERR_CORRUPT && own.class != ERR_NOT_FOUND &&
+		    own.class != ERR_UNSUPPORTED)
 			*err = own;
 		return false;
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/points.h"
 #include "tests/unit/store_rig.h"
 
 static struct rig rig;
@@ -82,6 +83,32 @@ test_commit_that_timed_out_is_not_known(void **state)
 	check_silence(ERR_TIMEOUT);
 }
 
+/* What is at a point's key is read twice if it is no manifest. */
+static void
+test_commit_tombstone_that_is_not_read_is_no_damage(void **state)
+{
+	static const uint8_t id[OBJECT_ID_BYTES] = { 1, 2, 3 };
+	struct wrap_fault_plan plan = { .ops = WRAP_FAULT_GET,
+		.fail_at = 1,
+		.once = true,
+		.class = ERR_TIMEOUT };
+	enum point_state found;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(points_give_up(&found, rig.store, id, &err), 0);
+	assert_int_equal(found, POINT_TOMBSTONE);
+	for (;; plan.fail_at++) {
+		wrap_fault_set(&rig.fault, &plan);
+		if (points_look(&found, NULL, rig.store, id, &err) == 0)
+			break;
+		assert_int_equal(err.class, ERR_TIMEOUT);
+		err_clear(&err);
+	}
+	assert_int_equal(found, POINT_TOMBSTONE);
+	assert_true(plan.fail_at > 2);
+}
+
 int
 main(void)
 {
@@ -91,6 +118,9 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_commit_that_timed_out_is_not_known, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_commit_tombstone_that_is_not_read_is_no_damage, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
