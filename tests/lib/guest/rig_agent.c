@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +17,7 @@
 
 enum {
 	LINE_MAX_BYTES = 1 << 20,
-	IDLE_MS = 5,
+	IDLE_MS = 200, /* If the host came just before. */
 };
 
 static const char alphabet[] =
@@ -168,19 +167,33 @@ take_line(int port, char *line)
 	_exit(0);
 }
 
-/* A port without a host end is always "hung up": poll alone would spin. */
 static void
-wait_for_input(int port)
+ignore(int sig)
+{
+	(void)sig;
+}
+
+/* The port sends SIGIO when the host opens it. */
+static void
+ask_for_sigio(int port)
+{
+	struct sigaction sa = { .sa_handler = ignore };
+
+	sigaction(SIGIO, &sa, NULL);
+	fcntl(port, F_SETOWN, getpid());
+	fcntl(port, F_SETFL, fcntl(port, F_GETFL) | O_ASYNC);
+}
+
+/*
+ * A port without a host end is always readable, with nothing to read: poll
+ * alone would spin, and an emulated processor that spins takes a real one.
+ */
+static void
+wait_for_host(void)
 {
 	struct timespec idle = { 0, IDLE_MS * 1000000 };
-	struct pollfd pfd = { .fd = port, .events = POLLIN };
 
-	for (;;) {
-		if (poll(&pfd, 1, 1000) == 1 && (pfd.revents & POLLIN))
-			return;
-		if (pfd.revents)
-			nanosleep(&idle, NULL);
-	}
+	nanosleep(&idle, NULL);
 }
 
 int
@@ -194,12 +207,14 @@ main(int argc, char **argv)
 	if (port == -1)
 		die("port");
 	signal(SIGCHLD, SIG_IGN);
+	ask_for_sigio(port);
 	for (;;) {
 		char *end;
 		ssize_t n;
 
-		wait_for_input(port);
 		n = read(port, line + used, sizeof(line) - 1 - used);
+		if (n == 0)
+			wait_for_host();
 		used = n > 0 ? used + (size_t)n : 0;
 		while ((end = memchr(line, '\n', used))) {
 			*end++ = '\0';
