@@ -6,6 +6,7 @@
 #include "agent/restore/target.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,9 +146,23 @@ make_dir(struct target_qcow2 *c, struct err *err)
 }
 
 /*
- * cache=unsafe spares the syncs in between: a .partial file of a dead run is
- * thrown away anyhow, and the whole one is synced before its rename.
+ * Past the page cache, where the file system can: a copy less, nothing left to
+ * write at the end, and what the host's guests have in the cache stays there.
+ * Else cache=unsafe, which spares the syncs in between: a .partial file of a
+ * dead run is thrown away anyhow, and the whole one is synced before its
+ * rename.
  */
+static const char *
+cache_mode(const struct partial *partial)
+{
+	int fd = open(partial_path(partial), O_RDWR | O_DIRECT | O_CLOEXEC);
+
+	if (fd == -1)
+		return "--cache=unsafe";
+	close(fd);
+	return "--cache=none";
+}
+
 static int
 start_server(struct target_qcow2 *c, struct err *err)
 {
@@ -158,7 +173,7 @@ start_server(struct target_qcow2 *c, struct err *err)
 		return err_no_memory(err);
 
 	const char *const argv[] = { "qemu-nbd", "--format=qcow2",
-		"--cache=unsafe", "--detect-zeroes=off",
+		cache_mode(c->partial), "--detect-zeroes=off",
 		"--export-name=" EXPORT, "--shared=1", "--socket",
 		c->socket_path, "--pid-file", pid_path,
 		partial_path(c->partial), NULL };

@@ -20,6 +20,13 @@
 #include "common/err.h"
 #include "common/io.h"
 
+/*
+ * QEMU allocates a buffer for each request. As glibc does it unasked, that is
+ * a fresh mapping each time, whose pages cost more than the copy into them.
+ */
+#define MAPPED_FROM "MALLOC_MMAP_THRESHOLD_"
+#define KEPT "MALLOC_TRIM_THRESHOLD_"
+
 #define STOP_POLL_MS 200
 #define WORDS_BYTES 400
 
@@ -31,9 +38,30 @@ struct tool {
 	int status;
 };
 
+/* Our environment and the above, unless somebody has set it; its words are
+ * borrowed.  NULL: no memory. */
+static const char **
+make_environment(void)
+{
+	const char **env;
+	size_t n = 0;
+
+	while (environ[n] != NULL)
+		n++;
+	if ((env = calloc(n + 3, sizeof(*env))) == NULL)
+		return NULL;
+	memcpy(env, environ, n * sizeof(*env));
+	if (getenv(MAPPED_FROM) == NULL)
+		env[n++] = MAPPED_FROM "=33554432";
+	if (getenv(KEPT) == NULL)
+		env[n++] = KEPT "=268435456";
+	return env;
+}
+
 /* Only async-signal-safe calls: other threads may hold any lock. */
 static _Noreturn void
-become(const char *const argv[], pid_t parent, int words, int report, int alive)
+become(const char *const argv[], const char *const env[], pid_t parent,
+    int words, int report, int alive)
 {
 	int null = open("/dev/null", O_RDONLY), failure;
 	sigset_t none;
@@ -50,7 +78,7 @@ become(const char *const argv[], pid_t parent, int words, int report, int alive)
 		report = 3;
 		signal(SIGPIPE, SIG_DFL);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		execvp(argv[0], (char *const *)argv);
+		execvpe(argv[0], (char *const *)argv, (char *const *)env);
 	}
 	failure = errno;
 	if (write(report, &failure, sizeof(failure)) == -1)
@@ -72,7 +100,8 @@ start_failure(int report)
 }
 
 static int
-fork_tool(struct tool *t, const char *const argv[], struct err *err)
+fork_tool(struct tool *t, const char *const argv[], const char *const env[],
+    struct err *err)
 {
 	pid_t parent = getpid();
 	int report[2], alive[2], failure;
@@ -86,7 +115,7 @@ fork_tool(struct tool *t, const char *const argv[], struct err *err)
 	}
 	t->pid = fork();
 	if (t->pid == 0)
-		become(argv, parent, t->words, report[1], alive[1]);
+		become(argv, env, parent, t->words, report[1], alive[1]);
 	failure = t->pid == -1 ? errno : 0;
 	t->alive = alive[0];
 	close(alive[1]);
@@ -105,10 +134,14 @@ int
 tool_start(struct tool **out, const char *const argv[], struct err *err)
 {
 	struct tool *t = calloc(1, sizeof(*t));
+	const char **env = make_environment();
 	int rc = -1;
 
-	if (t == NULL)
+	if (t == NULL || env == NULL) {
+		free(t);
+		free(env);
 		return err_no_memory(err);
+	}
 	t->alive = -1;
 	t->words = memfd_create("words", MFD_CLOEXEC);
 	t->name = strdup(argv[0]);
@@ -116,12 +149,13 @@ tool_start(struct tool **out, const char *const argv[], struct err *err)
 		err_no_memory(err);
 		goto out;
 	}
-	if (fork_tool(t, argv, err) == -1)
+	if (fork_tool(t, argv, env, err) == -1)
 		goto out;
 	*out = t;
 	t = NULL;
 	rc = 0;
 out:
+	free(env);
 	tool_close(t);
 	return rc;
 }

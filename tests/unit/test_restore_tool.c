@@ -102,6 +102,21 @@ test_restore_tool_gets_no_descriptor_of_ours(void **state)
 }
 
 static void
+test_restore_tool_keeps_its_memory(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(
+	    end_of("test \"$MALLOC_MMAP_THRESHOLD_\" = 33554432", &err),
+	    ERR_NONE);
+	assert_int_equal(setenv("MALLOC_MMAP_THRESHOLD_", "4096", 1), 0);
+	assert_int_equal(
+	    end_of("test \"$MALLOC_MMAP_THRESHOLD_\" = 4096", &err), ERR_NONE);
+	unsetenv("MALLOC_MMAP_THRESHOLD_");
+}
+
+static void
 test_restore_tool_missing_is_not_found(void **state)
 {
 	const char *const argv[] = { "no-such-program", NULL };
@@ -173,6 +188,7 @@ main(void)
 		cmocka_unit_test(test_restore_tool_that_succeeds_gives_0),
 		cmocka_unit_test(test_restore_tool_last_line_is_the_error),
 		cmocka_unit_test(test_restore_tool_gets_no_descriptor_of_ours),
+		cmocka_unit_test(test_restore_tool_keeps_its_memory),
 		cmocka_unit_test(test_restore_tool_missing_is_not_found),
 		cmocka_unit_test(test_restore_tool_patience_ends),
 		cmocka_unit_test(test_restore_tool_file_is_awaited),
