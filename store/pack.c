@@ -2,13 +2,59 @@
 /* Building packs. */
 #include "store/pack.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/endian.h"
 #include "common/err.h"
 #include "store/checksum.h"
 #include "store/pack_internal.h"
+
+#define CAPACITY (PACK_TARGET_BYTES + FRAME_RAW_MAX + AEAD_TAG_BYTES)
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+
+/* The memory of the last pack that went, for the next: a backup makes
+ * hundreds, and fresh pages cost as much as hashing what goes there. */
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+static void *spare;
+
+/* Puts mine in its place, which may be NULL; the caller owns the result. */
+static void *
+swap_spare(void *mine)
+{
+	void *was;
+
+	pthread_mutex_lock(&spare_lock);
+	was = spare;
+	spare = mine;
+	pthread_mutex_unlock(&spare_lock);
+	return was;
+}
+
+/* Pages come into being when touched: a small pack costs little, a large one
+ * takes a few of the large ones rather than thousands. */
+static void *
+alloc_data(void)
+{
+	const size_t size =
+	    (CAPACITY + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
+	void *data = swap_spare(NULL);
+
+	if (data != NULL)
+		return data;
+	if ((data = aligned_alloc(HUGE_PAGE_BYTES, size)) != NULL)
+		madvise(data, size, MADV_HUGEPAGE);
+	return data;
+}
+
+static void
+free_data(struct pack *p)
+{
+	/* What had to grow is another size. */
+	free(p->capacity == CAPACITY ? swap_spare(p->data) : p->data);
+}
 
 int
 pack_new(struct pack **out, const struct seal *seal, struct err *err)
@@ -17,10 +63,9 @@ pack_new(struct pack **out, const struct seal *seal, struct err *err)
 
 	if (p == NULL)
 		return err_no_memory(err);
-	/* Pages come into being when touched: a small pack costs little. */
-	p->capacity = PACK_TARGET_BYTES + FRAME_RAW_MAX + AEAD_TAG_BYTES;
+	p->capacity = CAPACITY;
 	p->flags = object_flags(OBJECT_PACK, seal);
-	if ((p->data = malloc(p->capacity)) == NULL) {
+	if ((p->data = alloc_data()) == NULL) {
 		pack_free(p);
 		return err_no_memory(err);
 	}
@@ -40,7 +85,7 @@ pack_free(struct pack *p)
 		return;
 	pack_table_fini(&p->table);
 	box_free(p->box);
-	free(p->data);
+	free_data(p);
 	free(p);
 }
 

@@ -21,8 +21,7 @@ dir_of(struct backend *b)
 	return (struct dir_backend *)b;
 }
 
-/* As err_errno, with a hint where the disk is full. */
-static int
+int
 dir_error(struct err *err, int errnum, const char *what, const char *path)
 {
 	err_errno(err, errnum, "cannot %s '%s'", what, path);
@@ -195,43 +194,6 @@ place(struct dir_backend *d, const char *tmp, const char *path, const char *key,
 	return 0;
 }
 
-/* Each piece is sent on its way at once: a limit that holds for the page
- * cache only would be none for a disk or a server behind it. */
-static int
-write_pieces(int fd, const char *tmp, const uint8_t *buf, size_t size,
-    const struct backend_pace *pace, struct err *err)
-{
-	size_t done, n;
-
-	for (done = 0; done < size; done += n) {
-		n = size - done < pace->piece_bytes ? size - done
-						    : pace->piece_bytes;
-		if (pace->fn(pace->arg, n, err) == -1)
-			return -1;
-		if (io_write_full(fd, buf + done, n) == -1)
-			return dir_error(err, errno, "write", tmp);
-		/* A file system that cannot is synced at the end. */
-		sync_file_range(
-		    fd, (off_t)done, (off_t)n, SYNC_FILE_RANGE_WRITE);
-	}
-	return 0;
-}
-
-static int
-write_all(int fd, const char *tmp, const void *buf, size_t size,
-    const struct backend_pace *pace, struct err *err)
-{
-	if (pace != NULL) {
-		if (write_pieces(fd, tmp, buf, size, pace, err) == -1)
-			return -1;
-	} else if (io_write_full(fd, buf, size) == -1) {
-		return dir_error(err, errno, "write", tmp);
-	}
-	if (fsync(fd) == -1)
-		return dir_error(err, errno, "write", tmp);
-	return 0;
-}
-
 static int
 write_tmp(struct dir_backend *d, const char *tmp, const void *buf, size_t size,
     const struct backend_pace *pace, struct err *err)
@@ -246,7 +208,7 @@ write_tmp(struct dir_backend *d, const char *tmp, const void *buf, size_t size,
 	}
 	if (fd == -1)
 		return dir_error(err, errno, "make file", tmp);
-	rc = write_all(fd, tmp, buf, size, pace, err);
+	rc = dir_write(fd, tmp, buf, size, pace, err);
 	/* NFS may tell of a full disk only here. */
 	if (close(fd) == -1 && rc == 0)
 		rc = dir_error(err, errno, "write", tmp);

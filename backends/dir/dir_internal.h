@@ -18,6 +18,14 @@ struct dir_backend {
 	atomic_uint_fast64_t serial; /* Makes temporary names unique. */
 };
 
+/* As err_errno, with a hint where the disk is full. */
+int dir_error(struct err *err, int errnum, const char *what, const char *path);
+
+/* Writes all and syncs it, at a pace unless that is NULL; name is for
+ * errors. */
+int dir_write(int fd, const char *name, const void *buf, size_t size,
+    const struct backend_pace *pace, struct err *err);
+
 /* A new temporary file's name in tmp/ (malloc), or NULL. */
 char *dir_tmp_name(struct dir_backend *d);
 
