@@ -116,7 +116,7 @@ no_key(const struct seal_settings *seal, struct err *err)
 {
 	err_set(err, ERR_AUTH,
 	    "the repository is encrypted (%s, %s), and no key is given",
-	    seal_mode_name(seal->mode), aead_cipher_name(seal->cipher));
+	    seal_mode_words(seal->mode), aead_cipher_name(seal->cipher));
 	return err_hint(err,
 	    "give its passphrase or key file: --passphrase-file or --key-file");
 }
@@ -176,13 +176,50 @@ unlock(struct store *s, const char *cache_dir, const struct seal_settings *seal,
 }
 
 static int
+note_key(void *arg, const char *key, uint64_t size_bytes)
+{
+	(void)size_bytes;
+	snprintf(arg, BACKEND_KEY_MAX + 1, "%s", key);
+	return 1;
+}
+
+/* Without settings: of a repository that lost them, or of none? */
+static int
+no_settings(struct backend *b, struct err *err)
+{
+	static const enum object_type kinds[] = { OBJECT_MANIFEST, OBJECT_PACK,
+		OBJECT_INDEX };
+	struct err why = *err, ignored = ERR_INIT;
+	char key[BACKEND_KEY_MAX + 1] = "";
+	size_t i;
+
+	for (i = 0; key[0] == '\0' && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (backend_list(b, object_prefix(kinds[i]), note_key, key,
+			&ignored) == -1)
+			err_clear(&ignored);
+	if (key[0] == '\0') {
+		*err = why;
+		return -1;
+	}
+	err_set(err, ERR_CORRUPT,
+	    "its object 'config' is missing, though others are there, such as "
+	    "'%s'",
+	    key);
+	return err_hint(err,
+	    "bring 'config' back from a copy of this repository, and remove "
+	    "nothing: without it the others cannot be read");
+}
+
+static int
 read_config(struct store *s, const char *cache_dir,
     const struct store_open_options *options, struct err *err)
 {
 	struct config c;
 
 	if (config_get(&c, s->backend, err) == -1)
-		return -1;
+		return err->class == ERR_NOT_FOUND
+			   ? no_settings(s->backend, err)
+			   : -1;
 	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
 	s->compression = c.compression;
 	s->undelete_days = c.undelete_days;

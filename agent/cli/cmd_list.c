@@ -113,6 +113,17 @@ list_all(struct cli *cli, const char *domain, struct listing *listing,
 	    domain, visit, listing, err);
 }
 
+static void
+say_none(const struct cli *cli, const char *domain, bool forgotten)
+{
+	const bool host = store_is_host(cli->ctx.store);
+
+	fprintf(stderr, "no %spoints%s%s%s\n", forgotten ? "forgotten " : "",
+	    domain != NULL ? " of domain " : (host ? "" : " yet"),
+	    domain != NULL ? domain : "",
+	    host ? " that this host has made: a host key shows no others" : "");
+}
+
 static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
@@ -135,10 +146,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		    json_pack("{s:o}", "points", listing.points), err);
 	json_decref(listing.points);
 	if (rc == 0 && listing.count == 0 && !cli->quiet)
-		fprintf(stderr, "no %spoints%s%s\n",
-		    forgotten ? "forgotten " : "",
-		    domain != NULL ? " of domain " : " yet",
-		    domain != NULL ? domain : "");
+		say_none(cli, domain, forgotten);
 	return rc;
 }
 

@@ -561,7 +561,7 @@ test_slot_init_makes_what_the_secret_opens(void **state)
 	assert_int_equal(
 	    store_open(&store, b, "/dev/null/none", NULL, &err), -1);
 	assert_int_equal(err.class, ERR_AUTH);
-	rig_expect_part(err.text, "is encrypted (public, ");
+	rig_expect_part(err.text, "is encrypted (public-key, ");
 }
 
 static void
