@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/hexid.h"
+
 struct backend;
 struct catalog;
 struct domain_connection;
@@ -42,6 +44,8 @@ struct job_keys {
 	 * NULL: nothing ever is. */
 	int (*given)(void *arg, const char *url, const struct slot_secret **out,
 	    struct err *err);
+	/* Set by given(): where that came from, for people, or NULL. */
+	const char *origin;
 	/* Asks a person; NULL: nobody is there.  As store_ask_fn. */
 	int (*ask)(void *arg, struct slot_secret *out, struct err *err);
 };
@@ -87,6 +91,16 @@ void job_context_fini(struct job_context *ctx);
 /* Says that a step begins. */
 void job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Resolves a POINT, and says of one that is not there whether it was forgotten
+ * or whether the key at hand is a host's.  Opens the catalog. */
+int job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err);
+
+/* How many forgotten points begin with these digits, and the id if it is one;
+ * -1.  Fewer digits than HEXID_START_MIN name none. */
+int job_find_forgotten(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err);
 
 /* Resolves a POINT and reads its manifest; the caller owns *out. */
 int job_find_point(struct manifest **out, struct job_context *ctx,

@@ -16,8 +16,8 @@ struct err;
 struct job_context;
 struct manifest;
 
-/* Called for each point that is decided about.  kept_by: bits of the rules
- * (1 << RETENTION_*), 0 when it goes. */
+/* Called for each point that is decided about, once it is forgotten if it is
+ * to be.  kept_by: bits of the rules (1 << RETENTION_*), 0 when it goes. */
 typedef void forget_fn(
     void *arg, const struct manifest *m, unsigned int kept_by);
 
