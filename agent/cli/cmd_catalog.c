@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/format.h"
 #include "catalog/catalog.h"
 #include "common/err.h"
 #include "common/json/json.h"
@@ -17,6 +18,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	struct catalog_sync_result result;
 	struct job_context *ctx = &cli->ctx;
 	const char *verb = arguments->word[0];
+	char count[FORMAT_COUNT_SIZE];
 
 	(void)state;
 	if (job_open_store(ctx, err) == -1 ||
@@ -35,8 +37,8 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 			err) == -1)
 			return -1;
 	} else if (!cli->quiet) {
-		printf("%llu points added, %llu removed, %llu unreadable\n",
-		    (unsigned long long)result.added,
+		printf("%s added, %llu removed, %llu unreadable\n",
+		    format_count(count, result.added, "point"),
 		    (unsigned long long)result.removed,
 		    (unsigned long long)result.damaged);
 	}

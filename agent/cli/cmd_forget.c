@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/format.h"
 #include "agent/cli/report.h"
 #include "agent/job/forget.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/json/json.h"
 #include "store/manifest.h"
+#include "store/store.h"
 
 #define KEEP_MAX 100000
 
@@ -123,6 +125,19 @@ forget(struct cli *cli, const struct request *request,
 	    &request->policy, request->dry_run, decided, decisions, err);
 }
 
+static void
+say_when(unsigned int days)
+{
+	char count[FORMAT_COUNT_SIZE];
+
+	if (days == 0)
+		printf("'holdstill prune' gives the space back\n");
+	else
+		printf("'holdstill prune' gives the space back after %s; until "
+		       "then 'holdstill unforget' keeps them after all\n",
+		    format_count(count, days, "day"));
+}
+
 static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
@@ -144,7 +159,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		    err);
 	else if (rc == 0 && !cli->quiet && decisions.forgotten_count > 0 &&
 		 !request->dry_run)
-		printf("'holdstill prune' gives the space back\n");
+		say_when(store_undelete_days(cli->ctx.store));
 	json_decref(decisions.kept);
 	json_decref(decisions.forgotten);
 	return rc;

@@ -8,10 +8,13 @@
 #include "agent/cli/hurt.h"
 #include "agent/cli/report.h"
 #include "catalog/catalog.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/json/json.h"
 #include "store/manifest.h"
 #include "store/store.h"
+
+#define DAY_MS (24 * 3600 * INT64_C(1000))
 
 enum { KEY_FORGOTTEN = 256 };
 
@@ -35,6 +38,8 @@ struct listing {
 	json_t *points; /* NULL: a table. */
 	json_t *marks;
 	size_t count;
+	/* Of the next point, if it is forgotten. */
+	char since[CLOCK_RFC3339_SIZE], until[CLOCK_RFC3339_SIZE];
 };
 
 static int
@@ -42,16 +47,24 @@ visit(void *arg, const struct manifest *m)
 {
 	struct listing *listing = arg;
 	bool damaged = json_object_get(listing->marks, m->id) != NULL;
+	bool forgotten = listing->since[0] != '\0';
+	char note[128];
 	json_t *json;
 
 	if (listing->points != NULL) {
 		json = manifest_to_json(m, false);
 		json_object_set_new(json, "damaged", json_boolean(damaged));
+		if (forgotten)
+			json_object_update_new(json,
+			    json_pack("{s:s, s:s}", "forgotten", listing->since,
+				"kept_until", listing->until));
 		json_array_append_new(listing->points, json);
 	} else {
 		if (listing->count == 0)
 			report_list_heading();
-		report_list_row(m, damaged);
+		snprintf(note, sizeof(note), "forgotten %s, kept until %s",
+		    listing->since, listing->until);
+		report_list_row(m, damaged, forgotten ? note : NULL);
 	}
 	listing->count++;
 	return 0;
@@ -65,13 +78,22 @@ struct forgotten {
 	int rc;
 };
 
+static void
+visit_until(struct forgotten *f, const struct manifest *m, int64_t since_ms)
+{
+	const int64_t kept_ms = store_undelete_days(f->cli->ctx.store) * DAY_MS;
+
+	clock_format_rfc3339(f->listing->since, since_ms);
+	clock_format_rfc3339(f->listing->until, since_ms + kept_ms);
+	visit(f->listing, m);
+}
+
 static int
 visit_forgotten(void *arg, const char *id, int64_t time_ms)
 {
 	struct forgotten *f = arg;
 	struct manifest *m;
 
-	(void)time_ms;
 	if (store_manifest_read(&m, f->cli->ctx.store, id, f->err) == -1) {
 		/* A prune has just ended its time, or it is another host's. */
 		f->rc = f->err->class == ERR_NOT_FOUND ||
@@ -84,7 +106,7 @@ visit_forgotten(void *arg, const char *id, int64_t time_ms)
 		return f->rc;
 	}
 	if (f->domain == NULL || strcmp(m->domain, f->domain) == 0)
-		visit(f->listing, m);
+		visit_until(f, m, time_ms);
 	manifest_free(m);
 	return 0;
 }

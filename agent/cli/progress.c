@@ -78,24 +78,23 @@ write_counts(char *out, size_t size, int64_t elapsed_ms, const char *disk,
 	    format_bytes(rate, per_second), left);
 }
 
-static void
-show_bytes(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
-    uint64_t all_done, uint64_t all_total)
+static bool
+is_due(struct progress *p, int64_t now_ms)
 {
-	struct progress *p = arg;
-	int64_t now_ms = clock_monotonic_ms();
-	char text[160];
-
 	if (p->silent || p->no_bar)
-		return;
+		return false;
 	if (p->started_ms == 0)
 		p->started_ms = p->shown_ms = now_ms;
 	if (now_ms - p->shown_ms <
 	    (p->terminal ? BAR_INTERVAL_MS : LOG_INTERVAL_MS))
-		return;
+		return false;
 	p->shown_ms = now_ms;
-	write_counts(text, sizeof(text), now_ms - p->started_ms, disk,
-	    disk_done, disk_total, all_done, all_total);
+	return true;
+}
+
+static void
+show(struct progress *p, const char *text)
+{
 	if (!p->terminal) {
 		log_line(LOG_NOTICE, "%s", text);
 		return;
@@ -106,6 +105,34 @@ show_bytes(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
 	fputs(p->bar, stderr);
 	fflush(stderr);
 	pthread_mutex_unlock(&p->lock);
+}
+
+static void
+show_bytes(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
+    uint64_t all_done, uint64_t all_total)
+{
+	struct progress *p = arg;
+	int64_t now_ms = clock_monotonic_ms();
+	char text[160];
+
+	if (!is_due(p, now_ms))
+		return;
+	write_counts(text, sizeof(text), now_ms - p->started_ms, disk,
+	    disk_done, disk_total, all_done, all_total);
+	show(p, text);
+}
+
+static void
+show_count(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	struct progress *p = arg;
+	char text[160];
+
+	if (!is_due(p, clock_monotonic_ms()))
+		return;
+	snprintf(text, sizeof(text), "%s %3.0f%%", what,
+	    total == 0 ? 0.0 : 100.0 * (double)done / (double)total);
+	show(p, text);
 }
 
 static void
@@ -135,6 +162,7 @@ progress_new(struct progress **out, struct job_events *events, bool silent,
 	events->arg = p;
 	events->step = show_step;
 	events->progress = show_bytes;
+	events->count = show_count;
 	events->progress_end = end_bytes;
 	log_set_sink(show_log_line, p);
 	*out = p;

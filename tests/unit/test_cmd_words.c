@@ -162,7 +162,8 @@ test_words_of_a_host_key_that_is_tried(void **state)
 	cli_rig_expect(
 	    0, CLI_RIG_HS "init --encrypt public-key --key-file @/one", "made");
 	cli_rig_expect(0, CLI_RIG_HS "--key-file @/one key host @/host", "");
-	cli_rig_expect(0, CLI_RIG_HS "--key-file @/host list", "shows no others");
+	cli_rig_expect(
+	    0, CLI_RIG_HS "--key-file @/host list", "shows no others");
 	cli_rig_expect(0, OTHER "--key-file @/host list", "shows no others");
 }
 
@@ -196,7 +197,11 @@ test_words_of_unforget_take_four_digits(void **state)
 	(void)state;
 	cli_rig_file("conf", "");
 	with_a_point(id);
-	cli_rig_expect(0, CLI_RIG_HS "forget vm@latest", "forget  vm");
+	cli_rig_expect(0, CLI_RIG_HS "forget vm@latest", "after 7 days");
+	cli_rig_expect(0, CLI_RIG_HS "list --forgotten", ", kept until ");
+	cli_rig_expect(
+	    0, CLI_RIG_HS "list --forgotten --json", "\"kept_until\"");
+	cli_rig_expect(0, CLI_RIG_HS "prune", "1 forgotten point kept");
 	snprintf(line, sizeof(line), CLI_RIG_HS "unforget %.3s", id);
 	cli_rig_expect(2, line, "at least 4");
 	cli_rig_expect(2, CLI_RIG_HS "unforget vm@latest", "at least 4");
