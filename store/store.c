@@ -44,7 +44,7 @@ check_empty(struct backend *b, struct err *err)
 	if (!any)
 		return 0;
 	err_set(err, ERR_EXISTS, "the place holds other files");
-	return err_hint(err, "choose an empty one");
+	return err_hint(err, "choose an empty one with --repo");
 }
 
 /*
@@ -114,8 +114,7 @@ store_init(struct backend *b, const struct store_init_options *options,
 static int
 no_key(const struct seal_settings *seal, struct err *err)
 {
-	err_set(err, ERR_AUTH,
-	    "the repository is encrypted (%s, %s), and no key is given",
+	err_set(err, ERR_AUTH, "it is encrypted (%s, %s), and no key is given",
 	    seal_mode_words(seal->mode), aead_cipher_name(seal->cipher));
 	return err_hint(err,
 	    "give its passphrase or key file: --passphrase-file or --key-file");
@@ -183,6 +182,25 @@ note_key(void *arg, const char *key, uint64_t size_bytes)
 	return 1;
 }
 
+/* Of no repository, but perhaps of something else. */
+static int
+no_repository(struct backend *b, const struct err *why, struct err *err)
+{
+	const char *slots = object_prefix(OBJECT_KEY_SLOT);
+	char key[BACKEND_KEY_MAX + 1] = "";
+	struct err ignored = ERR_INIT;
+
+	backend_list(b, "", note_key, key, &ignored);
+	*err = *why;
+	/* An init that was cut short goes on. */
+	if (key[0] == '\0' || strncmp(key, slots, strlen(slots)) == 0)
+		return -1;
+	return err_hint(err,
+	    "it holds other things, such as '%s': is --repo the one that you "
+	    "mean?",
+	    key);
+}
+
 /* Without settings: of a repository that lost them, or of none? */
 static int
 no_settings(struct backend *b, struct err *err)
@@ -197,10 +215,8 @@ no_settings(struct backend *b, struct err *err)
 		if (backend_list(b, object_prefix(kinds[i]), note_key, key,
 			&ignored) == -1)
 			err_clear(&ignored);
-	if (key[0] == '\0') {
-		*err = why;
-		return -1;
-	}
+	if (key[0] == '\0')
+		return no_repository(b, &why, err);
 	err_set(err, ERR_CORRUPT,
 	    "its object 'config' is missing, though others are there, such as "
 	    "'%s'",

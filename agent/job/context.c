@@ -35,6 +35,17 @@ make_state_dir(const struct job_context *ctx, struct err *err)
 	return err_hint(err, "name another one with --state-dir");
 }
 
+/* After a failure to read a key: whose it is, and where it is named. */
+static int
+name_key(const struct job_context *ctx, struct err *err)
+{
+	const char *origin = ctx->keys.origin;
+
+	return err_prefix(err, "the key of repository '%s'%s%s",
+	    ctx->repository_url, origin != NULL ? ", " : "",
+	    origin != NULL ? origin : "");
+}
+
 /* After a failure to open: what was opened, and with what. */
 static int
 name_repository(const struct job_context *ctx, bool key, struct err *err)
@@ -71,8 +82,7 @@ job_open_store(struct job_context *ctx, struct err *err)
 	if (ctx->keys.given != NULL &&
 	    ctx->keys.given(
 		ctx->keys.arg, ctx->repository_url, &options.secret, err) == -1)
-		return err_prefix(
-		    err, "the key of repository '%s'", ctx->repository_url);
+		return name_key(ctx, err);
 	if (make_state_dir(ctx, err) == -1)
 		return -1;
 	if (open_backend(&backend, ctx, err) == 0 &&

@@ -120,8 +120,7 @@ static int
 refuse_none(struct err *err)
 {
 	err_set(err, ERR_AUTH,
-	    "a key was given, but the repository says that it is not "
-	    "encrypted");
+	    "a key was given, and its settings say that it is not encrypted");
 	return err_hint(err,
 	    "if it never was, give no key; else somebody has replaced its "
 	    "settings: do not write to it");
@@ -190,8 +189,7 @@ seal_open_host(struct seal **out, const struct seal_settings *settings,
 	struct seal *s;
 
 	if (memcmp(key->repository, settings->repository, SEAL_ID_BYTES) != 0)
-		return err_set(
-		    err, ERR_AUTH, "the host key is of another repository");
+		return err_set(err, ERR_AUTH, "it is of another repository");
 	if (settings->mode == SEAL_NONE)
 		return refuse_none(err);
 	if (settings->mode != SEAL_PUBLIC || settings->cipher != key->cipher)

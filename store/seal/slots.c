@@ -140,8 +140,7 @@ none_of_kind(const struct slot_list *list, enum slot_kind kind, struct err *err)
 		    "damaged",
 		    words, list->damaged_count,
 		    list->damaged_count + list->count);
-	err_set(err, ERR_NOT_FOUND, "the repository has no key slot for a %s",
-	    words);
+	err_set(err, ERR_NOT_FOUND, "there is no key slot for a %s", words);
 	for (i = 0; i < list->count; i++)
 		has[list->slots[i].kind] = true;
 	if (list->count == 0)

@@ -12,7 +12,26 @@
 
 #include "common/err.h"
 #include "common/json/json.h"
+#include "store/seal/slot.h"
 #include "tests/unit/cli_rig.h"
+
+static bool blind; /* To slots that others add at the same time. */
+
+int __real_slot_find(uint8_t out[SEAL_ID_BYTES], struct backend *b,
+    const uint8_t repository[SEAL_ID_BYTES], const struct slot_secret *secret,
+    const uint8_t *but, struct err *err);
+int __wrap_slot_find(uint8_t out[SEAL_ID_BYTES], struct backend *b,
+    const uint8_t repository[SEAL_ID_BYTES], const struct slot_secret *secret,
+    const uint8_t *but, struct err *err);
+
+int
+__wrap_slot_find(uint8_t out[SEAL_ID_BYTES], struct backend *b,
+    const uint8_t repository[SEAL_ID_BYTES], const struct slot_secret *secret,
+    const uint8_t *but, struct err *err)
+{
+	return blind ? 0
+		     : __real_slot_find(out, b, repository, secret, but, err);
+}
 
 /* The id that stands behind the words. */
 static void
@@ -121,7 +140,8 @@ test_cmd_key_of_a_host(void **state)
 	    "made the key of host");
 	cli_rig_expect(
 	    1, CLI_RIG_HS "--key-file @/one key host @/host", "cannot make");
-	cli_rig_expect(0, CLI_RIG_HS "list --key-file @/host", "no points that");
+	cli_rig_expect(
+	    0, CLI_RIG_HS "list --key-file @/host", "no points that");
 	cli_rig_expect(1, CLI_RIG_HS "verify --key-file @/host",
 	    "the key given is a host key");
 	cli_rig_expect(1, CLI_RIG_HS "prune --key-file @/host",
@@ -203,6 +223,34 @@ test_cmd_key_takes_a_secret_once(void **state)
 	assert_null(strchr(strchr(cli_rig_out, '\n') + 1, '\n'));
 }
 
+/* Two that added it at once: the old secret would open after the rotation. */
+static void
+test_cmd_key_rotates_none_of_twins(void **state)
+{
+	char twin[9], line[256];
+
+	(void)state;
+	cli_rig_file("conf", "");
+	cli_rig_expect(
+	    0, CLI_RIG_HS "init --encrypt keyfile --key-file @/one", "made");
+	blind = true;
+	cli_rig_expect(0,
+	    CLI_RIG_HS "--key-file @/one key add --new-key-file @/one",
+	    "added key ");
+	blind = false;
+	cli_rig_expect(1,
+	    CLI_RIG_HS "--key-file @/one key rotate-slot --new-key-file @/two",
+	    ", too, and would still do so");
+	id_after(twin, "holdstill key remove ");
+	snprintf(line, sizeof(line),
+	    CLI_RIG_HS "--key-file @/one key remove %s", twin);
+	cli_rig_expect(0, line, "removed key");
+	cli_rig_expect(0,
+	    CLI_RIG_HS "--key-file @/one key rotate-slot --new-key-file @/two",
+	    "is in the place of");
+	cli_rig_expect(1, CLI_RIG_HS "--key-file @/one key list", "wrong key");
+}
+
 /* As the configuration says, for this repository alone. */
 static void
 test_cmd_key_by_configuration(void **state)
@@ -262,6 +310,7 @@ main(void)
 		CASE(test_cmd_key_of_a_host),
 		CASE(test_cmd_key_remove_wants_to_be_told),
 		CASE(test_cmd_key_takes_a_secret_once),
+		CASE(test_cmd_key_rotates_none_of_twins),
 		CASE(test_cmd_key_by_configuration),
 		CASE(test_cmd_key_json_is_one_document),
 	};

@@ -97,6 +97,12 @@ test_words_of_lost_settings(void **state)
 	cli_rig_expect(1,
 	    "holdstill --config @/conf --state-dir @/state --repo @/none list",
 	    "makes a new, empty one");
+	assert_int_equal(mkdir(in_root(path, "none/more"), 0700), 0);
+	cli_rig_file("none/more/file", "");
+	cli_rig_expect(1,
+	    "holdstill --config @/conf --state-dir @/state --repo @/none list",
+	    "such as 'more/file'");
+	cli_rig_unsaid("init");
 }
 
 static void
@@ -113,6 +119,9 @@ test_words_of_a_key_that_is_not_needed(void **state)
 	unsetenv("HOLDSTILL_PASSPHRASE_FILE");
 	cli_rig_expect(
 	    1, CLI_RIG_HS "--passphrase-file @/one list", "--passphrase-file");
+	setenv("HOLDSTILL_KEY_FILE", in_root(path, "lost"), 1);
+	cli_rig_expect(1, CLI_RIG_HS "list", "HOLDSTILL_KEY_FILE");
+	unsetenv("HOLDSTILL_KEY_FILE");
 }
 
 static void

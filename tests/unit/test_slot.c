@@ -185,8 +185,7 @@ test_slot_wrong_secrets_are_named(void **state)
 	assert_int_equal(try_open(b, &wrong, &err), ERR_AUTH);
 	assert_string_equal(err.text, "wrong passphrase");
 	assert_int_equal(try_open(b, &file, &err), ERR_NOT_FOUND);
-	assert_string_equal(
-	    err.text, "the repository has no key slot for a key file");
+	assert_string_equal(err.text, "there is no key slot for a key file");
 	rig_expect_part(err.hint, "a passphrase");
 	add(b, &file);
 	assert_int_equal(try_open(b, &other_file, &err), ERR_AUTH);
