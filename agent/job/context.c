@@ -55,7 +55,8 @@ name_repository(const struct job_context *ctx, bool key, struct err *err)
 		    "is its disk mounted?  'holdstill init --repo "
 		    "%s' makes a new, empty one",
 		    ctx->repository_url);
-	if (key && err->class == ERR_AUTH && ctx->keys.origin != NULL)
+	if (key && err->class == ERR_AUTH && err->sys_errno == 0 &&
+	    ctx->keys.origin != NULL)
 		err_prefix(err, "with the key of %s", ctx->keys.origin);
 	return err_prefix(err, "repository '%s'", ctx->repository_url);
 }

@@ -32,6 +32,8 @@ decided(const struct forgetting *f, const char *id, unsigned int kept_by,
 		return -1;
 	if (goes)
 		rc = store_point_forget(f->ctx->store, id, err);
+	if (rc == -1)
+		err_prefix(err, "point %.8s is not forgotten", id);
 	if (rc == 0 && m != NULL)
 		f->fn(f->arg, m, kept_by);
 	manifest_free(m);
