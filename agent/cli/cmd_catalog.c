@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
-#include "agent/cli/format.h"
 #include "catalog/catalog.h"
 #include "common/err.h"
 #include "common/json/json.h"
@@ -18,7 +17,6 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	struct catalog_sync_result result;
 	struct job_context *ctx = &cli->ctx;
 	const char *verb = arguments->word[0];
-	char count[FORMAT_COUNT_SIZE];
 
 	(void)state;
 	if (job_open_store(ctx, err) == -1 ||
@@ -37,8 +35,9 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 			err) == -1)
 			return -1;
 	} else if (!cli->quiet) {
-		printf("%s added, %llu removed, %llu unreadable\n",
-		    format_count(count, result.added, "point"),
+		printf("%llu point%s added, %llu removed, %llu unreadable\n",
+		    (unsigned long long)result.added,
+		    result.added == 1 ? "" : "s",
 		    (unsigned long long)result.removed,
 		    (unsigned long long)result.damaged);
 	}

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
-#include "agent/cli/format.h"
 #include "agent/cli/report.h"
 #include "agent/job/forget.h"
 #include "common/clock.h"
@@ -125,17 +124,16 @@ forget(struct cli *cli, const struct request *request,
 	    &request->policy, request->dry_run, decided, decisions, err);
 }
 
+/* The space is not given back at once, unless the repository says so. */
 static void
-say_when(unsigned int days)
+print_when(unsigned int days)
 {
-	char count[FORMAT_COUNT_SIZE];
-
 	if (days == 0)
 		printf("'holdstill prune' gives the space back\n");
 	else
-		printf("'holdstill prune' gives the space back after %s; until "
-		       "then 'holdstill unforget' keeps them after all\n",
-		    format_count(count, days, "day"));
+		printf("for %u days 'holdstill unforget' keeps them after all; "
+		       "a 'holdstill prune' after that gives the space back\n",
+		    days);
 }
 
 static int
@@ -159,7 +157,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		    err);
 	else if (rc == 0 && !cli->quiet && decisions.forgotten_count > 0 &&
 		 !request->dry_run)
-		say_when(store_undelete_days(cli->ctx.store));
+		print_when(store_undelete_days(cli->ctx.store));
 	json_decref(decisions.kept);
 	json_decref(decisions.forgotten);
 	return rc;

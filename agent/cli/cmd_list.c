@@ -38,8 +38,6 @@ struct listing {
 	json_t *points; /* NULL: a table. */
 	json_t *marks;
 	size_t count;
-	/* Of the next point, if it is forgotten. */
-	char since[CLOCK_RFC3339_SIZE], until[CLOCK_RFC3339_SIZE];
 };
 
 static int
@@ -47,24 +45,16 @@ visit(void *arg, const struct manifest *m)
 {
 	struct listing *listing = arg;
 	bool damaged = json_object_get(listing->marks, m->id) != NULL;
-	bool forgotten = listing->since[0] != '\0';
-	char note[128];
 	json_t *json;
 
 	if (listing->points != NULL) {
 		json = manifest_to_json(m, false);
 		json_object_set_new(json, "damaged", json_boolean(damaged));
-		if (forgotten)
-			json_object_update_new(json,
-			    json_pack("{s:s, s:s}", "forgotten", listing->since,
-				"kept_until", listing->until));
 		json_array_append_new(listing->points, json);
 	} else {
 		if (listing->count == 0)
 			report_list_heading();
-		snprintf(note, sizeof(note), "forgotten %s, kept until %s",
-		    listing->since, listing->until);
-		report_list_row(m, damaged, forgotten ? note : NULL);
+		report_list_row(m, damaged);
 	}
 	listing->count++;
 	return 0;
@@ -78,14 +68,33 @@ struct forgotten {
 	int rc;
 };
 
+/* Since when, and until when it can be kept after all. */
 static void
-visit_until(struct forgotten *f, const struct manifest *m, int64_t since_ms)
+show_forgotten(
+    const struct forgotten *f, const struct manifest *m, int64_t time_ms)
 {
-	const int64_t kept_ms = store_undelete_days(f->cli->ctx.store) * DAY_MS;
+	const int64_t until_ms =
+	    time_ms + store_undelete_days(f->cli->ctx.store) * DAY_MS;
+	char made[CLOCK_RFC3339_SIZE], since[CLOCK_RFC3339_SIZE];
+	char until[CLOCK_RFC3339_SIZE];
+	json_t *json;
 
-	clock_format_rfc3339(f->listing->since, since_ms);
-	clock_format_rfc3339(f->listing->until, since_ms + kept_ms);
-	visit(f->listing, m);
+	clock_format_rfc3339(since, time_ms);
+	clock_format_rfc3339(until, until_ms);
+	if (f->listing->points != NULL) {
+		visit(f->listing, m);
+		json = json_array_get(f->listing->points,
+		    json_array_size(f->listing->points) - 1);
+		json_object_set_new(json, "forgotten", json_string(since));
+		json_object_set_new(
+		    json, "forgotten_until", json_string(until));
+		return;
+	}
+	if (f->listing->count++ == 0)
+		printf("%-16s %-8s %-20s %-20s %s\n", "DOMAIN", "POINT", "TIME",
+		    "FORGOTTEN", "KEPT UNTIL");
+	printf("%-16s %.8s %-20s %-20s %s\n", m->domain, m->id,
+	    clock_format_rfc3339(made, m->time_ms), since, until);
 }
 
 static int
@@ -106,7 +115,7 @@ visit_forgotten(void *arg, const char *id, int64_t time_ms)
 		return f->rc;
 	}
 	if (f->domain == NULL || strcmp(m->domain, f->domain) == 0)
-		visit_until(f, m, time_ms);
+		show_forgotten(f, m, time_ms);
 	manifest_free(m);
 	return 0;
 }

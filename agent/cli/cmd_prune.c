@@ -95,21 +95,10 @@ set(void *state, int key, const char *value, struct err *err)
 	return 0;
 }
 
-static int
-count_one(void *arg, const char *id, int64_t time_ms)
-{
-	(void)id;
-	(void)time_ms;
-	++*(uint64_t *)arg;
-	return 0;
-}
-
-/* waiting: points that are forgotten and still there. */
 static void
-print_result(
-    const struct store_prune_result *result, bool dry_run, uint64_t waiting)
+print_result(const struct store_prune_result *result, bool dry_run)
 {
-	char count[FORMAT_COUNT_SIZE], freed[FORMAT_SIZE], before[FORMAT_SIZE];
+	char freed[FORMAT_SIZE], before[FORMAT_SIZE];
 
 	printf("%s %s of %s: %llu of %llu packs removed, %llu written anew\n",
 	    dry_run ? "would free" : "freed",
@@ -119,17 +108,9 @@ print_result(
 	    (unsigned long long)result->packs_before,
 	    (unsigned long long)result->packs_rewritten);
 	if (result->points_removed > 0)
-		printf("%s %s for ever\n",
-		    format_count(
-			count, result->points_removed, "forgotten point"),
-		    dry_run                       ? "would go"
-		    : result->points_removed == 1 ? "is gone"
-						  : "are gone");
-	if (waiting > 0)
-		printf(
-		    "%s kept for now: 'holdstill list --forgotten' says until "
-		    "when\n",
-		    format_count(count, waiting, "forgotten point"));
+		printf("%llu forgotten points %s for ever\n",
+		    (unsigned long long)result->points_removed,
+		    dry_run ? "would go" : "are gone");
 	if (result->bytes_waiting > 0)
 		printf("%s more with a prune after the backups that run now\n",
 		    format_bytes(freed, result->bytes_waiting));
@@ -143,7 +124,6 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	struct store_prune_options own = request->options;
 	const bool dry_run = own.dry_run;
 	struct store_prune_result r;
-	uint64_t waiting = 0;
 
 	(void)arguments;
 	if (job_open_store(&cli->ctx, err) == -1)
@@ -173,13 +153,8 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 			(json_int_t)r.sessions_alive, "bytes_waiting",
 			(json_int_t)r.bytes_waiting),
 		    err);
-	if (cli->quiet)
-		return CLI_DONE;
-	if (store_forgotten(cli->ctx.store, count_one, &waiting, err) == -1)
-		return -1;
-	if (dry_run)
-		waiting -= r.points_removed;
-	print_result(&r, dry_run, waiting);
+	if (!cli->quiet)
+		print_result(&r, dry_run);
 	return CLI_DONE;
 }
 

@@ -2,7 +2,6 @@
 /* Sizes and durations as people read them. */
 #include "agent/cli/format.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 char *
@@ -20,14 +19,6 @@ format_bytes(char out[FORMAT_SIZE], uint64_t bytes)
 	}
 	snprintf(out, FORMAT_SIZE, unit == 0 ? "%.0f %s" : "%.1f %s", value,
 	    units[unit]);
-	return out;
-}
-
-char *
-format_count(char out[FORMAT_COUNT_SIZE], uint64_t count, const char *thing)
-{
-	snprintf(out, FORMAT_COUNT_SIZE, "%" PRIu64 " %s%s", count, thing,
-	    count == 1 ? "" : "s");
 	return out;
 }
 

@@ -6,14 +6,9 @@
 #include <stdint.h>
 
 #define FORMAT_SIZE 24
-#define FORMAT_COUNT_SIZE 64
 
 /* "0 B", "512 KiB", "4.0 GiB"; returns out. */
 char *format_bytes(char out[FORMAT_SIZE], uint64_t bytes);
-
-/* "1 pack", "2 packs"; returns out. */
-char *format_count(
-    char out[FORMAT_COUNT_SIZE], uint64_t count, const char *thing);
 
 /* "850 ms", "12.4 s", "3:05", "1:02:03"; returns out. */
 char *format_duration(char out[FORMAT_SIZE], int64_t ms);

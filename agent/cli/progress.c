@@ -78,23 +78,24 @@ write_counts(char *out, size_t size, int64_t elapsed_ms, const char *disk,
 	    format_bytes(rate, per_second), left);
 }
 
-static bool
-is_due(struct progress *p, int64_t now_ms)
+static void
+show_bytes(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
+    uint64_t all_done, uint64_t all_total)
 {
+	struct progress *p = arg;
+	int64_t now_ms = clock_monotonic_ms();
+	char text[160];
+
 	if (p->silent || p->no_bar)
-		return false;
+		return;
 	if (p->started_ms == 0)
 		p->started_ms = p->shown_ms = now_ms;
 	if (now_ms - p->shown_ms <
 	    (p->terminal ? BAR_INTERVAL_MS : LOG_INTERVAL_MS))
-		return false;
+		return;
 	p->shown_ms = now_ms;
-	return true;
-}
-
-static void
-show(struct progress *p, const char *text)
-{
+	write_counts(text, sizeof(text), now_ms - p->started_ms, disk,
+	    disk_done, disk_total, all_done, all_total);
 	if (!p->terminal) {
 		log_line(LOG_NOTICE, "%s", text);
 		return;
@@ -107,32 +108,24 @@ show(struct progress *p, const char *text)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void
-show_bytes(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
-    uint64_t all_done, uint64_t all_total)
-{
-	struct progress *p = arg;
-	int64_t now_ms = clock_monotonic_ms();
-	char text[160];
-
-	if (!is_due(p, now_ms))
-		return;
-	write_counts(text, sizeof(text), now_ms - p->started_ms, disk,
-	    disk_done, disk_total, all_done, all_total);
-	show(p, text);
-}
-
+/* For who looks on: in a log it would say nothing. */
 static void
 show_count(void *arg, const char *what, uint64_t done, uint64_t total)
 {
 	struct progress *p = arg;
-	char text[160];
+	int64_t now_ms = clock_monotonic_ms();
 
-	if (!is_due(p, clock_monotonic_ms()))
+	if (p->silent || p->no_bar || !p->terminal ||
+	    now_ms - p->shown_ms < BAR_INTERVAL_MS)
 		return;
-	snprintf(text, sizeof(text), "%s %3.0f%%", what,
-	    total == 0 ? 0.0 : 100.0 * (double)done / (double)total);
-	show(p, text);
+	p->shown_ms = now_ms;
+	pthread_mutex_lock(&p->lock);
+	erase_bar(p);
+	snprintf(p->bar, sizeof(p->bar), "%s: %llu of %llu", what,
+	    (unsigned long long)done, (unsigned long long)total);
+	fputs(p->bar, stderr);
+	fflush(stderr);
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void

@@ -94,7 +94,7 @@ report_list_heading(void)
 }
 
 void
-report_list_row(const struct manifest *m, bool damaged, const char *note)
+report_list_row(const struct manifest *m, bool damaged)
 {
 	char time[CLOCK_RFC3339_SIZE], size[FORMAT_SIZE], stored[FORMAT_SIZE];
 	uint64_t size_bytes = 0, stored_bytes = 0;
@@ -113,8 +113,6 @@ report_list_row(const struct manifest *m, bool damaged, const char *note)
 		    m->group.consistent ? "" : ", not consistent");
 	if (damaged)
 		printf("  damaged");
-	if (note != NULL)
-		printf("  %s", note);
 	putchar('\n');
 }
 

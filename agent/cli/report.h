@@ -17,8 +17,7 @@ void report_group(const struct manifest_group *group);
 
 /* The heading and one row of `list`. */
 void report_list_heading(void);
-/* note: what is said behind it, or NULL. */
-void report_list_row(const struct manifest *m, bool damaged, const char *note);
+void report_list_row(const struct manifest *m, bool damaged);
 
 /* One point whole; is_there has an element for each member of its group. */
 void report_point(const struct manifest *m, const bool *is_there);

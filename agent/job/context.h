@@ -13,10 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/hexid.h"
+#include "catalog/catalog.h"
 
 struct backend;
-struct catalog;
 struct domain_connection;
 struct err;
 struct journal;
@@ -33,7 +32,7 @@ struct job_events {
 	/* Bytes of one disk and of the whole. */
 	void (*progress)(void *arg, const char *disk, uint64_t disk_done,
 	    uint64_t disk_total, uint64_t all_done, uint64_t all_total);
-	/* Steps of anything: packs, points, a wait. */
+	/* How many of something are done. */
 	void (*count)(
 	    void *arg, const char *what, uint64_t done, uint64_t total);
 	/* The progress of this piece of work is over. */
@@ -100,12 +99,16 @@ void job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
 int job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx,
     const char *point, struct err *err);
 
-/* How many forgotten points begin with these digits, and the id if it is one;
- * -1.  Fewer digits than HEXID_START_MIN name none. */
-int job_find_forgotten(char out_id[HEXID_SIZE], struct job_context *ctx,
+/* ---- find_point.c ---- */
+/*
+ * The id of a POINT as a person names it; opens the catalog.
+ * ERR_CORRUPT: it is looked for by domain, and a point that cannot be read may
+ * be the one; else as catalog_resolve().  Of one that is not there it is said
+ * whether it was forgotten, or whether the key at hand is a host's.
+ */
+int job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx,
     const char *point, struct err *err);
-
-/* Resolves a POINT and reads its manifest; the caller owns *out. */
+/* The same, and reads its manifest.  The caller owns *out. */
 int job_find_point(struct manifest **out, struct job_context *ctx,
     const char *point, struct err *err);
 

@@ -169,6 +169,41 @@ job_forget_policy(struct job_context *ctx, const char *domain,
 
 /* ---- after all ---- */
 
+struct start {
+	char digits[HEXID_SIZE];
+	char id[HEXID_SIZE];
+	unsigned int count;
+};
+
+static int
+match_start(void *arg, const char *id, int64_t time_ms)
+{
+	struct start *start = arg;
+
+	(void)time_ms;
+	if (strncmp(id, start->digits, strlen(start->digits)) == 0) {
+		memcpy(start->id, id, HEXID_SIZE);
+		start->count++;
+	}
+	return 0;
+}
+
+int
+job_find_forgotten(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err)
+{
+	struct start start = { .count = 0 };
+
+	if (hexid_start(start.digits, point) == -1)
+		return 0;
+	if (job_open_store(ctx, err) == -1 ||
+	    store_forgotten(ctx->store, match_start, &start, err) == -1)
+		return -1;
+	if (start.count == 1)
+		memcpy(out_id, start.id, HEXID_SIZE);
+	return (int)start.count;
+}
+
 int
 job_unforget(struct job_context *ctx, const char *point, struct manifest **out,
     struct err *err)

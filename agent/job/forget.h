@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "agent/job/retention.h"
+#include "common/hexid.h"
 
 struct err;
 struct job_context;
@@ -29,6 +30,11 @@ int job_forget_points(struct job_context *ctx, char *const *points,
 int job_forget_policy(struct job_context *ctx, const char *domain,
     const struct retention_policy *policy, bool dry_run, forget_fn *fn,
     void *arg, struct err *err);
+
+/* How many forgotten points begin with these digits, and the id if it is one;
+ * -1.  Fewer digits than HEXID_START_MIN name none. */
+int job_find_forgotten(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err);
 
 /* Keeps a forgotten point after all, named by the start of its id.  The caller
  * owns *out. */

@@ -289,9 +289,8 @@ run_verify(
 		return err_prefix(err, "verify");
 	if (result.found.damaged_objects == 0)
 		return 0;
-	err_set(err, ERR_CORRUPT, "verify found %llu damaged object%s: %s",
-	    (unsigned long long)result.found.damaged_objects,
-	    result.found.damaged_objects == 1 ? "" : "s", text.first);
+	err_set(err, ERR_CORRUPT, "verify found %llu damaged objects: %s",
+	    (unsigned long long)result.found.damaged_objects, text.first);
 	return err_hint(err, "run 'holdstill verify' to see all of it, then "
 			     "'holdstill repair'");
 }

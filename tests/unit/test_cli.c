@@ -486,17 +486,6 @@ test_format_bytes_never_shows_1024(void **state)
 }
 
 static void
-test_format_count_of_one(void **state)
-{
-	char text[FORMAT_COUNT_SIZE];
-
-	(void)state;
-	assert_string_equal(format_count(text, 0, "pack"), "0 packs");
-	assert_string_equal(format_count(text, 1, "pack"), "1 pack");
-	assert_string_equal(format_count(text, 2, "pack"), "2 packs");
-}
-
-static void
 test_format_duration_by_size(void **state)
 {
 	char text[FORMAT_SIZE];
@@ -584,7 +573,6 @@ main(void)
 		cmocka_unit_test(test_cli_sample_may_have_a_percent_sign),
 		cmocka_unit_test(test_cli_suggests_near_words_only),
 		cmocka_unit_test(test_format_bytes_never_shows_1024),
-		cmocka_unit_test(test_format_count_of_one),
 		cmocka_unit_test(test_format_duration_by_size),
 		cmocka_unit_test(test_cli_number_bounds),
 		cmocka_unit_test(test_cli_rates),
