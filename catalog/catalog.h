@@ -64,6 +64,10 @@ typedef int catalog_point_fn(void *arg, const struct manifest *m);
 int catalog_points(struct catalog *c, const char *repository_id,
     const char *domain, catalog_point_fn *fn, void *arg, struct err *err);
 
+/* One of them; the caller frees *out, NULL: there is none of that id. */
+int catalog_point(struct manifest **out, struct catalog *c,
+    const char *repository_id, const char *point_id, struct err *err);
+
 /*
  * Resolves a POINT as a person writes it (cli.md): DOMAIN@latest,
  * DOMAIN@TIME, DOMAIN@-N, or the start of an id.  The last '@' counts.  A TIME

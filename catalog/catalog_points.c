@@ -174,9 +174,8 @@ catalog_nodes_fini(struct catalog_nodes *nodes)
 	memset(nodes, 0, sizeof(*nodes));
 }
 
-/* *out stays NULL if the row is gone. */
-static int
-read_manifest(struct manifest **out, struct catalog *c,
+int
+catalog_point(struct manifest **out, struct catalog *c,
     const char *repository_id, const char *id, struct err *err)
 {
 	struct db *db = c->db;
@@ -215,7 +214,7 @@ catalog_points(struct catalog *c, const char *repository_id, const char *domain,
 	if (catalog_nodes_read(&nodes, c, repository_id, domain, err) == -1)
 		return -1;
 	for (i = 0; i < nodes.count && rc == 0 && stop == 0; i++) {
-		rc = read_manifest(&m, c, repository_id, nodes.node[i].id, err);
+		rc = catalog_point(&m, c, repository_id, nodes.node[i].id, err);
 		if (rc == -1 || m == NULL)
 			continue;
 		stop = fn(arg, m);

@@ -10,7 +10,6 @@
 #include "common/clock.h"
 #include "common/err.h"
 
-#define ID_PREFIX_MIN 4
 #define SYNTAX_HINT \
 	"a point is DOMAIN@latest, DOMAIN@TIME, DOMAIN@-N, or at least 4 " \
 	"digits of an id; see 'holdstill list'"
@@ -187,19 +186,6 @@ ambiguous(const char *text, const char *candidates, struct err *err)
 	return err_hint(err, "give more digits: %s", candidates);
 }
 
-/* Digits of an id in lower case, or -1. */
-static int
-id_digits(char out[HEXID_SIZE], const char *text)
-{
-	size_t i, n = strlen(text);
-
-	if (n < ID_PREFIX_MIN || n > HEXID_LENGTH)
-		return -1;
-	for (i = 0; i <= n; i++)
-		out[i] = (char)tolower((unsigned char)text[i]);
-	return strspn(out, "0123456789abcdef") == n ? 0 : -1;
-}
-
 static int
 resolve_prefix(char out_id[HEXID_SIZE], struct catalog *c,
     const char *repository_id, const char *text, struct err *err)
@@ -209,7 +195,7 @@ resolve_prefix(char out_id[HEXID_SIZE], struct catalog *c,
 	sqlite3_stmt *rows;
 	int more, n = 0;
 
-	if (id_digits(prefix, text) == -1)
+	if (hexid_start(prefix, text) == -1)
 		return no_such_id(c, repository_id, text, err);
 	if ((rows = db_statement(c->db, CATALOG_SQL_PREFIX, err)) == NULL ||
 	    db_bind_text(c->db, rows, 1, repository_id, err) == -1 ||

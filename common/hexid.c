@@ -2,7 +2,9 @@
 /* Random names and hexadecimal. */
 #include "common/hexid.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/types.h>
 
@@ -57,6 +59,18 @@ hexid_valid(const char *text)
 		if (digit_value(text[i]) == -1)
 			return false;
 	return text[i] == '\0';
+}
+
+int
+hexid_start(char out[HEXID_SIZE], const char *text)
+{
+	size_t i, n = strlen(text);
+
+	if (n < HEXID_START_MIN || n > HEXID_LENGTH)
+		return -1;
+	for (i = 0; i <= n; i++)
+		out[i] = (char)tolower((unsigned char)text[i]);
+	return strspn(out, "0123456789abcdef") == n ? 0 : -1;
 }
 
 void

@@ -22,6 +22,14 @@ int hexid_new(char out[HEXID_SIZE], struct err *err);
 /* Exactly 32 lower-case hex digits and the end? */
 bool hexid_valid(const char *text);
 
+/* The fewest digits by which a person may name one; a shorter id would be hit
+ * by a slip. */
+#define HEXID_START_MIN 4
+
+/* The start of an id as a person writes it, in lower case; -1: too short, too
+ * long or no digits. */
+int hexid_start(char out[HEXID_SIZE], const char *text);
+
 /* Fills size random bytes. */
 int hexid_random(void *out, size_t size, struct err *err);
 

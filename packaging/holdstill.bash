@@ -40,7 +40,7 @@ _holdstill_points()
 {
 	local where
 	mapfile -t where < <(_holdstill_where)
-	holdstill "${where[@]}" --json list 2>/dev/null | tr ',{' '\n' |
+	holdstill "${where[@]}" --json list "$@" 2>/dev/null | tr ',{' '\n' |
 		sed -n -e 's/^ *"id": *"\([0-9a-f]*\)".*/\1/p' \
 			-e 's/^ *"domain": *"\([^"]*\)".*/\1@latest/p' |
 		sort -u
@@ -66,7 +66,7 @@ _holdstill_find_command()
 		--repo | --connect | --config | --state-dir | \
 			--passphrase-file | --key-file | --label | \
 			--new-passphrase-file | --new-key-file | \
-			--encrypt) ((i++)) ;;
+			--hold | --lease | --encrypt) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ -z $command ]]; then
@@ -109,15 +109,19 @@ _holdstill_value()
 		mapfile -t COMPREPLY < <(compgen -W \
 			"passphrase keyfile public-key" -- "$cur")
 		;;
-	--connect | --label | --lease | --spread | --exclude-disk | --disk | --sample | --hold | \
-		--limit-rate | --limit-read | \
-		--keep-*)
+	--audit)
+		mapfile -t COMPREPLY < <(compgen -W "no auto" -- "$cur")
+		;;
+	--connect | --label | --lease | --spread | --exclude-disk | --disk | \
+		--sample | --hold | --limit-rate | --limit-read | --budget | \
+		--max-repack | --silence | --undelete-days | --keep-*)
 		COMPREPLY=()
 		;;
 	*)
 		return 1
 		;;
 	esac
+	return 0
 }
 
 _holdstill_options()
@@ -125,7 +129,8 @@ _holdstill_options()
 	case $1 in
 	init) echo --encrypt --recovery --compression --undelete-days ;;
 	key)
-		echo --new-passphrase-file --new-key-file --recovery --label
+		echo --new-passphrase-file --new-key-file --recovery --label \
+			--in-use
 		;;
 	backup)
 		echo --all --group --spread --full --require --prefer --lease \
@@ -156,6 +161,7 @@ _holdstill_words()
 		_holdstill_points
 		_holdstill_domains
 		;;
+	unforget) _holdstill_points --forgotten | grep -v @ ;;
 	catalog) [[ -z $2 ]] && echo rebuild sync ;;
 	key) [[ -z $2 ]] && echo list add remove rotate-slot host ;;
 	run) [[ -z $2 ]] && _holdstill_jobs ;;

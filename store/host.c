@@ -95,8 +95,14 @@ host_refuse(const struct store *s, const char *what, struct err *err)
 	    "nothing",
 	    what);
 	return err_hint(err,
-	    "give the repository's passphrase, key file or recovery key, "
-	    "where that is kept");
+	    "give the owner's key, where that is kept: --passphrase-file or "
+	    "--key-file");
+}
+
+int
+store_need_owner(const struct store *s, const char *what, struct err *err)
+{
+	return host_refuse(s, what, err);
 }
 
 /* ---- marks ---- */
@@ -208,7 +214,10 @@ int
 host_session_begin(int *fd_out, struct store *s, struct err *err)
 {
 	*fd_out = -1;
-	return store_is_host(s) ? lock_sessions(fd_out, s, err) : 0;
+	if (!store_is_host(s))
+		return 0;
+	return chain_begin(s->chain, err) == -1 ? -1
+						: lock_sessions(fd_out, s, err);
 }
 
 void
@@ -240,6 +249,7 @@ host_check_epoch(struct store *s, uint64_t newest, struct err *err)
 	    "the repository was set back: this host has seen its epoch %llu, "
 	    "and now the newest is %llu",
 	    (unsigned long long)known, (unsigned long long)newest);
-	return err_hint(
-	    err, "if that is meant to be so, make a new host key and use that");
+	return err_hint(err,
+	    "if that is meant to be so, use a new host key, of "
+	    "'holdstill key host'");
 }

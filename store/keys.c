@@ -20,6 +20,37 @@ need_sealed(const struct store *s, struct err *err)
 	    err, "'holdstill init --encrypt' makes a new one that is");
 }
 
+static int
+refuse_twin(struct store *s, const struct slot_secret *secret, struct err *err)
+{
+	char id[HEXID_SIZE];
+	int rc = store_key_find(s, id, secret, NULL, err);
+
+	if (rc != 1)
+		return rc;
+	err_set(err, ERR_EXISTS, "key %.8s opens with it already", id);
+	return err_hint(err, "choose another one: who removes one of two such "
+			     "keys shuts nobody out");
+}
+
+int
+store_key_find(struct store *s, char id[HEXID_SIZE],
+    const struct slot_secret *secret, const char *but, struct err *err)
+{
+	uint8_t found[SEAL_ID_BYTES], other[SEAL_ID_BYTES];
+	int rc;
+
+	if (need_sealed(s, err) == -1)
+		return -1;
+	if (but != NULL && hex_decode(other, sizeof(other), but) == -1)
+		return err_set(err, ERR_ARG, "'%.40s' is no id of a key", but);
+	rc = slot_find(found, s->backend, seal_repository(s->seal), secret,
+	    but != NULL ? other : NULL, err);
+	if (rc == 1)
+		hex_encode(id, found, sizeof(found));
+	return rc;
+}
+
 int
 store_key_add(struct store *s, char id[HEXID_SIZE],
     const struct slot_secret *secret, const char *label,
@@ -34,6 +65,7 @@ store_key_add(struct store *s, char id[HEXID_SIZE],
 	if ((master = secret_alloc(SEAL_KEY_BYTES)) == NULL)
 		return err_no_memory(err);
 	if (seal_copy_master(s->seal, master, err) == 0 &&
+	    refuse_twin(s, secret, err) == 0 &&
 	    slot_make(&slot, seal_repository(s->seal), master, secret, label,
 		cost, err) == 0)
 		rc = slot_put(s->backend, &slot, err);

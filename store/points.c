@@ -121,8 +121,8 @@ not_ours(const char *id, struct err *err)
 	    "nothing",
 	    id);
 	return err_hint(err,
-	    "give the repository's passphrase, key file or recovery key, "
-	    "where that is kept");
+	    "give the owner's key, where that is kept: --passphrase-file or "
+	    "--key-file");
 }
 
 int

@@ -44,7 +44,7 @@ check_empty(struct backend *b, struct err *err)
 	if (!any)
 		return 0;
 	err_set(err, ERR_EXISTS, "the place holds other files");
-	return err_hint(err, "choose an empty one");
+	return err_hint(err, "choose an empty one with --repo");
 }
 
 /*
@@ -114,9 +114,8 @@ store_init(struct backend *b, const struct store_init_options *options,
 static int
 no_key(const struct seal_settings *seal, struct err *err)
 {
-	err_set(err, ERR_AUTH,
-	    "the repository is encrypted (%s, %s), and no key is given",
-	    seal_mode_name(seal->mode), aead_cipher_name(seal->cipher));
+	err_set(err, ERR_AUTH, "it is encrypted (%s, %s), and no key is given",
+	    seal_mode_words(seal->mode), aead_cipher_name(seal->cipher));
 	return err_hint(err,
 	    "give its passphrase or key file: --passphrase-file or --key-file");
 }
@@ -176,13 +175,67 @@ unlock(struct store *s, const char *cache_dir, const struct seal_settings *seal,
 }
 
 static int
+note_key(void *arg, const char *key, uint64_t size_bytes)
+{
+	(void)size_bytes;
+	snprintf(arg, BACKEND_KEY_MAX + 1, "%s", key);
+	return 1;
+}
+
+/* Of no repository, but perhaps of something else. */
+static int
+no_repository(struct backend *b, const struct err *why, struct err *err)
+{
+	const char *slots = object_prefix(OBJECT_KEY_SLOT);
+	char key[BACKEND_KEY_MAX + 1] = "";
+	struct err ignored = ERR_INIT;
+
+	backend_list(b, "", note_key, key, &ignored);
+	*err = *why;
+	/* An init that was cut short goes on. */
+	if (key[0] == '\0' || strncmp(key, slots, strlen(slots)) == 0)
+		return -1;
+	return err_hint(err,
+	    "it holds other things, such as '%s': is --repo the one that you "
+	    "mean?",
+	    key);
+}
+
+/* Without settings: of a repository that lost them, or of none? */
+static int
+no_settings(struct backend *b, struct err *err)
+{
+	static const enum object_type kinds[] = { OBJECT_MANIFEST, OBJECT_PACK,
+		OBJECT_INDEX };
+	struct err why = *err, ignored = ERR_INIT;
+	char key[BACKEND_KEY_MAX + 1] = "";
+	size_t i;
+
+	for (i = 0; key[0] == '\0' && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (backend_list(b, object_prefix(kinds[i]), note_key, key,
+			&ignored) == -1)
+			err_clear(&ignored);
+	if (key[0] == '\0')
+		return no_repository(b, &why, err);
+	err_set(err, ERR_CORRUPT,
+	    "its object 'config' is missing, though others are there, such as "
+	    "'%s'",
+	    key);
+	return err_hint(err,
+	    "bring 'config' back from a copy of this repository, and remove "
+	    "nothing: without it the others cannot be read");
+}
+
+static int
 read_config(struct store *s, const char *cache_dir,
     const struct store_open_options *options, struct err *err)
 {
 	struct config c;
 
 	if (config_get(&c, s->backend, err) == -1)
-		return -1;
+		return err->class == ERR_NOT_FOUND
+			   ? no_settings(s->backend, err)
+			   : -1;
 	hex_encode(s->id, c.seal.repository, OBJECT_ID_BYTES);
 	s->compression = c.compression;
 	s->undelete_days = c.undelete_days;

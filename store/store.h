@@ -120,11 +120,13 @@ enum seal_mode store_seal_mode(const struct store *s);
  * forgets or removes is ERR_AUTH; of its own newest points it knows the
  * manifests and maps. */
 bool store_is_host(const struct store *s);
+/* 0, or ERR_AUTH on a host; what: "no point can be read". */
+int store_need_owner(const struct store *s, const char *what, struct err *err);
 
 /* ---- key slots of an encrypted repository (store/seal/slot.h) ----
  * ERR_ARG in all: the repository is not encrypted. */
 
-/* Adds a slot and gives its id. */
+/* Adds a slot and gives its id.  ERR_EXISTS: one opens with it already. */
 int store_key_add(struct store *s, char id[HEXID_SIZE],
     const struct slot_secret *secret, const char *label,
     const struct slot_cost *cost, struct err *err);
@@ -132,6 +134,10 @@ int store_key_add(struct store *s, char id[HEXID_SIZE],
 int store_key_list(struct slot_list *out, struct store *s, struct err *err);
 /* ERR_BUSY: the last whole one stays.  ERR_NOT_FOUND. */
 int store_key_remove(struct store *s, const char *id, struct err *err);
+/* Is there a key, but for that of an id (may be NULL), that opens with the
+ * secret?  1 and its id, 0, or -1. */
+int store_key_find(struct store *s, char id[HEXID_SIZE],
+    const struct slot_secret *secret, const char *but, struct err *err);
 /* The slot that opened this store. */
 void store_key_opened(char id[HEXID_SIZE], const struct store *s);
 

@@ -4,7 +4,10 @@
 
 #include <stdlib.h>
 
+#include "common/cancel.h"
 #include "common/err.h"
+
+#define PIECE_BYTES (4u << 20)
 
 struct uploader {
 	struct store *store;
@@ -48,13 +51,25 @@ write_index(struct uploader *u, struct err *err)
 }
 
 static int
+go_on(void *arg, size_t bytes, struct err *err)
+{
+	(void)arg;
+	(void)bytes;
+	return cancel_check(err);
+}
+
+static int
 put_pack(struct uploader *u, struct pack *p, struct err *err)
 {
+	/* A pack takes minutes on a slow line: Ctrl-C does not wait for it. */
+	const struct backend_pace pace = { .fn = go_on,
+		.piece_bytes = PIECE_BYTES };
 	char key[OBJECT_KEY_SIZE];
 
 	object_key(key, OBJECT_PACK, p->id);
 	if (pack_finish(p, err) == -1 ||
-	    backend_put(u->store->backend, key, p->data, p->size, err) == -1)
+	    backend_put_paced(
+		u->store->backend, key, p->data, p->size, &pace, err) == -1)
 		return -1;
 	index_set_add(&u->pending, p->id, p->size, &p->table);
 	return index_set_full(&u->pending) ? write_index(u, err) : 0;

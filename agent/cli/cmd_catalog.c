@@ -35,8 +35,9 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 			err) == -1)
 			return -1;
 	} else if (!cli->quiet) {
-		printf("%llu points added, %llu removed, %llu unreadable\n",
+		printf("%llu point%s added, %llu removed, %llu unreadable\n",
 		    (unsigned long long)result.added,
+		    result.added == 1 ? "" : "s",
 		    (unsigned long long)result.removed,
 		    (unsigned long long)result.damaged);
 	}

@@ -165,13 +165,24 @@ make_repository(struct cli *cli, struct request *request, struct err *err)
 	return rc;
 }
 
+/* As '--encrypt' says it. */
+static const char *
+encryption(const struct request *request)
+{
+	if (!request->encrypt)
+		return "none";
+	if (request->mode == SEAL_PUBLIC)
+		return "public-key";
+	return request->kind == SLOT_FILE ? "keyfile" : "passphrase";
+}
+
 /* One document, of its recovery key as well. */
 static int
 say_json(struct cli *cli, const struct request *request, struct err *err)
 {
 	json_t *json = json_pack("{s:{s:s, s:s, s:s}}", "repository", "id",
 	    store_id(cli->ctx.store), "url", cli->ctx.repository_url,
-	    "encryption", seal_mode_name(store_seal_mode(cli->ctx.store)));
+	    "encryption", encryption(request));
 
 	return request->recovery ? cli_add_recovery(cli, "recovery", json, err)
 				 : cli_print_json(json, err);

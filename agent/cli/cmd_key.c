@@ -14,7 +14,13 @@
 #include "store/seal/secret.h"
 #include "store/store.h"
 
-enum { KEY_LABEL = 256, KEY_NEW_KEY, KEY_NEW_PASSPHRASE, KEY_RECOVERY };
+enum {
+	KEY_IN_USE = 256,
+	KEY_LABEL,
+	KEY_NEW_KEY,
+	KEY_NEW_PASSPHRASE,
+	KEY_RECOVERY,
+};
 
 static const struct cli_option options[] = {
 	{ "new-passphrase-file", KEY_NEW_PASSPHRASE, "FILE", false,
@@ -24,12 +30,14 @@ static const struct cli_option options[] = {
 	{ "recovery", KEY_RECOVERY, NULL, false,
 	    "add: a key to be printed and put away" },
 	{ "label", KEY_LABEL, "TEXT", false, "add: what to call it" },
+	{ "in-use", KEY_IN_USE, NULL, false,
+	    "remove: also the key that is given" },
 	{ NULL, 0, NULL, false, NULL },
 };
 
 struct request {
 	const char *passphrase_file, *key_file, *label;
-	bool recovery;
+	bool recovery, in_use;
 };
 
 static int
@@ -44,6 +52,8 @@ set(void *state, int key, const char *value, struct err *err)
 		request->key_file = value;
 	else if (key == KEY_LABEL)
 		request->label = value;
+	else if (key == KEY_IN_USE)
+		request->in_use = true;
 	else
 		request->recovery = true;
 	return 0;
@@ -210,14 +220,29 @@ key_add(struct cli *cli, const struct request *request, const char *word,
 
 /* ---- remove, rotate-slot ---- */
 
+static int
+no_id(struct cli *cli, const char *word, struct err *err)
+{
+	if (strspn(word, "0123456789abcdefABCDEF") != strlen(word))
+		cli_usage(cli, err, "'%.64s' is no id of a key", word);
+	else
+		cli_usage(cli, err,
+		    "'key remove' takes at least %d digits of a key's id, not "
+		    "'%.64s'",
+		    HEXID_START_MIN, word);
+	return err_hint(err, "'holdstill key list' names them");
+}
+
 /* The slot whose id begins with word. */
 static int
 resolve(char id[HEXID_SIZE], struct cli *cli, const char *word, struct err *err)
 {
 	struct slot_list list;
-	char one[HEXID_SIZE];
+	char one[HEXID_SIZE], start[HEXID_SIZE];
 	size_t i, found = 0;
 
+	if (hexid_start(start, word) == -1)
+		return no_id(cli, word, err);
 	if (store_key_list(&list, cli->ctx.store, err) == -1)
 		return -1;
 	for (i = 0; i < list.count + list.damaged_count; i++) {
@@ -225,7 +250,7 @@ resolve(char id[HEXID_SIZE], struct cli *cli, const char *word, struct err *err)
 		    i < list.count ? list.slots[i].id
 				   : list.damaged[i - list.count],
 		    SEAL_ID_BYTES);
-		if (strncmp(one, word, strlen(word)) != 0)
+		if (strncmp(one, start, strlen(start)) != 0)
 			continue;
 		memcpy(id, one, HEXID_SIZE);
 		found++;
@@ -244,11 +269,18 @@ static int
 key_remove(struct cli *cli, const struct request *request, const char *word,
     struct err *err)
 {
-	char id[HEXID_SIZE];
+	char id[HEXID_SIZE], opened[HEXID_SIZE];
 
-	(void)request;
-	if (resolve(id, cli, word, err) == -1 ||
-	    store_key_remove(cli->ctx.store, id, err) == -1)
+	if (resolve(id, cli, word, err) == -1)
+		return -1;
+	store_key_opened(opened, cli->ctx.store);
+	if (!request->in_use && strcmp(id, opened) == 0) {
+		err_set(err, ERR_ARG, "key %.8s is the key in use", id);
+		return err_hint(err,
+		    "give another key to this command, or --in-use if this one "
+		    "is to open the repository no more");
+	}
+	if (store_key_remove(cli->ctx.store, id, err) == -1)
 		return -1;
 	if (cli->json)
 		return cli_print_json(
@@ -260,6 +292,23 @@ key_remove(struct cli *cli, const struct request *request, const char *word,
 	return 0;
 }
 
+/* Of two slots of one secret the other would stay, and open. */
+static int
+refuse_twin(struct cli *cli, const char *old, struct err *err)
+{
+	char twin[HEXID_SIZE];
+	int rc = cli->unlock == NULL ? 0
+				     : store_key_find(cli->ctx.store, twin,
+					   &cli->unlock->secret, old, err);
+
+	if (rc != 1)
+		return rc;
+	err_set(err, ERR_EXISTS,
+	    "what is given opens key %.8s, too, and would still do so", twin);
+	return err_hint(
+	    err, "remove that first: 'holdstill key remove %.8s'", twin);
+}
+
 /* The new one is durable before the old one goes. */
 static int
 key_rotate(struct cli *cli, const struct request *request, const char *word,
@@ -269,7 +318,8 @@ key_rotate(struct cli *cli, const struct request *request, const char *word,
 
 	(void)word;
 	store_key_opened(old, cli->ctx.store);
-	if (add(id, cli, request, err) == -1 ||
+	if (refuse_twin(cli, old, err) == -1 ||
+	    add(id, cli, request, err) == -1 ||
 	    store_key_remove(cli->ctx.store, old, err) == -1)
 		return -1;
 	if (cli->json)
@@ -358,6 +408,9 @@ check(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	if (request->recovery && strcmp(verb->name, "add") != 0)
 		return cli_usage(
 		    cli, err, "'--recovery' goes with 'key add' only");
+	if (request->in_use && strcmp(verb->name, "remove") != 0)
+		return cli_usage(
+		    cli, err, "'--in-use' goes with 'key remove' only");
 	return 0;
 }
 

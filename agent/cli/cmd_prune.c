@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* holdstill prune: gives back the space of blocks that no point uses. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
 #include "agent/job/care.h"
+#include "common/bytes.h"
 #include "common/err.h"
 #include "common/json/json.h"
 
@@ -37,23 +37,35 @@ struct request {
 };
 
 static int
+parse_percent(unsigned int *out, const char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+
+	if (digits == 0 || digits > 3 || strcmp(value + digits, "%") != 0)
+		return -1;
+	*out = (unsigned int)strtoul(value, NULL, 10);
+	return *out <= 100 ? 0 : -1;
+}
+
+static int
 set_repack(struct request *r, const char *value, struct err *err)
 {
-	char *end;
-	uint64_t number;
+	unsigned int percent = 0;
+	uint64_t bytes = 0;
 
-	errno = 0;
-	number = strtoull(value, &end, 10);
-	if (value[0] < '0' || value[0] > '9' || errno != 0 ||
-	    (strcmp(end, "%") == 0 ? number > 100 : *end != '\0')) {
-		err_set(err, ERR_ARG, "'%.40s' is no size", value);
-		return err_hint(err, "write a number of bytes, or 20%%");
+	if (parse_percent(&percent, value) == -1 &&
+	    bytes_parse(&bytes, value) == -1) {
+		err_set(err, ERR_ARG,
+		    "'--max-repack' takes a size or a share, not '%.40s'",
+		    value);
+		return err_hint(err, "write bytes with K, M or G, or 20%%");
 	}
 	r->has_repack = true;
-	if (*end == '%')
-		r->options.repack_percent = (unsigned int)number;
-	else
-		r->options.repack_bytes = number;
+	r->options.repack_percent = percent;
+	r->options.repack_bytes = bytes;
+	/* To the store nothing at all is no limit; no pack is of one byte. */
+	if (bytes == 0 && percent == 0)
+		r->options.repack_bytes = 1;
 	return 0;
 }
 

@@ -96,6 +96,33 @@ exit_code(const struct run_result *result)
 	return result->demoted > 0 ? CLI_DEMOTED : CLI_DONE;
 }
 
+/* failure: of the retention, the verify or the whole, NULL if there was none.
+ * The points that were made are told beside it. */
+static int
+print_json(
+    const struct telling *telling, const struct err *failure, struct err *err)
+{
+	json_t *json = json_pack(
+	    "{s:O, s:O}", "points", telling->points, "errors", telling->errors);
+
+	if (json != NULL && failure != NULL)
+		json_object_set_new(json, "error", cli_error_json(failure));
+	return cli_print_json(json, err);
+}
+
+/* An exit code, or -1. */
+static int
+say_failure(struct cli *cli, const struct telling *telling, struct err *err)
+{
+	struct err printing = ERR_INIT;
+
+	if (!cli->json)
+		return -1;
+	cli_print_error(err);
+	print_json(telling, err, &printing);
+	return cli_exit_code(cli, err);
+}
+
 static int
 run_job(struct cli *cli, const char *name, struct err *err)
 {
@@ -121,14 +148,15 @@ run_job(struct cli *cli, const char *name, struct err *err)
 	 * than a domain without a point. */
 	if (rc == -1 && result.failed > 0 && err->class == ERR_BUSY)
 		err->class = ERR_IO;
-	if (rc == 0 && cli->json)
-		rc = cli_print_json(
-		    json_pack("{s:O, s:O}", "points", telling.points, "errors",
-			telling.errors),
-		    err);
+	if (rc == -1)
+		rc = say_failure(cli, &telling, err);
+	else if (!cli->json || print_json(&telling, NULL, err) == 0)
+		rc = exit_code(&result);
+	else
+		rc = -1;
 	json_decref(telling.points);
 	json_decref(telling.errors);
-	return rc == -1 ? -1 : exit_code(&result);
+	return rc;
 }
 
 static int

@@ -6,6 +6,7 @@
 #include "agent/job/forget.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/hexid.h"
 #include "common/json/json.h"
 #include "store/manifest.h"
 
@@ -44,13 +45,34 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	return rc;
 }
 
+static int
+check(struct cli *cli, void *state, const struct cli_arguments *arguments,
+    struct err *err)
+{
+	char start[HEXID_SIZE];
+	int i;
+
+	(void)state;
+	for (i = 0; i < arguments->count; i++) {
+		if (hexid_start(start, arguments->word[i]) == 0)
+			continue;
+		cli_usage(cli, err,
+		    "'unforget' takes at least %d digits of a point's id, not "
+		    "'%s'",
+		    HEXID_START_MIN, arguments->word[i]);
+		return err_hint(err, "see 'holdstill list --forgotten'");
+	}
+	return 0;
+}
+
 const struct cli_command cmd_unforget = {
 	.name = "unforget",
-	.arguments = "POINT...",
+	.arguments = "ID...",
 	.summary = "Keep forgotten points after all",
 	.example = "  holdstill list --forgotten\n"
 		   "  holdstill unforget 0f12ab34\n",
 	.min = 1,
 	.max = -1,
+	.check = check,
 	.work = work,
 };

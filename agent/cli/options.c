@@ -66,34 +66,43 @@ add_options(struct option *out, size_t count, const struct cli_option *options)
 	return count;
 }
 
+/* Where the text of a global option goes. */
+static const struct {
+	int key;
+	size_t offset;
+} texts[] = {
+	{ KEY_CONFIG, offsetof(struct cli, config_path) },
+	{ KEY_CONNECT, offsetof(struct cli, connect) },
+	{ KEY_KEY_FILE, offsetof(struct cli, key_file) },
+	{ KEY_PASSPHRASE_FILE, offsetof(struct cli, passphrase_file) },
+	{ KEY_REPO, offsetof(struct cli, repository) },
+	{ KEY_STATE_DIR, offsetof(struct cli, state_dir) },
+};
+
+static bool
+set_text(struct cli *cli, int key, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].key == key) {
+			memcpy((char *)cli + texts[i].offset, &value,
+			    sizeof(value));
+			return true;
+		}
+	return false;
+}
+
 /* Takes a global option; false: it is none. */
 static bool
 set_global(struct cli *cli, int key, const char *value)
 {
 	switch (key) {
-	case KEY_CONFIG:
-		cli->config_path = value;
-		return true;
-	case KEY_CONNECT:
-		cli->connect = value;
-		return true;
 	case KEY_JSON:
 		cli->json = true;
 		return true;
-	case KEY_KEY_FILE:
-		cli->key_file = value;
-		return true;
-	case KEY_PASSPHRASE_FILE:
-		cli->passphrase_file = value;
-		return true;
 	case KEY_NO_PROGRESS:
 		cli->no_progress = true;
-		return true;
-	case KEY_REPO:
-		cli->repository = value;
-		return true;
-	case KEY_STATE_DIR:
-		cli->state_dir = value;
 		return true;
 	case 'q':
 		cli->quiet = true;
@@ -103,7 +112,7 @@ set_global(struct cli *cli, int key, const char *value)
 		log_set_level(LOG_INFO);
 		return true;
 	default:
-		return false;
+		return set_text(cli, key, value);
 	}
 }
 

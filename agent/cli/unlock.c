@@ -257,7 +257,9 @@ no_terminal(bool new_one, struct err *err)
 		err_set(err, ERR_AUTH,
 		    "no new passphrase is given, and there is no terminal to "
 		    "ask on");
-		return err_hint(err, "give it in a file");
+		return err_hint(err,
+		    "give it in a file: with --passphrase-file to 'init', with "
+		    "--new-passphrase-file to 'key'");
 	}
 	err_set(err, ERR_AUTH,
 	    "it is encrypted, no key is given, and there is no terminal to "
@@ -346,9 +348,18 @@ section_of(const struct config *config, const char *url)
 	return NULL;
 }
 
-/* The first place that names any of the two decides. */
-void
-unlock_files(const struct cli *cli, const char *url, const char **passphrase,
+/* Where a key is named, passphrase file first. */
+static const char *const places[][2] = {
+	{ "--passphrase-file", "--key-file" },
+	{ "HOLDSTILL_PASSPHRASE_FILE in the environment",
+	    "HOLDSTILL_KEY_FILE in the environment" },
+	{ "passphrase-file in the configuration",
+	    "key-file in the configuration" },
+};
+
+/* The first place that names any of the two decides: its number. */
+static size_t
+find_files(const struct cli *cli, const char *url, const char **passphrase,
     const char **key)
 {
 	const struct config_repository *section;
@@ -356,15 +367,23 @@ unlock_files(const struct cli *cli, const char *url, const char **passphrase,
 	*passphrase = cli->passphrase_file;
 	*key = cli->key_file;
 	if (*passphrase != NULL || *key != NULL)
-		return;
+		return 0;
 	*passphrase = getenv("HOLDSTILL_PASSPHRASE_FILE");
 	*key = getenv("HOLDSTILL_KEY_FILE");
 	if (*passphrase != NULL || *key != NULL)
-		return;
+		return 1;
 	if ((section = section_of(cli->config, url)) != NULL) {
 		*passphrase = section->passphrase_file;
 		*key = section->key_file;
 	}
+	return 2;
+}
+
+void
+unlock_files(const struct cli *cli, const char *url, const char **passphrase,
+    const char **key)
+{
+	find_files(cli, url, passphrase, key);
 }
 
 int
@@ -372,17 +391,22 @@ unlock_given(struct cli *cli, const char *url, const struct slot_secret **out,
     struct err *err)
 {
 	const char *passphrase, *key;
+	size_t place;
 
 	if (cli->unlock == NULL || strcmp(cli->unlock_url, url) != 0) {
 		unlock_free(cli->unlock);
 		cli->unlock = NULL;
-		unlock_files(cli, url, &passphrase, &key);
+		cli->ctx.keys.origin = NULL;
+		place = find_files(cli, url, &passphrase, &key);
 		if (passphrase == NULL && key == NULL)
 			return 0;
+		cli->ctx.keys.origin = places[place][passphrase == NULL];
 		if (passphrase != NULL && key != NULL) {
 			cli->usage_error = true;
 			return err_set(err, ERR_ARG,
-			    "both a passphrase file and a key file are given");
+			    "both a passphrase file and a key file are given: "
+			    "%s and %s",
+			    places[place][0], places[place][1]);
 		}
 		if ((passphrase != NULL ? unlock_read_passphrase(
 					      &cli->unlock, passphrase, err)

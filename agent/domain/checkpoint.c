@@ -233,7 +233,8 @@ domain_checkpoint_delete(struct domain *d, const char *name, struct err *err)
 		    "checkpoint '%s' stays: '%s' is off and "
 		    "its bitmaps are out of reach",
 		    name, d->name);
-		return err_hint(err, "start the domain, then run 'recover'");
+		return err_hint(
+		    err, "start the domain, then run 'holdstill recover'");
 	}
 	if (lookup(&found, d, name, err) == -1)
 		return -1;

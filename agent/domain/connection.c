@@ -143,7 +143,7 @@ domain_connect(struct domain_connection **out, const char *uri, struct err *err)
 		domain_err(err, "cannot connect to libvirt at '%s'", uri);
 		if (err->class != ERR_AUTH)
 			err->class = ERR_IO;
-		err_hint(err, "start libvirtd, or name its URI");
+		err_hint(err, "start libvirtd, or name its URI with --connect");
 		free(c);
 		return -1;
 	}

@@ -167,7 +167,8 @@ check_free(struct domain_connection *c, const char *xml, struct err *err)
 	if (is_taken(c, name, uuid)) {
 		err_set(err, ERR_EXISTS,
 		    "a domain with the name '%s' or its UUID exists", name);
-		err_hint(err, "choose another name, or undefine that domain");
+		err_hint(err,
+		    "choose another name with --define NAME, or undefine that domain");
 		goto out;
 	}
 	rc = 0;

@@ -260,7 +260,8 @@ run_set(struct backup_set *set, const char *const *domains,
 	int rc = -1;
 
 	memset(results, 0, set->count * sizeof(*results));
-	if (job_open_catalog(set->ctx, err) == -1 ||
+	/* Points are listed once, when the session holds them. */
+	if (job_open_history(set->ctx, err) == -1 ||
 	    job_open_journal(set->ctx, err) == -1)
 		return -1;
 	if (begin_set(set, domains, err) == 0) {

@@ -23,8 +23,7 @@ resolve_all(char (**out_ids)[HEXID_SIZE], const char ***out_list,
 	if (ids == NULL || list == NULL)
 		return err_no_memory(err);
 	for (i = 0; i < count; i++) {
-		if (catalog_resolve(ids[i], ctx->catalog, store_id(ctx->store),
-			points[i], err) == -1)
+		if (job_resolve(ids[i], ctx, points[i], err) == -1)
 			return -1;
 		list[i] = ids[i];
 	}
@@ -101,7 +100,8 @@ job_repair(struct job_context *ctx, const struct store_repair_options *options,
     struct err *err)
 {
 	memset(out, 0, sizeof(*out));
-	if (job_open_store(ctx, err) == -1)
+	if (job_open_store(ctx, err) == -1 ||
+	    store_need_owner(ctx->store, "nothing can be repaired", err) == -1)
 		return -1;
 	return store_repair(ctx->store, options, fn, arg, out, err);
 }
@@ -111,9 +111,8 @@ tell_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 {
 	const struct job_context *ctx = arg;
 
-	if (ctx->events.progress != NULL)
-		ctx->events.progress(
-		    ctx->events.arg, what, done, total, done, total);
+	if (ctx->events.count != NULL)
+		ctx->events.count(ctx->events.arg, what, done, total);
 }
 
 int

@@ -2,11 +2,14 @@
 /* What a job works with, opened when it is needed. */
 #include "agent/job/context.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/domain/domain.h"
+#include "agent/job/forget.h"
 #include "backends/backend.h"
 #include "backends/wrap_rate.h"
 #include "catalog/catalog.h"
@@ -22,7 +25,51 @@
 static int
 make_state_dir(const struct job_context *ctx, struct err *err)
 {
-	return io_make_dirs(ctx->state_dir, STATE_DIR_MODE, err);
+	int rc = io_make_dirs(ctx->state_dir, STATE_DIR_MODE, err);
+
+	if (rc == 0 && access(ctx->state_dir, W_OK | X_OK) == -1)
+		rc = err_errno(
+		    err, errno, "cannot write to '%s'", ctx->state_dir);
+	if (rc == 0)
+		return 0;
+	err_prefix(err, "the state directory");
+	return err_hint(err, "name another one with --state-dir");
+}
+
+/* After a failure to read a key: whose it is, and where it is named. */
+static int
+name_key(const struct job_context *ctx, struct err *err)
+{
+	const char *origin = ctx->keys.origin;
+
+	return err_prefix(err, "the key of repository '%s'%s%s",
+	    ctx->repository_url, origin != NULL ? ", " : "",
+	    origin != NULL ? origin : "");
+}
+
+/* After a failure to open: what was opened, and with what. */
+static int
+name_repository(const struct job_context *ctx, bool key, struct err *err)
+{
+	if (err->class == ERR_NOT_FOUND && err->hint[0] == '\0')
+		err_hint(err,
+		    "is its disk mounted?  'holdstill init --repo "
+		    "%s' makes a new, empty one",
+		    ctx->repository_url);
+	if (key && err->class == ERR_AUTH && err->sys_errno == 0 &&
+	    ctx->keys.origin != NULL)
+		err_prefix(err, "with the key of %s", ctx->keys.origin);
+	return err_prefix(err, "repository '%s'", ctx->repository_url);
+}
+
+static int
+open_backend(struct backend **out, struct job_context *ctx, struct err *err)
+{
+	if (backend_open(out, ctx->repository_url, BACKEND_OPEN, err) == -1)
+		return -1;
+	if (ctx->limit_rate == 0)
+		return 0;
+	return wrap_rate_open(out, *out, ctx->limit_rate, err);
 }
 
 int
@@ -37,27 +84,15 @@ job_open_store(struct job_context *ctx, struct err *err)
 	if (ctx->keys.given != NULL &&
 	    ctx->keys.given(
 		ctx->keys.arg, ctx->repository_url, &options.secret, err) == -1)
-		return err_prefix(
-		    err, "the key of repository '%s'", ctx->repository_url);
-	if (make_state_dir(ctx, err) == -1 ||
-	    backend_open(&backend, ctx->repository_url, BACKEND_OPEN, err) ==
-		-1)
-		goto fail;
-	if (ctx->limit_rate > 0 &&
-	    wrap_rate_open(&backend, backend, ctx->limit_rate, err) == -1)
-		goto fail;
-	if (store_open(&ctx->store, backend, ctx->state_dir, &options, err) ==
-	    -1)
-		goto fail;
-	return 0;
-fail:
+		return name_key(ctx, err);
+	if (make_state_dir(ctx, err) == -1)
+		return -1;
+	if (open_backend(&backend, ctx, err) == 0 &&
+	    store_open(&ctx->store, backend, ctx->state_dir, &options, err) ==
+		0)
+		return 0;
 	backend_close(backend);
-	if (err->class == ERR_NOT_FOUND && err->hint[0] == '\0')
-		err_hint(err,
-		    "is its disk mounted?  'holdstill init --repo "
-		    "%s' makes a new, empty one",
-		    ctx->repository_url);
-	return err_prefix(err, "repository '%s'", ctx->repository_url);
+	return name_repository(ctx, options.secret != NULL, err);
 }
 
 int
@@ -137,15 +172,51 @@ job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
 	ctx->events.step(ctx->events.arg, domain, text);
 }
 
+/* ---- points ---- */
+
+/* *err says that there is no such point. */
+static int
+explain_absence(struct job_context *ctx, const char *point, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	char id[HEXID_SIZE];
+
+	if (store_is_host(ctx->store)) {
+		err_set(err, ERR_AUTH,
+		    "'%.200s' is none of the newest points of this host, and a "
+		    "host key opens no other",
+		    point);
+		return err_hint(err,
+		    "give the owner's key, where that is kept: "
+		    "--passphrase-file or --key-file");
+	}
+	if (job_find_forgotten(id, ctx, point, &ignored) != 1)
+		return -1;
+	err_set(err, ERR_NOT_FOUND, "point %.8s was forgotten", id);
+	return err_hint(
+	    err, "'holdstill unforget %.8s' keeps it after all", id);
+}
+
+int
+job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx, const char *point,
+    struct err *err)
+{
+	if (job_open_catalog(ctx, err) == -1)
+		return -1;
+	if (catalog_resolve(
+		out_id, ctx->catalog, store_id(ctx->store), point, err) == 0)
+		return 0;
+	return err->class == ERR_NOT_FOUND ? explain_absence(ctx, point, err)
+					   : -1;
+}
+
 int
 job_find_point(struct manifest **out, struct job_context *ctx,
     const char *point, struct err *err)
 {
 	char id[HEXID_SIZE];
 
-	if (job_open_catalog(ctx, err) == -1 ||
-	    catalog_resolve(
-		id, ctx->catalog, store_id(ctx->store), point, err) == -1)
+	if (job_resolve(id, ctx, point, err) == -1)
 		return -1;
 	return store_manifest_read(out, ctx->store, id, err);
 }

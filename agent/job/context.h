@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "catalog/catalog.h"
+
 struct backend;
-struct catalog;
 struct domain_connection;
 struct err;
 struct journal;
@@ -31,6 +32,9 @@ struct job_events {
 	/* Bytes of one disk and of the whole. */
 	void (*progress)(void *arg, const char *disk, uint64_t disk_done,
 	    uint64_t disk_total, uint64_t all_done, uint64_t all_total);
+	/* How many of something are done. */
+	void (*count)(
+	    void *arg, const char *what, uint64_t done, uint64_t total);
 	/* The progress of this piece of work is over. */
 	void (*progress_end)(void *arg);
 };
@@ -42,6 +46,8 @@ struct job_keys {
 	 * NULL: nothing ever is. */
 	int (*given)(void *arg, const char *url, const struct slot_secret **out,
 	    struct err *err);
+	/* Set by given(): where that came from, for people, or NULL. */
+	const char *origin;
 	/* Asks a person; NULL: nobody is there.  As store_ask_fn. */
 	int (*ask)(void *arg, struct slot_secret *out, struct err *err);
 };
@@ -88,7 +94,12 @@ void job_context_fini(struct job_context *ctx);
 void job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Resolves a POINT and reads its manifest; the caller owns *out. */
+/* Resolves a POINT, and says of one that is not there whether it was forgotten
+ * or whether the key at hand is a host's.  Opens the catalog. */
+int job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err);
+
+/* The same, and reads its manifest; the caller owns *out. */
 int job_find_point(struct manifest **out, struct job_context *ctx,
     const char *point, struct err *err);
 

@@ -11,44 +11,48 @@
 #include "store/manifest.h"
 #include "store/store.h"
 
-static int
-remove_point(struct job_context *ctx, const char *id, struct err *err)
-{
-	if (store_point_forget(ctx->store, id, err) == -1)
-		return -1;
-	return catalog_remove(ctx->catalog, store_id(ctx->store), id, err);
-}
-
-/* ---- by name ---- */
-
-struct by_name {
-	const char *id;
+struct forgetting {
+	struct job_context *ctx;
+	bool dry_run;
 	forget_fn *fn;
 	void *arg;
 };
 
+/* What is told is durable. */
 static int
-report_named(void *arg, const struct manifest *m)
+decided(const struct forgetting *f, const char *id, unsigned int kept_by,
+    struct err *err)
 {
-	struct by_name *named = arg;
+	const bool goes = kept_by == 0 && !f->dry_run;
+	struct catalog *catalog = f->ctx->catalog;
+	struct manifest *m;
+	int rc = 0;
 
-	if (strcmp(m->id, named->id) != 0)
-		return 0;
-	named->fn(named->arg, m, 0);
-	return 1;
-}
-
-static int
-forget_id(struct job_context *ctx, const char *id, bool dry_run, forget_fn *fn,
-    void *arg, struct err *err)
-{
-	struct by_name named = { .id = id, .fn = fn, .arg = arg };
-
-	if (catalog_points(ctx->catalog, store_id(ctx->store), NULL,
-		report_named, &named, err) == -1)
+	if (catalog_point(&m, catalog, store_id(f->ctx->store), id, err) == -1)
 		return -1;
-	return dry_run ? 0 : remove_point(ctx, id, err);
+	if (goes)
+		rc = store_point_forget(f->ctx->store, id, err);
+	if (rc == -1)
+		err_prefix(err, "point %.8s is not forgotten", id);
+	if (rc == 0 && m != NULL)
+		f->fn(f->arg, m, kept_by);
+	manifest_free(m);
+	if (rc == -1 || !goes)
+		return rc;
+	return catalog_remove(catalog, store_id(f->ctx->store), id, err);
 }
+
+/* A host hears that before it is told of points that it does not know. */
+static int
+open_as_owner(struct job_context *ctx, struct err *err)
+{
+	if (job_open_catalog(ctx, err) == -1)
+		return -1;
+	return store_need_owner(
+	    ctx->store, "no point can be forgotten or kept", err);
+}
+
+/* ---- by name ---- */
 
 /* One point under two names, "@latest" and its id, goes once. */
 static bool
@@ -66,22 +70,21 @@ int
 job_forget_points(struct job_context *ctx, char *const *points, size_t count,
     bool dry_run, forget_fn *fn, void *arg, struct err *err)
 {
+	const struct forgetting f = { ctx, dry_run, fn, arg };
 	char(*ids)[HEXID_SIZE] = calloc(count, sizeof(*ids));
 	int rc = -1;
 	size_t i;
 
 	if (ids == NULL)
 		return err_no_memory(err);
-	if (job_open_catalog(ctx, err) == -1)
+	if (open_as_owner(ctx, err) == -1)
 		goto out;
 	/* "@latest" and "@-1" move when a point goes: resolve all first. */
 	for (i = 0; i < count; i++)
-		if (catalog_resolve(ids[i], ctx->catalog, store_id(ctx->store),
-			points[i], err) == -1)
+		if (job_resolve(ids[i], ctx, points[i], err) == -1)
 			goto out;
 	for (i = 0; i < count; i++)
-		if (!is_repeated(ids, i) &&
-		    forget_id(ctx, ids[i], dry_run, fn, arg, err) == -1)
+		if (!is_repeated(ids, i) && decided(&f, ids[i], 0, err) == -1)
 			goto out;
 	rc = 0;
 out:
@@ -117,28 +120,6 @@ collect(void *arg, const struct manifest *m)
 	return list->out_of_memory;
 }
 
-struct by_policy {
-	const struct candidates *list;
-	forget_fn *fn;
-	void *arg;
-	size_t next; /* Points come in the order they were collected in. */
-};
-
-static int
-report_decided(void *arg, const struct manifest *m)
-{
-	struct by_policy *decided = arg;
-	const struct candidates *list = decided->list;
-
-	while (decided->next < list->count &&
-	       strcmp(list->points[decided->next].id, m->id) != 0)
-		decided->next++;
-	if (decided->next < list->count)
-		decided->fn(
-		    decided->arg, m, list->points[decided->next].kept_by);
-	return 0;
-}
-
 static void
 free_candidates(struct candidates *list)
 {
@@ -172,29 +153,24 @@ job_forget_policy(struct job_context *ctx, const char *domain,
     const struct retention_policy *policy, bool dry_run, forget_fn *fn,
     void *arg, struct err *err)
 {
+	const struct forgetting f = { ctx, dry_run, fn, arg };
 	struct candidates list = { 0 };
-	struct by_policy decided = { .list = &list, .fn = fn, .arg = arg };
 	int rc = -1;
 	size_t i;
 
-	if (job_open_catalog(ctx, err) == -1 ||
-	    decide(ctx, domain, policy, &list, err) == -1 ||
-	    catalog_points(ctx->catalog, store_id(ctx->store), domain,
-		report_decided, &decided, err) == -1)
-		goto out;
-	rc = 0;
-	for (i = 0; rc == 0 && !dry_run && i < list.count; i++)
-		if (list.points[i].kept_by == 0)
-			rc = remove_point(ctx, list.points[i].id, err);
-out:
+	if (open_as_owner(ctx, err) == 0)
+		rc = decide(ctx, domain, policy, &list, err);
+	for (i = 0; rc == 0 && i < list.count; i++)
+		rc =
+		    decided(&f, list.points[i].id, list.points[i].kept_by, err);
 	free_candidates(&list);
 	return rc;
 }
 
 /* ---- after all ---- */
 
-struct found {
-	const char *start; /* Of an id. */
+struct start {
+	char digits[HEXID_SIZE];
 	char id[HEXID_SIZE];
 	unsigned int count;
 };
@@ -202,37 +178,53 @@ struct found {
 static int
 match_start(void *arg, const char *id, int64_t time_ms)
 {
-	struct found *found = arg;
+	struct start *start = arg;
 
 	(void)time_ms;
-	if (strncmp(id, found->start, strlen(found->start)) == 0) {
-		memcpy(found->id, id, HEXID_SIZE);
-		found->count++;
+	if (strncmp(id, start->digits, strlen(start->digits)) == 0) {
+		memcpy(start->id, id, HEXID_SIZE);
+		start->count++;
 	}
 	return 0;
+}
+
+int
+job_find_forgotten(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err)
+{
+	struct start start = { .count = 0 };
+
+	if (hexid_start(start.digits, point) == -1)
+		return 0;
+	if (job_open_store(ctx, err) == -1 ||
+	    store_forgotten(ctx->store, match_start, &start, err) == -1)
+		return -1;
+	if (start.count == 1)
+		memcpy(out_id, start.id, HEXID_SIZE);
+	return (int)start.count;
 }
 
 int
 job_unforget(struct job_context *ctx, const char *point, struct manifest **out,
     struct err *err)
 {
-	struct found found = { .start = point };
+	char id[HEXID_SIZE];
 	struct manifest *m;
+	int count;
 
-	if (job_open_catalog(ctx, err) == -1 ||
-	    store_forgotten(ctx->store, match_start, &found, err) == -1)
+	if (open_as_owner(ctx, err) == -1 ||
+	    (count = job_find_forgotten(id, ctx, point, err)) == -1)
 		return -1;
-	if (found.count != 1) {
-		err_set(err, found.count == 0 ? ERR_NOT_FOUND : ERR_ARG,
-		    found.count == 0
-			? "no forgotten point begins with '%.40s'"
-			: "several forgotten points begin with '%.40s'",
+	if (count != 1) {
+		err_set(err, count == 0 ? ERR_NOT_FOUND : ERR_ARG,
+		    count == 0 ? "no forgotten point begins with '%.40s'"
+			       : "several forgotten points begin with '%.40s'",
 		    point);
 		return err_hint(err, "see 'holdstill list --forgotten'");
 	}
-	if (store_manifest_read(&m, ctx->store, found.id, err) == -1)
+	if (store_manifest_read(&m, ctx->store, id, err) == -1)
 		return -1;
-	if (store_point_unforget(ctx->store, found.id, err) == -1 ||
+	if (store_point_unforget(ctx->store, id, err) == -1 ||
 	    catalog_add(ctx->catalog, store_id(ctx->store), m, err) == -1) {
 		manifest_free(m);
 		return -1;

@@ -11,13 +11,14 @@
 #include <stddef.h>
 
 #include "agent/job/retention.h"
+#include "common/hexid.h"
 
 struct err;
 struct job_context;
 struct manifest;
 
-/* Called for each point that is decided about.  kept_by: bits of the rules
- * (1 << RETENTION_*), 0 when it goes. */
+/* Called for each point that is decided about, once it is forgotten if it is
+ * to be.  kept_by: bits of the rules (1 << RETENTION_*), 0 when it goes. */
 typedef void forget_fn(
     void *arg, const struct manifest *m, unsigned int kept_by);
 
@@ -29,6 +30,11 @@ int job_forget_points(struct job_context *ctx, char *const *points,
 int job_forget_policy(struct job_context *ctx, const char *domain,
     const struct retention_policy *policy, bool dry_run, forget_fn *fn,
     void *arg, struct err *err);
+
+/* How many forgotten points begin with these digits, and the id if it is one;
+ * -1.  Fewer digits than HEXID_START_MIN name none. */
+int job_find_forgotten(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err);
 
 /* Keeps a forgotten point after all, named by the start of its id.  The caller
  * owns *out. */

@@ -311,7 +311,7 @@ static int
 start(struct job_lock **out, struct names *names, struct job_context *ctx,
     struct err *err)
 {
-	if (job_open_catalog(ctx, err) == -1 ||
+	if (job_open_history(ctx, err) == -1 ||
 	    job_lock_take(out, ctx->state_dir, "job", names->job->name, err) ==
 		-1)
 		return -1;

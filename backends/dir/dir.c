@@ -207,7 +207,7 @@ write_tmp(struct dir_backend *d, const char *tmp, const void *buf, size_t size,
 		fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	}
 	if (fd == -1)
-		return dir_error(err, errno, "make file", tmp);
+		return dir_error(err, errno, "make a file in", d->tmp);
 	rc = dir_write(fd, tmp, buf, size, pace, err);
 	/* NFS may tell of a full disk only here. */
 	if (close(fd) == -1 && rc == 0)

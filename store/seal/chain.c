@@ -30,6 +30,7 @@ struct chain {
 	uint8_t host[SEAL_ID_BYTES];
 	char *path;
 	char *lock_path; /* The state itself is replaced: not to be locked. */
+	char *key_path;
 };
 
 struct state {
@@ -98,7 +99,8 @@ read_state(struct state *out, const struct chain *c, struct err *err)
 	secret_wipe(text, sizeof(text));
 	if (rc == -1) {
 		err_prefix(err, "the state of the host's chain, '%s'", c->path);
-		return err_hint(err, "make a new host key");
+		return err_hint(
+		    err, "'holdstill key host' makes a new host key");
 	}
 	if (memcmp(out->repository, c->repository, SEAL_ID_BYTES) == 0 &&
 	    memcmp(out->host, c->host, SEAL_ID_BYTES) == 0)
@@ -155,34 +157,64 @@ lock_state(const struct chain *c, struct err *err)
 	return fd;
 }
 
-/* Called with the lock held.  State first: the first key is never nowhere. */
 static int
-begin_chain(const struct chain *c, const char *key_path, struct hostkey *key,
-    struct err *err)
+no_state(const struct chain *c, struct err *err)
+{
+	err_set(err, ERR_NOT_FOUND,
+	    "the state of the host's chain, '%s', is not there: the key was "
+	    "begun with another state directory, or the state is lost",
+	    c->path);
+	return err_hint(err,
+	    "give the --state-dir that it was begun with, or a new host key, "
+	    "of 'holdstill key host'");
+}
+
+/* The first key is in the state: nowhere else. */
+static int
+strike_out(const struct chain *c, struct hostkey *key, struct err *err)
+{
+	if (!key->has_chain)
+		return 0;
+	key->has_chain = false;
+	secret_wipe(key->chain, SEAL_KEY_BYTES);
+	return hostkey_write(c->key_path, key, err);
+}
+
+/* Called with the lock held.  begin: make a state if there is none. */
+static int
+look(const struct chain *c, struct hostkey *key, bool begin, struct err *err)
 {
 	struct state state;
 	int rc = read_state(&state, c, err);
 
 	if (rc == -1 && err->class == ERR_NOT_FOUND) {
-		if (!key->has_chain) {
-			err_set(err, ERR_NOT_FOUND,
-			    "the state of the host's chain, '%s', is lost",
-			    c->path);
-			return err_hint(err, "make a new host key");
-		}
+		if (!key->has_chain)
+			return no_state(c, err);
 		err_clear(err);
+		if (!begin)
+			return 0;
 		memcpy(state.repository, c->repository, SEAL_ID_BYTES);
 		memcpy(state.host, c->host, SEAL_ID_BYTES);
 		state.link.n = 0;
 		memcpy(state.link.key, key->chain, SEAL_KEY_BYTES);
+		/* State first: the first key is never nowhere. */
 		rc = write_state(c, &state, err);
 	}
 	secret_wipe(&state, sizeof(state));
-	if (rc == -1 || !key->has_chain)
-		return rc;
-	key->has_chain = false;
-	secret_wipe(key->chain, SEAL_KEY_BYTES);
-	return hostkey_write(key_path, key, err);
+	return rc == -1 ? -1 : strike_out(c, key, err);
+}
+
+static int
+look_locked(
+    const struct chain *c, struct hostkey *key, bool begin, struct err *err)
+{
+	int fd = lock_state(c, err), rc;
+
+	if (fd == -1)
+		return -1;
+	rc = look(c, key, begin, err);
+	close(fd);
+	return rc;
 }
 
 int
@@ -190,27 +222,46 @@ chain_open(struct chain **out, const char *state_path, const char *key_path,
     struct hostkey *key, struct err *err)
 {
 	struct chain *c = calloc(1, sizeof(*c));
-	int fd, rc = -1;
+	int rc = -1;
 
 	if (c == NULL)
 		return err_no_memory(err);
 	memcpy(c->repository, key->repository, SEAL_ID_BYTES);
 	memcpy(c->host, key->host, SEAL_ID_BYTES);
 	c->path = strdup(state_path);
+	c->key_path = strdup(key_path);
 	if (asprintf(&c->lock_path, "%s.lock", state_path) == -1)
 		c->lock_path = NULL;
-	if (c->path == NULL || c->lock_path == NULL) {
+	if (c->path == NULL || c->lock_path == NULL || c->key_path == NULL)
 		err_no_memory(err);
-	} else if ((fd = lock_state(c, err)) != -1) {
-		rc = begin_chain(c, key_path, key, err);
-		close(fd);
-	}
+	else
+		rc = look_locked(c, key, false, err);
 	if (rc == -1) {
 		chain_close(c);
 		return -1;
 	}
 	*out = c;
 	return 0;
+}
+
+int
+chain_begin(struct chain *c, struct err *err)
+{
+	struct hostkey key;
+	int rc = -1;
+
+	if (access(c->path, F_OK) == 0)
+		return 0;
+	/* As it is now: another process may have begun elsewhere. */
+	if (hostkey_read(&key, c->key_path, err) == -1)
+		return -1;
+	if (memcmp(key.repository, c->repository, SEAL_ID_BYTES) == 0 &&
+	    memcmp(key.host, c->host, SEAL_ID_BYTES) == 0)
+		rc = look_locked(c, &key, true, err);
+	else
+		err_set(err, ERR_AUTH, "it was replaced meanwhile");
+	hostkey_wipe(&key);
+	return rc == -1 ? err_prefix(err, "host key '%s'", c->key_path) : 0;
 }
 
 void
@@ -220,6 +271,7 @@ chain_close(struct chain *c)
 		return;
 	free(c->path);
 	free(c->lock_path);
+	free(c->key_path);
 	free(c);
 }
 
@@ -237,7 +289,7 @@ take_link(const struct chain *c, struct chain_link *out, struct err *err)
 	*out = state.link;
 	if (out->n >= CHAIN_LINKS_MAX) {
 		err_set(err, ERR_NO_SPACE, "the host's chain is at its end");
-		err_hint(err, "make a new host key");
+		err_hint(err, "'holdstill key host' makes a new host key");
 	} else if (chain_link_next(&state.link, err) == 0) {
 		rc = write_state(c, &state, err);
 	}

@@ -19,14 +19,21 @@ struct chain;
 
 /*
  * The chain of a host.  state_path is the file of its state; key is as read
- * from key_path.  The first time, the state is made from the first chain key,
- * and that is struck out of the file and of *key.  Several processes may have
- * the chain open.  ERR_NOT_FOUND: it has begun, and its state is lost.
- * ERR_AUTH: the state is of another host.
+ * from key_path.  Where there is a state, a first chain key is struck out of
+ * the file and of *key.  Where there is none, the chain is not begun, and
+ * nothing is written.  Several processes may have the chain open.
+ * ERR_NOT_FOUND: it has begun, and its state is not there.  ERR_AUTH: the state
+ * is of another host.
  */
 int chain_open(struct chain **out, const char *state_path, const char *key_path,
     struct hostkey *key, struct err *err);
 void chain_close(struct chain *c); /* NULL is allowed. */
+
+/*
+ * Before the first mark: makes the state, durably, from the first chain key,
+ * and then strikes that out of the file.  0 if it has begun.
+ */
+int chain_begin(struct chain *c, struct err *err);
 
 /*
  * Moves the chain on, durably, then writes the mark of an object whose bytes

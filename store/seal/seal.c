@@ -40,6 +40,18 @@ seal_mode_name(enum seal_mode mode)
 	return (size_t)mode < MODES ? modes[mode] : "unknown";
 }
 
+const char *
+seal_mode_words(enum seal_mode mode)
+{
+	static const char *const words[] = {
+		[SEAL_NONE] = "none",
+		[SEAL_SECRET] = "passphrase or key file",
+		[SEAL_PUBLIC] = "public-key",
+	};
+
+	return (size_t)mode < MODES ? words[mode] : "unknown";
+}
+
 int
 seal_mode_parse(enum seal_mode *out, const char *name)
 {
@@ -108,10 +120,10 @@ static int
 refuse_none(struct err *err)
 {
 	err_set(err, ERR_AUTH,
-	    "a key was given, but the repository says that it is not "
-	    "encrypted");
-	return err_hint(err, "if it should be, somebody has replaced its "
-			     "settings: do not write to it; else give no key");
+	    "a key was given, and its settings say that it is not encrypted");
+	return err_hint(err,
+	    "if it never was, give no key; else somebody has replaced its "
+	    "settings: do not write to it");
 }
 
 static struct seal *
@@ -177,15 +189,15 @@ seal_open_host(struct seal **out, const struct seal_settings *settings,
 	struct seal *s;
 
 	if (memcmp(key->repository, settings->repository, SEAL_ID_BYTES) != 0)
-		return err_set(
-		    err, ERR_AUTH, "the host key is of another repository");
+		return err_set(err, ERR_AUTH, "it is of another repository");
 	if (settings->mode == SEAL_NONE)
 		return refuse_none(err);
 	if (settings->mode != SEAL_PUBLIC || settings->cipher != key->cipher)
 		return err_set(err, ERR_AUTH,
-		    "the repository says mode '%s' with %s, the host key mode "
-		    "'public' with %s: somebody may have changed its settings",
-		    seal_mode_name(settings->mode),
+		    "the repository says that it is encrypted with %s and %s, the "
+		    "host key that it is with public-key and %s: somebody may "
+		    "have changed its settings",
+		    seal_mode_words(settings->mode),
 		    aead_cipher_name(settings->cipher),
 		    aead_cipher_name(key->cipher));
 	if ((s = new_seal(settings)) == NULL)
@@ -286,7 +298,8 @@ need_master(const struct seal *s, const char *what, struct err *err)
 	if (s->has_master)
 		return 0;
 	err_set(err, ERR_AUTH, "a host key %s", what);
-	return err_hint(err, "give the repository's passphrase or key file");
+	return err_hint(
+	    err, "give the owner's key: --passphrase-file or --key-file");
 }
 
 int
@@ -360,9 +373,9 @@ seal_fill_host(const struct seal *s, struct hostkey *key, struct err *err)
 {
 	if (s->mode != SEAL_PUBLIC)
 		return err_set(err, ERR_ARG,
-		    "the repository is of mode '%s': only one of mode "
-		    "'public' has host keys",
-		    seal_mode_name(s->mode));
+		    "the repository is encrypted with %s: only one of "
+		    "'init --encrypt public-key' has host keys",
+		    seal_mode_words(s->mode));
 	if (seal_chain_start(s, key->chain, key->host, err) == -1)
 		return -1;
 	key->has_chain = true;

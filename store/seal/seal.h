@@ -43,6 +43,8 @@ struct seal_settings {
 
 /* "none", "secret", "public". */
 const char *seal_mode_name(enum seal_mode mode);
+/* For people, as `init --encrypt` says it. */
+const char *seal_mode_words(enum seal_mode mode);
 /* -1: no such mode. */
 int seal_mode_parse(enum seal_mode *out, const char *name);
 

@@ -111,6 +111,14 @@ int slot_open(uint8_t master[SEAL_KEY_BYTES], uint8_t opened[SEAL_ID_BYTES],
     const struct slot_secret *secret, struct err *err);
 
 /*
+ * Is there a slot, other than but (may be NULL), that opens with the secret?
+ * 1 and its id, 0, or -1.  Slots that cannot be tried count as others'.
+ */
+int slot_find(uint8_t out[SEAL_ID_BYTES], struct backend *b,
+    const uint8_t repository[SEAL_ID_BYTES], const struct slot_secret *secret,
+    const uint8_t *but, struct err *err);
+
+/*
  * Removes a slot.  ERR_BUSY: it is the last that is whole.  A damaged one may
  * be removed.  Whoever knows the master key or has a copy of the slot is not
  * shut out by it.

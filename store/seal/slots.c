@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/words.h"
 #include "store/envelope.h"
 #include "store/idset.h"
+#include "store/seal/secret.h"
 #include "store/seal/slot_internal.h"
 
 #define SLOT_BODY_MAX 4096u
@@ -50,7 +52,7 @@ slot_put(struct backend *b, const struct slot *slot, struct err *err)
 	if (count >= SLOTS_MAX) {
 		err_set(err, ERR_BUSY,
 		    "the repository has %zu key slots already", count);
-		return err_hint(err, "remove one");
+		return err_hint(err, "'holdstill key remove' makes room");
 	}
 	json = slot_to_json(slot);
 	if (json == NULL || (text = json_text(json, false)) == NULL)
@@ -120,7 +122,15 @@ slot_list_fini(struct slot_list *list)
 static int
 none_of_kind(const struct slot_list *list, enum slot_kind kind, struct err *err)
 {
+	static const char *const ways[] = {
+		[SLOT_PASSPHRASE] = "a passphrase (--passphrase-file)",
+		[SLOT_FILE] = "a key file (--key-file)",
+		[SLOT_RECOVERY] = "a recovery key (--passphrase-file)",
+	};
 	bool has[SLOT_RECOVERY + 1] = { false };
+	const char *names[SLOT_RECOVERY + 1];
+	char all[128];
+	size_t n = 0;
 	const char *words = slot_kind_words(kind);
 	size_t i;
 
@@ -130,8 +140,7 @@ none_of_kind(const struct slot_list *list, enum slot_kind kind, struct err *err)
 		    "damaged",
 		    words, list->damaged_count,
 		    list->damaged_count + list->count);
-	err_set(err, ERR_NOT_FOUND, "the repository has no key slot for a %s",
-	    words);
+	err_set(err, ERR_NOT_FOUND, "there is no key slot for a %s", words);
 	for (i = 0; i < list->count; i++)
 		has[list->slots[i].kind] = true;
 	if (list->count == 0)
@@ -139,10 +148,11 @@ none_of_kind(const struct slot_list *list, enum slot_kind kind, struct err *err)
 		    list->foreign_count > 0
 			? "those under keys/ are another repository's"
 			: "bring the objects under keys/ back from a copy");
-	return err_hint(err, "it opens with%s%s%s",
-	    has[SLOT_PASSPHRASE] ? " a passphrase," : "",
-	    has[SLOT_FILE] ? " a key file," : "",
-	    has[SLOT_RECOVERY] ? " a recovery key" : "");
+	for (i = 0; i <= SLOT_RECOVERY; i++)
+		if (has[i])
+			names[n++] = ways[i];
+	words_join(all, sizeof(all), names, n, sizeof(names[0]));
+	return err_hint(err, "it opens with %s", all);
 }
 
 /* What is worse than a wrong secret is what the person is told. */
@@ -207,6 +217,41 @@ slot_open(uint8_t master[SEAL_KEY_BYTES], uint8_t opened[SEAL_ID_BYTES],
 	return rc;
 }
 
+int
+slot_find(uint8_t out[SEAL_ID_BYTES], struct backend *b,
+    const uint8_t repository[SEAL_ID_BYTES], const struct slot_secret *secret,
+    const uint8_t *but, struct err *err)
+{
+	uint8_t *master = secret_alloc(SEAL_KEY_BYTES);
+	struct slot_list list = { .slots = NULL };
+	const struct slot *slot;
+	int rc = -1, found = 0;
+	size_t i;
+
+	if (master == NULL)
+		return err_no_memory(err);
+	if (slot_list(&list, b, repository, err) == -1)
+		goto out;
+	for (i = 0; found == 0 && i < list.count && i < SLOTS_MAX; i++) {
+		slot = &list.slots[i];
+		if (slot->kind != secret->kind ||
+		    (but != NULL && memcmp(slot->id, but, SEAL_ID_BYTES) == 0))
+			continue;
+		if (slot_unwrap(master, slot, secret, err) == 0) {
+			memcpy(out, slot->id, SEAL_ID_BYTES);
+			found = 1;
+		} else if (err->class == ERR_NO_MEMORY) {
+			goto out;
+		}
+		err_clear(err);
+	}
+	rc = found;
+out:
+	slot_list_fini(&list);
+	secret_free(master, SEAL_KEY_BYTES);
+	return rc;
+}
+
 /* Whole slots but that one. */
 static int
 count_others(size_t *out, struct backend *b, const uint8_t *repository,
@@ -229,7 +274,7 @@ last_one(struct err *err)
 {
 	err_set(err, ERR_BUSY,
 	    "it is the last key slot: without it nobody opens the repository");
-	return err_hint(err, "add another one first");
+	return err_hint(err, "'holdstill key add' makes another one first");
 }
 
 int

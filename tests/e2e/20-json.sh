@@ -103,7 +103,7 @@ json backup 1 ".points == [] and
 # ---- encrypted repositories ----
 
 sealed=(--repo "$RIG_DIR/sealed" --key-file "$RIG_DIR/key")
-json init 0 '.repository.encryption == "secret" and .key.recovery_key' \
+json init 0 '.repository.encryption == "keyfile" and .key.recovery_key' \
     "${sealed[@]}" init --encrypt keyfile --recovery
 json key-add 0 '.key.recovery_key | not' "${sealed[@]}" key add \
     --new-key-file "$RIG_DIR/key2" --label second

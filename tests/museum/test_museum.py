@@ -523,7 +523,7 @@ class Config(Refusing):
 
     def test_missing(self):
         self.refused(lambda p: p.remove("config"),
-                     "this is no holdstill repository")
+                     "its object .config. is missing")
 
     def test_empty(self):
         self.refused(lambda p: p.replace("config", b""),

@@ -14,6 +14,14 @@ job_open_catalog(struct job_context *ctx, struct err *err)
 }
 
 int
+job_open_history(struct job_context *ctx, struct err *err)
+{
+	(void)ctx;
+	(void)err;
+	return 0;
+}
+
+int
 job_open_journal(struct job_context *ctx, struct err *err)
 {
 	(void)ctx;

@@ -13,11 +13,14 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/format.h"
 #include "agent/cli/options.h"
+#include "agent/job/backup.h"
 #include "agent/job/run.h"
 #include "common/err.h"
 #include "common/io.h"
+#include "common/json/json.h"
 #include "common/log.h"
 #include "common/words.h"
+#include "store/manifest.h"
 #include "tests/unit/temp_dir.h"
 
 struct seen {
@@ -276,6 +279,9 @@ test_cli_options_that_would_do_nothing_are_refused(void **state)
 	wrong_usage("guest writers db --lease 5", "'--lease' goes with");
 	wrong_usage("restore db@latest --disk vda=/x --same-identity",
 	    "goes with '--to DIR'");
+	wrong_usage("prune --max-repack 101%", "a size or a share");
+	wrong_usage("prune --max-repack 5%%", "a size or a share");
+	wrong_usage("prune --max-repack many", "a size or a share");
 	wrong_usage("forget db --keep-last 0", "nothing would be kept");
 	wrong_usage("forget db --keep-last 0 --keep-daily 0 --dry-run",
 	    "nothing would be kept");
@@ -339,10 +345,16 @@ int
 __wrap_job_run(struct job_context *ctx, const struct config_job *job,
     run_fn *fn, void *arg, struct run_result *out, struct err *err)
 {
+	struct manifest *m = manifest_new();
+	struct backup_result made = { .manifest = m };
+
 	(void)ctx;
 	(void)job;
-	(void)fn;
-	(void)arg;
+	assert_non_null(m);
+	m->domain = strdup("db");
+	if (job_result.done > 0)
+		fn(arg, "db", &made, NULL);
+	manifest_free(m);
 	*out = job_result;
 	if (job_failure == ERR_NONE)
 		return 0;
@@ -361,6 +373,31 @@ status_of(size_t demoted, size_t failed, size_t busy, enum err_class failure)
 	rc = run_line(&said, stderr, line);
 	free(said);
 	return rc;
+}
+
+/* What is durable is told, whatever comes after it. */
+static void
+test_cli_run_json_keeps_points_of_a_failure(void **state)
+{
+	struct err err = ERR_INIT;
+	char line[128], *said = NULL;
+	json_t *json;
+
+	(void)state;
+	put_conf("[repository r]\nurl = /nonexistent/r\n"
+		 "[job nightly]\ndomains = *\n");
+	job_result = (struct run_result){ .done = 1 };
+	job_failure = ERR_CORRUPT;
+	snprintf(
+	    line, sizeof(line), "--config %s/conf run nightly --json", dir);
+	assert_int_equal(run_line(&said, stdout, line), CLI_FAILED);
+	if (json_parse(&json, said, strlen(said), &err) == -1)
+		fail_msg("%s:\n%s", err.text, said);
+	assert_int_equal(json_array_size(json_object_get(json, "points")), 1);
+	assert_non_null(
+	    json_object_get(json_object_get(json, "error"), "text"));
+	json_decref(json);
+	free(said);
 }
 
 /* The worst of all domains counts, and being in another run's way least. */
@@ -531,6 +568,7 @@ main(void)
 		LINE(test_cli_repository_is_a_url_that_is_served),
 		LINE(test_cli_run_needs_a_repository_that_is_served),
 		LINE(test_cli_run_status_is_of_the_worst),
+		LINE(test_cli_run_json_keeps_points_of_a_failure),
 		LINE(test_cli_version_goes_behind_a_command),
 		cmocka_unit_test(test_cli_sample_may_have_a_percent_sign),
 		cmocka_unit_test(test_cli_suggests_near_words_only),

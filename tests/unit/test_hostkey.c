@@ -268,6 +268,12 @@ chain_rig_open(struct chain_rig *rig, void **state)
 	assert_int_equal(hostkey_write(rig->file, &key, &err), 0);
 	if (chain_open(&rig->chain, rig->state, rig->file, &key, &err) == -1)
 		fail_msg("%s", err.text);
+	/* Nothing is taken before there is something to be marked. */
+	assert_true(key.has_chain);
+	assert_int_equal(access(rig->state, F_OK), -1);
+	if (chain_begin(rig->chain, &err) == -1)
+		fail_msg("%s", err.text);
+	assert_int_equal(hostkey_read(&key, rig->file, &err), 0);
 	assert_false(key.has_chain);
 }
 
@@ -501,7 +507,7 @@ test_chain_goes_on_where_it_was(void **state)
 	assert_int_equal(
 	    chain_open(&rig.chain, rig.state, rig.file, &fresh, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
-	rig_expect_part(err.text, "is lost");
+	rig_expect_part(err.text, "is not there");
 	chain_rig_close(&rig);
 }
 

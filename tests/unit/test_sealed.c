@@ -454,7 +454,7 @@ test_sealed_key_for_a_plain_repository(void **state)
 	backend_close(b);
 	assert_int_equal(open_with(&s, &file, "mem:plain", &err), -1);
 	assert_int_equal(err.class, ERR_AUTH);
-	assert_non_null(strstr(err.text, "says that it is not encrypted"));
+	assert_non_null(strstr(err.text, "say that it is not encrypted"));
 	assert_int_equal(open_with(&s, NULL, "mem:plain", &err), 0);
 	assert_int_equal(store_key_remove(s, point->id, &err), -1);
 	assert_int_equal(err.class, ERR_ARG);

@@ -185,8 +185,7 @@ test_slot_wrong_secrets_are_named(void **state)
 	assert_int_equal(try_open(b, &wrong, &err), ERR_AUTH);
 	assert_string_equal(err.text, "wrong passphrase");
 	assert_int_equal(try_open(b, &file, &err), ERR_NOT_FOUND);
-	assert_string_equal(
-	    err.text, "the repository has no key slot for a key file");
+	assert_string_equal(err.text, "there is no key slot for a key file");
 	rig_expect_part(err.hint, "a passphrase");
 	add(b, &file);
 	assert_int_equal(try_open(b, &other_file, &err), ERR_AUTH);
@@ -561,7 +560,7 @@ test_slot_init_makes_what_the_secret_opens(void **state)
 	assert_int_equal(
 	    store_open(&store, b, "/dev/null/none", NULL, &err), -1);
 	assert_int_equal(err.class, ERR_AUTH);
-	rig_expect_part(err.text, "is encrypted (public, ");
+	rig_expect_part(err.text, "is encrypted (public-key, ");
 }
 
 static void
