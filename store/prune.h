@@ -5,6 +5,7 @@
 
 #include "store/damage.h"
 #include "store/grow.h"
+#include "store/ownpacks.h"
 #include "store/points.h"
 #include "store/sessions.h"
 #include "store/view.h"
@@ -71,7 +72,7 @@ struct prune {
 	struct idset indexes;
 	struct idset packs;
 	struct prune_pack *pack; /* One for each of packs. */
-	struct idset own;        /* Wary: put by earlier prunes from here. */
+	struct ownpacks own;     /* Wary: put by earlier prunes from here. */
 	struct marks marks;
 	bool missing; /* The walk met a blob that is in no pack, unmarked. */
 	struct index_pack *late; /* The marked ones, with their tables. */
@@ -122,11 +123,10 @@ bool prune_told(
 
 /* ---- prune_wary.c: mode public ---- */
 bool prune_is_wary(const struct prune *p);
-/* A pack that was put with blobs that were read and found right. */
-int prune_trust(
-    struct prune *p, const uint8_t pack[OBJECT_ID_BYTES], struct err *err);
-/* Which packs an earlier prune has put from here, and is the pack one of them
- * that can be built upon? */
+/* A finished pack, about to be put, with blobs that were read and found right. */
+int prune_trust(struct prune *p, const struct pack *pack, struct err *err);
+/* Which packs an earlier prune has put from here, before any of them may be
+ * removed; and is the pack one of them that can be built upon? */
 int prune_find_own(struct prune *p, struct err *err);
 bool prune_is_own(const struct prune *p, size_t pack);
 /* Once all others are loaded: blobs of those have their place there. */

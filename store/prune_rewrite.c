@@ -83,12 +83,9 @@ put_pack(struct copier *c, enum blob_type type, struct err *err)
 	if (pack == NULL)
 		return 0;
 	c->pack[type] = NULL;
-	if (prune_trust(c->prune, pack->id, err) == -1) {
-		pack_free(pack);
-		return -1;
-	}
 	/* A dry run does all but this, for its figures are to be exact. */
 	if (pack_finish(pack, err) == 0 &&
+	    prune_trust(c->prune, pack, err) == 0 &&
 	    (c->prune->options->dry_run ||
 		backend_put(c->prune->store->backend,
 		    object_key(key, OBJECT_PACK, pack->id), pack->data,

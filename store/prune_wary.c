@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "store/hostmemory.h"
+#include "common/log.h"
 #include "store/prune.h"
 
 bool
@@ -18,24 +18,27 @@ prune_is_wary(const struct prune *p)
 }
 
 int
-prune_trust(
-    struct prune *p, const uint8_t pack[OBJECT_ID_BYTES], struct err *err)
+prune_trust(struct prune *p, const struct pack *pack, struct err *err)
 {
-	static char nothing[] = "";
-	const struct hostmemory_point own = { .text = nothing };
+	struct own_pack own;
 
 	if (!prune_is_wary(p) || p->options->dry_run)
 		return 0;
-	return hostmemory_keep_point(p->view.store.index, pack, &own, err);
+	memcpy(own.id, pack->id, OBJECT_ID_BYTES);
+	memcpy(own.table, pack->data + pack->size - DIGEST_BYTES, DIGEST_BYTES);
+	if (digest_once(own.whole, pack->data, pack->size, err) == -1)
+		return -1;
+	return ownpacks_add(p->store, p->epoch.number, &own, err);
 }
 
 int
 prune_find_own(struct prune *p, struct err *err)
 {
-	idset_fini(&p->own);
+	ownpacks_fini(&p->own);
 	if (!prune_is_wary(p))
 		return 0;
-	return hostmemory_points(&p->own, p->view.store.index, err);
+	return ownpacks_load(
+	    &p->own, p->store, &p->epoch, p->options->dry_run, err);
 }
 
 bool
@@ -44,7 +47,21 @@ prune_is_own(const struct prune *p, size_t pack)
 	const struct prune_pack *k = &p->pack[pack];
 
 	return k->indexed && !k->marked && !k->listed &&
-	       idset_has(&p->own, p->packs.ids[pack]);
+	       ownpacks_find(&p->own, p->packs.ids[pack]) != NULL;
+}
+
+/* Not what was put there: a pack like any other. */
+static bool
+is_another(const struct prune *p, size_t i, const uint8_t *bound)
+{
+	const struct own_pack *own = ownpacks_find(&p->own, p->packs.ids[i]);
+	char key[OBJECT_KEY_SIZE];
+
+	if (memcmp(own->table, bound, DIGEST_BYTES) == 0)
+		return false;
+	log_line(LOG_WARNING, "'%s' is not what a prune has put there",
+	    object_key(key, OBJECT_PACK, p->packs.ids[i]));
+	return true;
 }
 
 /* The last to be loaded of packs of one rank has the blob. */
@@ -52,10 +69,12 @@ static int
 load_trusted(struct prune *p, size_t i, struct err *err)
 {
 	struct index_pack pack = { .size = 0 };
+	uint8_t bound[DIGEST_BYTES];
 	int rc;
 
-	if (pack_read_table(&pack.table, &pack.size, p->store->backend,
-		p->store->seal, p->packs.ids[i], err) == -1) {
+	if (pack_read_table_bound(&pack.table, &pack.size, bound,
+		p->store->backend, p->store->seal, p->packs.ids[i],
+		err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
 		err_clear(err);
@@ -64,7 +83,7 @@ load_trusted(struct prune *p, size_t i, struct err *err)
 	memcpy(pack.id, p->packs.ids[i], OBJECT_ID_BYTES);
 	rc = localindex_add(p->view.store.index, pack.id, &pack, 1, err);
 	pack_table_fini(&pack.table);
-	p->pack[i].trusted = rc == 0;
+	p->pack[i].trusted = rc == 0 && !is_another(p, i, bound);
 	return rc;
 }
 
