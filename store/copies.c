@@ -225,8 +225,7 @@ take_pack(struct gathering *g, const uint8_t *id, struct err *err)
 }
 
 static int
-take_indexes(
-    struct gathering *g, const struct idset *indexes, struct err *err)
+take_indexes(struct gathering *g, const struct idset *indexes, struct err *err)
 {
 	size_t i;
 
@@ -405,8 +404,7 @@ next_sharer(struct copies_walk *w, uint8_t out[OBJECT_ID_BYTES])
 	       memcmp(c->sharers.ids[i], w->from, OBJECT_ID_BYTES) < 0)
 		i++;
 	if ((rc = w->step < c->sharers.count) == 1) {
-		memcpy(out,
-		    c->sharers.ids[(i + w->step++) % c->sharers.count],
+		memcpy(out, c->sharers.ids[(i + w->step++) % c->sharers.count],
 		    OBJECT_ID_BYTES);
 		memcpy(c->served, out, OBJECT_ID_BYTES);
 	}

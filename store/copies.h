@@ -39,8 +39,7 @@ struct copies_walk {
 void copies_begin(struct copies_walk *w, struct store *s, enum blob_type type,
     const uint8_t hash[DIGEST_BYTES], const struct blob_place *bad);
 /* 1: the next; 0: there is no more; -1. */
-int copies_next(
-    struct copies_walk *w, struct blob_place *out, struct err *err);
+int copies_next(struct copies_walk *w, struct blob_place *out, struct err *err);
 
 /* What was found out is as old as the local index is. */
 void copies_forget(struct copies *c); /* NULL is allowed. */

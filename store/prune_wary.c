@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "store/prune.h"
+#include "store/tables.h"
 
 bool
 prune_is_wary(const struct prune *p)
@@ -87,6 +88,37 @@ load_trusted(struct prune *p, size_t i, struct err *err)
 	return rc;
 }
 
+/* 1: *out has its table; 0: nothing says what is in it. */
+static int
+find_marked(struct index_pack *out, struct prune *p, size_t i, struct err *err)
+{
+	memcpy(out->id, p->packs.ids[i], OBJECT_ID_BYTES);
+	out->size = p->pack[i].size;
+	if (pack_read_table(&out->table, &out->size, p->store->backend,
+		p->store->seal, out->id, err) == 0)
+		return 1;
+	if (!copies_worth_asking(err))
+		return -1;
+	err_clear(err);
+	return tables_find(&out->table, p->store, &p->indexes, out->id, err);
+}
+
+int
+prune_find_marked(struct prune *p, struct err *err)
+{
+	struct index_pack late;
+	int rc = 0;
+	size_t i;
+
+	for (i = 0; rc != -1 && prune_is_wary(p) && i < p->packs.count; i++) {
+		if (!p->pack[i].marked || !p->pack[i].indexed)
+			continue;
+		if ((rc = find_marked(&late, p, i, err)) == 1)
+			rc = prune_marked_add(p, i, &late, err);
+	}
+	return rc == -1 ? -1 : 0;
+}
+
 int
 prune_load_trusted(struct prune *p, struct err *err)
 {
@@ -109,6 +141,8 @@ prune_uses(const struct prune *p, struct localindex_view *v, size_t pack,
 
 	if (!prune_is_wary(p))
 		return marks_has(&p->marks, pack, ordinal);
+	if (prune_marked_wrong(p, pack, ordinal))
+		return 0;
 	rc = localindex_view_find(v, b->type, b->hash, &place, NULL, err);
 	if (rc != 1)
 		return rc;
@@ -116,4 +150,20 @@ prune_uses(const struct prune *p, struct localindex_view *v, size_t pack,
 	if (at < 0 || !marks_has(&p->marks, (size_t)at, place.ordinal))
 		return 0;
 	return (size_t)at == pack || !p->pack[at].trusted;
+}
+
+int
+prune_uses_any(
+    struct prune *p, size_t pack, const struct pack_table *t, struct err *err)
+{
+	struct localindex_view v;
+	uint32_t i;
+	int rc = 0;
+
+	if (localindex_view_begin(&v, p->view.store.index, err) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < t->blob_count; i++)
+		rc = prune_uses(p, &v, pack, i, &t->blobs[i], err);
+	localindex_view_end(&v);
+	return rc;
 }

@@ -78,8 +78,7 @@ try_copies(struct read_worker *w, struct read_block *b, struct err *err)
 	struct err first = *err;
 	int rc;
 
-	copies_begin(
-	    &others, w->reader->store, BLOB_DATA, b->hash, &b->place);
+	copies_begin(&others, w->reader->store, BLOB_DATA, b->hash, &b->place);
 	err_clear(err);
 	while ((rc = copies_next(&others, &b->place, err)) == 1) {
 		if (try_place(w, b, err) == 0)

@@ -301,69 +301,6 @@ test_forged_public_points_that_are_missing_are_told(void **state)
 
 /* ---- a host that was taken ---- */
 
-/* A pack that says it has the blocks of im, and has nothing of them; under an
- * id, NULL: any. */
-static void
-put_lying_pack(uint8_t pack_id[OBJECT_ID_BYTES], const uint8_t *as)
-{
-	struct index_set *set = calloc(1, sizeof(*set));
-	char key[OBJECT_KEY_SIZE];
-	uint8_t id[OBJECT_ID_BYTES], *junk = calloc(1, BLOCK);
-	struct backend *b = rig_backend(&public_rig);
-	struct err err = ERR_INIT;
-	struct pack_blob blob = { .type = BLOB_DATA, .size = BLOCK };
-	struct digest *d;
-	struct pack *p;
-	unsigned int i;
-
-	assert_int_equal(digest_new(&d, public_host->seal, &err), 0);
-	assert_int_equal(pack_new(&p, public_host->seal, &err), 0);
-	if (as != NULL)
-		memcpy(p->id, as, OBJECT_ID_BYTES);
-	for (i = 0; i < 30; i++) {
-		digest_of(
-		    d, blob.hash, public_im.bytes + i * BLOCK, BLOCK, &err);
-		assert_int_equal(pack_add_frame(p, FRAME_RAW, junk, BLOCK,
-				     BLOCK, &blob, 1, &err),
-		    0);
-	}
-	assert_int_equal(pack_finish(p, &err), 0);
-	memcpy(pack_id, p->id, OBJECT_ID_BYTES);
-	assert_int_equal(backend_put(b, object_key(key, OBJECT_PACK, p->id),
-			     p->data, p->size, &err),
-	    0);
-	index_set_add(set, p->id, p->size, &p->table);
-	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
-	index_set_free(set);
-	pack_free(p);
-	digest_free(d);
-	backend_close(b);
-	free(junk);
-}
-
-/* An index that says of each pack that there is nothing in it. */
-static void
-put_lying_index(void)
-{
-	struct index_set *set = calloc(1, sizeof(*set));
-	struct backend *b = rig_backend(&public_rig);
-	struct pack_table table;
-	struct err err = ERR_INIT;
-	uint8_t id[OBJECT_ID_BYTES];
-	unsigned int i;
-
-	rig_keys(&public_rig, &public_keys, "packs/");
-	for (i = 0; i < public_keys.count; i++) {
-		table = (struct pack_table){ .frames = NULL };
-		assert_int_equal(
-		    object_key_parse(id, OBJECT_PACK, public_keys.key[i]), 0);
-		index_set_add(set, id, 1 << 20, &table);
-	}
-	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
-	index_set_free(set);
-	backend_close(b);
-}
-
 static void
 prune_all(void)
 {
@@ -383,13 +320,15 @@ test_forged_public_lying_pack_displaces_nothing(void **state)
 			*next;
 	char key[OBJECT_KEY_SIZE];
 	uint8_t id[OBJECT_ID_BYTES];
+	struct err err = ERR_INIT;
 	struct image now;
 
 	(void)state;
 	image_copy(&now, &public_im);
 	image_fill(&now, 2 * BLOCK, BLOCK, 70, false);
 	next = public_backup(public_host, &now, m, &public_im);
-	put_lying_pack(id, NULL);
+	hexid_random(id, sizeof(id), &err);
+	public_put_liar(id);
 	prune_all();
 	prune_all();
 	/* Once it is out of the way, nothing is missing. */
@@ -408,12 +347,9 @@ test_forged_public_lying_index_is_not_believed(void **state)
 {
 	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
 
-	unsigned int i;
-
 	(void)state;
 	/* Of several that name a pack the first is taken, by its id. */
-	for (i = 0; i < 12; i++)
-		put_lying_index();
+	public_put_lying_indexes(12);
 	prune_all();
 	public_expect(m->id, &public_im);
 	rig_reopen(&public_rig);
@@ -540,12 +476,12 @@ static void
 expect_nothing_lost_to_liars(const struct own *own)
 {
 	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
-	uint8_t id[OBJECT_ID_BYTES], as[OBJECT_ID_BYTES];
+	uint8_t id[OBJECT_ID_BYTES];
 	size_t i;
 
 	for (i = 0; i < own->count; i++) {
-		object_key_parse(as, OBJECT_PACK, own->key[i]);
-		put_lying_pack(id, as);
+		object_key_parse(id, OBJECT_PACK, own->key[i]);
+		public_put_liar(id);
 	}
 	prune_all();
 	prune_all();
