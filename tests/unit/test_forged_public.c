@@ -213,6 +213,7 @@ test_forged_public_host_sees_that_a_repository_was_set_back(void **state)
 	struct store_session *session;
 	struct err err = ERR_INIT;
 	unsigned int i;
+	char index[400];
 
 	(void)state;
 	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
@@ -224,7 +225,17 @@ test_forged_public_host_sees_that_a_repository_was_set_back(void **state)
 		if (strcmp(public_keys.key[i], "epochs/0") != 0)
 			public_place(public_keys.key[i], NULL, 0);
 	}
+	snprintf(index, sizeof(index), "%.390s", public_host->cache_dir);
 	store_close(public_host);
+	public_host = public_open_host("a");
+	assert_int_equal(
+	    store_session_begin(&session, public_host, &options, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "the repository was set back");
+	/* Nor is that in its cache, which two backups that are killed throw
+	 * away. */
+	store_close(public_host);
+	err_clear(&err);
+	assert_int_equal(io_remove_tree(index, &err), 0);
 	public_host = public_open_host("a");
 	assert_int_equal(
 	    store_session_begin(&session, public_host, &options, &err), -1);

@@ -17,6 +17,7 @@
 #include "store/envelope.h"
 #include "store/host_sweep.h"
 #include "store/hostmemory.h"
+#include "store/localindex_internal.h"
 #include "store/points.h"
 #include "store/seal/hostkey.h"
 #include "store/seal/slot.h"
@@ -455,6 +456,31 @@ test_public_memory_is_swept(void **state)
 	manifest_free(m);
 }
 
+static void
+test_public_damaged_memory_is_cleared(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL),
+			*next;
+	struct image now;
+
+	(void)state;
+	localindex_note_damage(public_host->index, "a test says so");
+	image_copy(&now, &public_im);
+	image_fill(&now, 3 * BLOCK, BLOCK, 91, false);
+	/* What was known is not known any more, but the base is. */
+	next = public_backup(public_host, &now, m, &public_im);
+	assert_int_equal(next->disks[0].new_bytes, BLOCK);
+	assert_false(localindex_damaged(public_host->index));
+	public_expect(next->id, &now);
+	manifest_free(m);
+	m = public_backup(public_host, &now, NULL, NULL);
+	assert_int_equal(m->disks[0].new_bytes, 39 * BLOCK);
+	public_expect(m->id, &now);
+	image_fini(&now);
+	manifest_free(next);
+	manifest_free(m);
+}
+
 int
 main(void)
 {
@@ -474,6 +500,7 @@ main(void)
 		CASE(test_public_host_stores_anew_what_a_repair_marked),
 		CASE(test_public_host_settles_a_lost_answer),
 		CASE(test_public_memory_is_swept),
+		CASE(test_public_damaged_memory_is_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
