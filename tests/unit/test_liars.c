@@ -272,6 +272,52 @@ test_liars_that_are_marked_go(void **state)
 	manifest_free(m);
 }
 
+/* A host remembers packs by their ids, too. */
+static void
+expect_host_not_fooled(unsigned int epochs_lost)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
+	uint8_t id[OBJECT_ID_BYTES];
+	static struct keys packs;
+	struct err err = ERR_INIT;
+	size_t i;
+
+	rig_keys(&public_rig, &packs, "packs/");
+	assert_int_equal(store_point_forget(public_rig.store, m->id, &err), 0);
+	prune_all();
+	expect_gone(&packs);
+	for (i = 0; i < packs.count; i++) {
+		object_key_parse(id, OBJECT_PACK, packs.key[i]);
+		public_put_liar(id);
+	}
+	rig_keys(&public_rig, &public_keys, "rolls/");
+	for (i = 0; i < epochs_lost && i + 1 < public_keys.count; i++)
+		public_place(public_keys.key[i], NULL, 0);
+	manifest_free(m);
+	m = public_backup(public_host, &public_im, NULL, NULL);
+	assert_int_equal(m->disks[0].new_bytes, 40 * BLOCK);
+	for (i = 0; i < packs.count; i++)
+		public_place(packs.key[i], NULL, 0);
+	rig_reopen(&public_rig);
+	public_expect(m->id, &public_im);
+	manifest_free(m);
+}
+
+static void
+test_liars_under_freed_ids_fool_no_host(void **state)
+{
+	(void)state;
+	expect_host_not_fooled(0);
+}
+
+/* So much later that the lists are gone. */
+static void
+test_liars_under_freed_ids_fool_no_late_host(void **state)
+{
+	(void)state;
+	expect_host_not_fooled(9);
+}
+
 int
 main(void)
 {
@@ -284,6 +330,8 @@ main(void)
 		CASE(test_liars_marked_packs_are_moved),
 		CASE(test_liars_marked_packs_without_a_table_are_moved),
 		CASE(test_liars_that_are_marked_go),
+		CASE(test_liars_under_freed_ids_fool_no_host),
+		CASE(test_liars_under_freed_ids_fool_no_late_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
