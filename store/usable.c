@@ -291,6 +291,29 @@ usable_pack(struct usable *u, const struct localindex_view *v,
 }
 
 int
+usable_left(struct usable *u, uint64_t epoch,
+    const uint8_t pack[OBJECT_ID_BYTES], uint64_t size, struct err *err)
+{
+	struct listed since = { .all = { .ids = NULL } };
+	char key[OBJECT_KEY_SIZE];
+	uint64_t found;
+	bool listed;
+	int rc = lists_between(&since, u, epoch, err);
+
+	listed = rc != 1 || idset_has(&since.all, pack);
+	listed_fini(&since);
+	if (rc == -1 || listed || idset_has(&u->damage.packs, pack))
+		return rc == -1 ? -1 : 0;
+	if (backend_stat(u->store->backend, object_key(key, OBJECT_PACK, pack),
+		&found, err) == 0)
+		return found == size;
+	if (err->class != ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+int
 usable_blob(struct usable *u, struct localindex_view *v, enum blob_type type,
     const uint8_t hash[DIGEST_BYTES], struct err *err)
 {
