@@ -11,9 +11,10 @@
 #include "store/damage.h"
 #include "store/grow.h"
 #include "store/store_internal.h"
+#include "store/tables.h"
 
 /* What is known of more copies than this is forgotten, and asked for again. */
-#define KNOWN_MAX (4u * COPIES_MAX * PACK_BLOBS_MAX)
+#define KNOWN_MAX (4u * COPIES_KEPT * PACK_BLOBS_MAX)
 
 struct copy {
 	struct blob_name name;
@@ -25,6 +26,10 @@ struct copies {
 	struct idset asked;   /* The packs that were asked for. */
 	struct copy *copies;  /* Sorted by name. */
 	size_t count, capacity;
+	struct idset sharers; /* All packs that have some of those blobs. */
+	/* Where more than COPIES_KEPT copies had to be tried: the pack that
+	 * was tried last, and so perhaps the one that served. */
+	uint8_t served[OBJECT_ID_BYTES];
 };
 
 /* One look into all indexes. */
@@ -37,6 +42,7 @@ struct gathering {
 	size_t wanted_count;
 	struct idset packs; /* There, and not marked. */
 	struct idset named; /* Of those, the ones that were looked at. */
+	bool wary;          /* Mode public: each index is heard. */
 };
 
 int
@@ -55,6 +61,7 @@ static void
 forget(struct copies *c)
 {
 	idset_fini(&c->asked);
+	idset_fini(&c->sharers);
 	free(c->copies);
 	c->copies = NULL;
 	c->count = c->capacity = 0;
@@ -101,6 +108,22 @@ compare_copies(const void *a, const void *b)
 	return compare_names(&x->name, &y->name);
 }
 
+static struct blob_place
+place_of(const uint8_t *pack, const struct pack_frame *f,
+    const struct pack_blob *b, uint32_t ordinal)
+{
+	struct blob_place place = { .frame_offset = f->offset,
+		.stored_size = f->stored_size,
+		.raw_size = f->raw_size,
+		.offset = b->offset,
+		.size = b->size,
+		.ordinal = ordinal,
+		.coding = f->coding };
+
+	memcpy(place.pack, pack, OBJECT_ID_BYTES);
+	return place;
+}
+
 static int
 add_copy(struct copies *c, const struct copy *copy, struct err *err)
 {
@@ -114,52 +137,51 @@ add_copy(struct copies *c, const struct copy *copy, struct err *err)
 	return 0;
 }
 
+/* 1: the pack has a blob that is wanted. */
 static int
 take_blob(struct gathering *g, const uint8_t *pack, const struct pack_frame *f,
     const struct pack_blob *b, uint32_t ordinal, struct err *err)
 {
-	struct copy copy = { .place = { .frame_offset = f->offset,
-				 .stored_size = f->stored_size,
-				 .raw_size = f->raw_size,
-				 .offset = b->offset,
-				 .size = b->size,
-				 .ordinal = ordinal,
-				 .coding = f->coding } };
+	struct copy copy = { .place = place_of(pack, f, b, ordinal) };
 	const struct blob_name *at;
 
 	blob_name_put(&copy.name, b->type, b->hash);
 	at = bsearch(&copy.name, g->wanted, g->wanted_count, sizeof(*g->wanted),
 	    compare_names);
-	if (at == NULL || g->found[at - g->wanted] == COPIES_MAX)
+	if (at == NULL)
 		return 0;
+	if (g->found[at - g->wanted] == COPIES_KEPT)
+		return 1;
 	g->found[at - g->wanted]++;
-	memcpy(copy.place.pack, pack, OBJECT_ID_BYTES);
-	return add_copy(g->copies, &copy, err);
+	return add_copy(g->copies, &copy, err) == -1 ? -1 : 1;
 }
 
-/* Of a pack that was not looked at yet. */
 static int
 take_table(struct gathering *g, const uint8_t *pack, const struct pack_table *t,
     struct err *err)
 {
+	bool shares = false;
 	uint32_t i, n;
+	int rc;
 
-	if (!idset_has(&g->packs, pack) || idset_has(&g->named, pack))
-		return 0;
 	for (i = n = 0; i < t->frame_count; i++) {
 		for (; n < t->frames[i].first_blob + t->frames[i].blob_count;
 		     n++) {
-			if (take_blob(g, pack, &t->frames[i], &t->blobs[n], n,
-				err) == -1)
+			rc = take_blob(
+			    g, pack, &t->frames[i], &t->blobs[n], n, err);
+			if (rc == -1)
 				return -1;
+			shares = shares || rc == 1;
 		}
 	}
-	return 0;
+	return shares ? idset_add(&g->copies->sharers, pack, err) : 0;
 }
 
+/* Of packs that were not looked at yet. */
 static int
 take_index(struct gathering *g, const uint8_t *id, struct err *err)
 {
+	const struct index_pack *p;
 	struct index_set *set;
 	unsigned int i;
 	int rc = 0;
@@ -170,16 +192,19 @@ take_index(struct gathering *g, const uint8_t *id, struct err *err)
 		err_clear(err);
 		return 0;
 	}
-	for (i = 0; rc == 0 && i < set->count; i++)
-		rc = take_table(g, set->packs[i].id, &set->packs[i].table, err);
-	for (i = 0; rc == 0 && i < set->count; i++)
+	for (i = 0; rc == 0 && i < set->count; i++) {
+		p = &set->packs[i];
+		if (idset_has(&g->packs, p->id) && !idset_has(&g->named, p->id))
+			rc = take_table(g, p->id, &p->table, err);
+	}
+	for (i = 0; rc == 0 && !g->wary && i < set->count; i++)
 		rc = idset_add(&g->named, set->packs[i].id, err);
 	idset_sort(&g->named);
 	index_set_free(set);
 	return rc;
 }
 
-/* What no index names tells of itself. */
+/* 1: of itself; 0: its table cannot be read. */
 static int
 take_pack(struct gathering *g, const uint8_t *id, struct err *err)
 {
@@ -187,8 +212,6 @@ take_pack(struct gathering *g, const uint8_t *id, struct err *err)
 	uint64_t size;
 	int rc;
 
-	if (idset_has(&g->named, id))
-		return 0;
 	if (pack_read_table(&table, &size, g->store->backend, g->store->seal,
 		id, err) == -1) {
 		if (!copies_worth_asking(err))
@@ -198,16 +221,53 @@ take_pack(struct gathering *g, const uint8_t *id, struct err *err)
 	}
 	rc = take_table(g, id, &table, err);
 	pack_table_fini(&table);
-	return rc;
+	return rc == -1 ? -1 : 1;
 }
 
+static int
+take_indexes(struct gathering *g, const struct idset *indexes, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < indexes->count; i++) {
+		if (take_index(g, indexes->ids[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Of those that were not looked at. */
+static int
+take_packs(struct gathering *g, struct err *err)
+{
+	struct idset heard = { .ids = NULL };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc != -1 && i < g->packs.count; i++) {
+		if (idset_has(&g->named, g->packs.ids[i]))
+			continue;
+		if ((rc = take_pack(g, g->packs.ids[i], err)) == 1)
+			rc = idset_add(&heard, g->packs.ids[i], err);
+	}
+	for (i = 0; rc != -1 && i < heard.count; i++)
+		rc = idset_add(&g->named, heard.ids[i], err);
+	idset_sort(&g->named);
+	idset_fini(&heard);
+	return rc == -1 ? -1 : 0;
+}
+
+/*
+ * Indexes are one read for many packs, and what none names tells of itself.
+ * Where an index may lie each pack is asked first, and of one that cannot
+ * tell all indexes are heard.
+ */
 static int
 take_all(struct gathering *g, struct err *err)
 {
 	struct idset indexes = { .ids = NULL };
 	struct backend *b = g->store->backend;
 	int rc = -1;
-	size_t i;
 
 	/* Itself is not asked. */
 	if (idset_add(&g->named, g->pack, err) == 0 &&
@@ -215,10 +275,13 @@ take_all(struct gathering *g, struct err *err)
 	    idset_list(&g->packs, b, OBJECT_PACK, err) == 0)
 		rc = damage_hide_packs(&g->packs, b, g->store->seal, err);
 	idset_sort(&g->named);
-	for (i = 0; rc == 0 && i < indexes.count; i++)
-		rc = take_index(g, indexes.ids[i], err);
-	for (i = 0; rc == 0 && i < g->packs.count; i++)
-		rc = take_pack(g, g->packs.ids[i], err);
+	if (rc == 0 && g->wary)
+		rc = take_packs(g, err);
+	if (rc == 0)
+		rc = take_indexes(g, &indexes, err);
+	if (rc == 0 && !g->wary)
+		rc = take_packs(g, err);
+	idset_sort(&g->copies->sharers);
 	idset_fini(&indexes);
 	return rc;
 }
@@ -239,7 +302,10 @@ tell(const uint8_t *pack)
 static int
 gather(struct copies *c, struct store *s, const uint8_t *pack, struct err *err)
 {
-	struct gathering g = { .store = s, .copies = c, .pack = pack };
+	struct gathering g = { .store = s,
+		.copies = c,
+		.pack = pack,
+		.wary = seal_mode(s->seal) == SEAL_PUBLIC };
 	size_t before;
 	int rc = -1;
 
@@ -283,32 +349,147 @@ first_of(const struct copies *c, const struct blob_name *name)
 	return low;
 }
 
-int
-copies_find(struct blob_place out[COPIES_MAX], struct store *s,
-    enum blob_type type, const uint8_t hash[DIGEST_BYTES],
-    const struct blob_place *bad, struct err *err)
+void
+copies_begin(struct copies_walk *w, struct store *s, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], const struct blob_place *bad)
 {
-	struct copies *c = s->copies;
+	memset(w, 0, sizeof(*w));
+	w->store = s;
+	w->type = type;
+	w->hash = hash;
+	memcpy(w->bad, bad->pack, OBJECT_ID_BYTES);
+	/* A prune's view has none: it judges each pack itself. */
+	w->kept_count = s->copies == NULL ? 0 : -1;
+}
+
+static int
+fill_kept(struct copies_walk *w, struct err *err)
+{
+	struct copies *c = w->store->copies;
 	struct blob_name name;
-	int n = 0;
+	int rc = 0;
 	size_t i;
 
-	if (c == NULL)
-		return 0; /* A prune's view: it judges each pack itself. */
-	blob_name_put(&name, type, hash);
+	blob_name_put(&name, w->type, w->hash);
 	pthread_mutex_lock(&c->lock);
-	if (!idset_has(&c->asked, bad->pack) &&
-	    gather(c, s, bad->pack, err) == -1)
-		n = -1;
+	if (!idset_has(&c->asked, w->bad))
+		rc = gather(c, w->store, w->bad, err);
+	w->kept_count = 0;
 	for (i = first_of(c, &name);
-	     n >= 0 && n < COPIES_MAX && i < c->count &&
+	     rc == 0 && w->kept_count < COPIES_KEPT && i < c->count &&
 	     compare_names(&c->copies[i].name, &name) == 0;
 	     i++) {
 		/* Of one pack as well as of another that was asked for. */
-		if (memcmp(c->copies[i].place.pack, bad->pack,
-			OBJECT_ID_BYTES) != 0)
-			out[n++] = c->copies[i].place;
+		if (memcmp(c->copies[i].place.pack, w->bad, OBJECT_ID_BYTES) !=
+		    0)
+			w->kept[w->kept_count++] = c->copies[i].place;
+	}
+	memcpy(w->from, c->served, OBJECT_ID_BYTES);
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+/* ---- the others ---- */
+
+/* 1: another pack that shares blobs with damaged ones; 0: there is no more. */
+static int
+next_sharer(struct copies_walk *w, uint8_t out[OBJECT_ID_BYTES])
+{
+	struct copies *c = w->store->copies;
+	size_t i = 0;
+	int rc;
+
+	pthread_mutex_lock(&c->lock);
+	while (i < c->sharers.count &&
+	       memcmp(c->sharers.ids[i], w->from, OBJECT_ID_BYTES) < 0)
+		i++;
+	if ((rc = w->step < c->sharers.count) == 1) {
+		memcpy(out, c->sharers.ids[(i + w->step++) % c->sharers.count],
+		    OBJECT_ID_BYTES);
+		memcpy(c->served, out, OBJECT_ID_BYTES);
 	}
 	pthread_mutex_unlock(&c->lock);
-	return n;
+	return rc;
+}
+
+static bool
+was_tried(const struct copies_walk *w, const uint8_t *pack)
+{
+	int i;
+
+	for (i = 0; i < w->kept_count; i++) {
+		if (memcmp(w->kept[i].pack, pack, OBJECT_ID_BYTES) == 0)
+			return true;
+	}
+	return memcmp(w->bad, pack, OBJECT_ID_BYTES) == 0;
+}
+
+/* Its own table, or what indexes say of it. */
+static int
+table_of(struct pack_table *out, struct store *s, const uint8_t *pack,
+    struct err *err)
+{
+	struct idset indexes;
+	uint64_t size;
+	int rc;
+
+	if (pack_read_table(out, &size, s->backend, s->seal, pack, err) == 0)
+		return 1;
+	if (!copies_worth_asking(err))
+		return -1;
+	err_clear(err);
+	if (idset_list(&indexes, s->backend, OBJECT_INDEX, err) == -1)
+		return -1;
+	rc = tables_find(out, s, &indexes, pack, err);
+	idset_fini(&indexes);
+	return rc;
+}
+
+/* 1: the pack has the blob. */
+static int
+look_in(struct copies_walk *w, const uint8_t *pack, struct blob_place *out,
+    struct err *err)
+{
+	const struct pack_frame *f;
+	const struct pack_blob *b;
+	struct pack_table t;
+	int rc = table_of(&t, w->store, pack, err), found = 0;
+	uint32_t i, n = 0;
+
+	if (rc != 1)
+		return rc;
+	for (i = 0; found == 0 && i < t.frame_count; i++) {
+		f = &t.frames[i];
+		for (; found == 0 && n < f->first_blob + f->blob_count; n++) {
+			b = &t.blobs[n];
+			if (b->type != w->type ||
+			    memcmp(b->hash, w->hash, DIGEST_BYTES) != 0)
+				continue;
+			*out = place_of(pack, f, b, n);
+			found = 1;
+		}
+	}
+	pack_table_fini(&t);
+	return found;
+}
+
+int
+copies_next(struct copies_walk *w, struct blob_place *out, struct err *err)
+{
+	uint8_t pack[OBJECT_ID_BYTES];
+	int rc = 0;
+
+	if (w->kept_count == -1 && fill_kept(w, err) == -1)
+		return -1;
+	if (w->at < w->kept_count) {
+		*out = w->kept[w->at++];
+		return 1;
+	}
+	if (w->kept_count < COPIES_KEPT)
+		return 0;
+	while (rc == 0 && next_sharer(w, pack) == 1) {
+		if (!was_tried(w, pack))
+			rc = look_in(w, pack, out, err);
+	}
+	return rc;
 }

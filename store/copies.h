@@ -12,20 +12,34 @@
 struct copies;
 struct store;
 
-/* So many are tried. */
-#define COPIES_MAX 4
-
 int copies_new(struct copies **out, struct err *err);
 void copies_free(struct copies *c); /* NULL is allowed. */
 
+/* Of so many each blob's places are kept in memory; others are looked for. */
+#define COPIES_KEPT 4
+
 /*
- * The places of the blob in packs other than `bad`'s, where the local index
- * has it: their number, or -1.  Some may be damaged or gone as well.  Of the
- * store's own; thread-safe.
+ * The places of a blob in packs other than `bad`'s, where the local index has
+ * it: all that there are, however many, for in mode public whoever took a
+ * host can put packs that lie.  Some may be damaged or gone as well.  Filled
+ * by copies_begin(); of one thread, while the store's copies are thread-safe.
  */
-int copies_find(struct blob_place out[COPIES_MAX], struct store *s,
-    enum blob_type type, const uint8_t hash[DIGEST_BYTES],
-    const struct blob_place *bad, struct err *err);
+struct copies_walk {
+	struct store *store;
+	enum blob_type type;
+	const uint8_t *hash;
+	uint8_t bad[OBJECT_ID_BYTES];
+	struct blob_place kept[COPIES_KEPT];
+	int kept_count; /* -1: nobody has asked yet. */
+	int at;         /* Of those. */
+	size_t step;    /* Of the others, once these are used up. */
+	uint8_t from[OBJECT_ID_BYTES]; /* Where the steps begin. */
+};
+/* Borrows store and hash; bad is copied. */
+void copies_begin(struct copies_walk *w, struct store *s, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], const struct blob_place *bad);
+/* 1: the next; 0: there is no more; -1. */
+int copies_next(struct copies_walk *w, struct blob_place *out, struct err *err);
 
 /* What was found out is as old as the local index is. */
 void copies_forget(struct copies *c); /* NULL is allowed. */

@@ -13,7 +13,6 @@
 #include "common/err.h"
 #include "common/io.h"
 #include "store/host_sweep.h"
-#include "store/hostmemory.h"
 #include "store/seal/chain.h"
 #include "store/seal/hostkey.h"
 
@@ -230,8 +229,7 @@ host_session_end(int fd)
 int
 host_saw_epoch(struct store *s, uint64_t number, struct err *err)
 {
-	return store_is_host(s) ? hostmemory_saw_epoch(s->index, number, err)
-				: 0;
+	return store_is_host(s) ? chain_saw_epoch(s->chain, number, err) : 0;
 }
 
 int
@@ -241,7 +239,7 @@ host_check_epoch(struct store *s, uint64_t newest, struct err *err)
 
 	if (!store_is_host(s))
 		return 0;
-	if (hostmemory_epoch(&known, s->index, err) == -1)
+	if (chain_epoch(&known, s->chain, err) == -1)
 		return -1;
 	if (newest >= known)
 		return 0;

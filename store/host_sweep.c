@@ -176,6 +176,10 @@ host_sweep(struct store *s, struct err *err)
 	uint64_t now, swept;
 	int rc;
 
+	/* Nobody else reads it anew: a host does not look at indexes. */
+	if (localindex_damaged(s->index) &&
+	    localindex_clear(s->index, err) == -1)
+		return -1;
 	if (hostmemory_pieces(&now, &swept, s->index, err) == -1)
 		return -1;
 	if (now <= 2 * swept + SWEEP_SLACK)

@@ -13,7 +13,6 @@
 #define POINT_HEAD_BYTES (8 + DIGEST_BYTES)
 
 static const char order_name[] = "host order";
-static const char epoch_name[] = "host epoch";
 static const char swept_name[] = "host swept";
 
 static MDB_val
@@ -215,42 +214,6 @@ hostmemory_points(struct idset *out, struct localindex *li, struct err *err)
 	else
 		idset_sort(out);
 	return rc;
-}
-
-/* ---- the newest epoch ---- */
-
-int
-hostmemory_epoch(uint64_t *out, struct localindex *li, struct err *err)
-{
-	struct localindex_view v;
-	int code;
-
-	if (localindex_view_begin(&v, li, err) == -1)
-		return -1;
-	code = number_get(li, v.txn, epoch_name, out);
-	localindex_view_end(&v);
-	return code == 0 ? 0 : localindex_error(li, code, err);
-}
-
-static int
-raise_epoch(struct localindex *li, MDB_txn *txn, void *arg)
-{
-	uint64_t known;
-	int code = number_get(li, txn, epoch_name, &known);
-
-	if (code != 0 || *(const uint64_t *)arg <= known)
-		return code;
-	return number_put(li, txn, epoch_name, *(const uint64_t *)arg);
-}
-
-int
-hostmemory_saw_epoch(struct localindex *li, uint64_t epoch, struct err *err)
-{
-	uint64_t known;
-
-	if (hostmemory_epoch(&known, li, err) == -1)
-		return -1;
-	return known >= epoch ? 0 : change(li, raise_epoch, &epoch, err);
 }
 
 /* ---- the sweep ---- */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a host that may only add remembers, for it can read nothing back
- * (docs/seal.md): its newest points with the pieces of their maps, and the
- * newest epoch.  It lies in the host's local index, and may be lost with it:
- * then the next backups are full.  Thread-safe.
+ * (docs/seal.md): its newest points with the pieces of their maps.  It lies in
+ * the host's local index, and may be lost with it: then the next backups are
+ * full.  Thread-safe.
  */
 #ifndef HOLDSTILL_STORE_HOSTMEMORY_H
 #define HOLDSTILL_STORE_HOSTMEMORY_H
@@ -38,11 +38,6 @@ int hostmemory_point(struct hostmemory_point *out, struct localindex *li,
 /* Sorted; caller finis. */
 int hostmemory_points(
     struct idset *out, struct localindex *li, struct err *err);
-
-/* The highest epoch that was seen; 0: none. */
-int hostmemory_epoch(uint64_t *out, struct localindex *li, struct err *err);
-int hostmemory_saw_epoch(
-    struct localindex *li, uint64_t epoch, struct err *err);
 
 /*
  * Forgets all points but those named, and all pieces but those whose hashes

@@ -173,21 +173,23 @@ static int
 get_copy(struct piece_reader *r, struct map_piece *out, const uint8_t *hash,
     unsigned int level, struct err *err)
 {
-	struct blob_place bad, copies[COPIES_MAX];
+	struct copies_walk others;
 	struct err first = *err;
-	int i, n;
+	struct blob_place place;
+	int rc;
 
-	n = localindex_find(r->store->index, BLOB_MAP, hash, &bad, err);
-	if (n == 1)
-		n = copies_find(copies, r->store, BLOB_MAP, hash, &bad, err);
-	for (i = 0; i < n; i++) {
-		err_clear(err);
-		if (get_at(r, out, hash, level, &copies[i], err) == 0)
+	err_clear(err);
+	rc = localindex_find(r->store->index, BLOB_MAP, hash, &place, err);
+	if (rc == 1)
+		copies_begin(&others, r->store, BLOB_MAP, hash, &place);
+	while (rc == 1 && (rc = copies_next(&others, &place, err)) == 1) {
+		if (get_at(r, out, hash, level, &place, err) == 0)
 			return 0;
 		if (!copies_worth_asking(err))
 			return -1;
+		err_clear(err);
 	}
-	if (n >= 0)
+	if (rc == 0)
 		*err = first;
 	return -1;
 }

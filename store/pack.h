@@ -91,6 +91,11 @@ int pack_read_table(struct pack_table *out, uint64_t *pack_size,
     struct backend *b, const struct seal *seal,
     const uint8_t id[OBJECT_ID_BYTES], struct err *err);
 
+/* The same; bound, DIGEST_BYTES, is the hash in its footer, of head and table. */
+int pack_read_table_bound(struct pack_table *out, uint64_t *pack_size,
+    uint8_t *bound, struct backend *b, const struct seal *seal,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err);
+
 /*
  * Opens a sealed frame, stored_size bytes at that offset of the pack, into out,
  * AEAD_TAG_BYTES less, which may be where stored is.  salt is the pack's.

@@ -357,8 +357,9 @@ read_checked(struct pack_table *out, struct opening *o, uint64_t size,
 }
 
 int
-pack_read_table(struct pack_table *out, uint64_t *pack_size, struct backend *b,
-    const struct seal *seal, const uint8_t id[OBJECT_ID_BYTES], struct err *err)
+pack_read_table_bound(struct pack_table *out, uint64_t *pack_size,
+    uint8_t *bound, struct backend *b, const struct seal *seal,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	struct opening o = { .seal = seal, .key = key, .id = id };
@@ -369,7 +370,17 @@ pack_read_table(struct pack_table *out, uint64_t *pack_size, struct backend *b,
 		return -1;
 	rc = read_checked(out, &o, *pack_size, b, err);
 	free(o.stored);
+	memcpy(bound, o.end + sizeof(o.end) - DIGEST_BYTES, DIGEST_BYTES);
 	return rc == -1 ? err_prefix(err, "object '%s'", key) : 0;
+}
+
+int
+pack_read_table(struct pack_table *out, uint64_t *pack_size, struct backend *b,
+    const struct seal *seal, const uint8_t id[OBJECT_ID_BYTES], struct err *err)
+{
+	uint8_t bound[DIGEST_BYTES];
+
+	return pack_read_table_bound(out, pack_size, bound, b, seal, id, err);
 }
 
 int

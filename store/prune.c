@@ -31,6 +31,7 @@ round_fini(struct prune *p)
 	damage_fini(&p->damage);
 	epoch_fini(&p->epoch);
 	epoch_fini(&p->next);
+	ownpacks_fini(&p->own);
 }
 
 enum outcome { ROUND_DONE, ROUND_AGAIN, ROUND_MISSED };
@@ -38,7 +39,8 @@ enum outcome { ROUND_DONE, ROUND_AGAIN, ROUND_MISSED };
 static int
 begin_round(struct prune *p, struct err *err)
 {
-	if (epochs_newest(&p->epoch, p->store, err) == -1)
+	if (epochs_newest(&p->epoch, p->store, err) == -1 ||
+	    prune_find_own(p, err) == -1)
 		return -1;
 	if (p->options->dry_run)
 		return 0;

@@ -5,6 +5,7 @@
 
 #include "store/damage.h"
 #include "store/grow.h"
+#include "store/ownpacks.h"
 #include "store/points.h"
 #include "store/sessions.h"
 #include "store/view.h"
@@ -36,6 +37,11 @@ struct prune_disk {
 	uint8_t point[OBJECT_ID_BYTES];
 	struct manifest_disk disk;    /* root and size_bytes only. */
 	const struct hurt_disk *hurt; /* What a mark says, or NULL. */
+};
+
+struct prune_late { /* A marked pack, as its table or an index has it. */
+	struct index_pack pack;
+	uint8_t *wrong; /* Wary: a bit for each blob that is; or NULL. */
 };
 
 struct prune_session { /* One that is not decided. */
@@ -71,10 +77,10 @@ struct prune {
 	struct idset indexes;
 	struct idset packs;
 	struct prune_pack *pack; /* One for each of packs. */
-	struct idset own;        /* Wary: put by earlier prunes from here. */
+	struct ownpacks own;     /* Wary: put by earlier prunes from here. */
 	struct marks marks;
 	bool missing; /* The walk met a blob that is in no pack, unmarked. */
-	struct index_pack *late; /* The marked ones, with their tables. */
+	struct prune_late *late; /* The marked ones, with their tables. */
 	size_t late_count, late_capacity;
 	struct index_set *set; /* A new index being gathered. */
 	struct epoch next;
@@ -108,6 +114,10 @@ int prune_decide(struct prune *p, struct err *err);
 /* Takes the table over; one that is noted already goes. */
 int prune_marked_add(
     struct prune *p, size_t pack, struct index_pack *late, struct err *err);
+/* NULL: nothing says what is in it. */
+const struct prune_late *prune_marked_find(const struct prune *p, size_t pack);
+/* Wary: was this blob read there, and wrong? */
+bool prune_marked_wrong(const struct prune *p, size_t pack, uint32_t ordinal);
 /* Puts them into the view, behind all others. */
 int prune_marked_load(struct prune *p, struct err *err);
 /* Reads what only they have, and forgets what is not good. */
@@ -122,15 +132,19 @@ bool prune_told(
 
 /* ---- prune_wary.c: mode public ---- */
 bool prune_is_wary(const struct prune *p);
-/* A pack that was put with blobs that were read and found right. */
-int prune_trust(
-    struct prune *p, const uint8_t pack[OBJECT_ID_BYTES], struct err *err);
-/* Which packs an earlier prune has put from here, and is the pack one of them
- * that can be built upon? */
+/* A finished pack, about to be put, with blobs that were read and found right. */
+int prune_trust(struct prune *p, const struct pack *pack, struct err *err);
+/* Which packs an earlier prune has put from here, before any of them may be
+ * removed; and is the pack one of them that can be built upon? */
 int prune_find_own(struct prune *p, struct err *err);
 bool prune_is_own(const struct prune *p, size_t pack);
+/* The marked packs that indexes name, by their own tables if these can be read. */
+int prune_find_marked(struct prune *p, struct err *err);
 /* Once all others are loaded: blobs of those have their place there. */
 int prune_load_trusted(struct prune *p, struct err *err);
+/* Is the pack to keep any of its blobs?  1, 0, -1. */
+int prune_uses_any(
+    struct prune *p, size_t pack, const struct pack_table *t, struct err *err);
 /* Is the pack to keep this blob of its table?  1, 0, -1. */
 int prune_uses(const struct prune *p, struct localindex_view *v, size_t pack,
     uint32_t ordinal, const struct pack_blob *b, struct err *err);

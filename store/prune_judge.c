@@ -132,6 +132,8 @@ weigh(struct prune *p, size_t pack, const struct pack_table *t, struct err *err)
 		return 0;
 	if (k->used_blobs == 0)
 		k->action = PRUNE_CONDEMN;
+	else if (k->marked && prune_is_wary(p) && !p->rewritten)
+		k->action = PRUNE_REWRITE;
 	else if (k->used_blobs < k->blobs && !p->rewritten && !k->marked &&
 		 k->used_bytes * 100 < k->size * percent)
 		k->action = PRUNE_REWRITE;
@@ -160,6 +162,22 @@ weigh_index(struct prune *p, const uint8_t *id, struct err *err)
 	}
 	index_set_free(set);
 	return rc;
+}
+
+/* By the tables by which their blobs were read. */
+static int
+weigh_marked(struct prune *p, struct err *err)
+{
+	int64_t pack;
+	size_t i;
+
+	for (i = 0; i < p->late_count; i++) {
+		pack = idset_find(&p->packs, p->late[i].pack.id);
+		if (pack >= 0 &&
+		    weigh(p, (size_t)pack, &p->late[i].pack.table, err) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 /* Those that no index names, unless they cannot be read: then they stay. */
@@ -266,6 +284,8 @@ prune_judge(struct prune *p, struct err *err)
 {
 	size_t i;
 
+	if (prune_is_wary(p) && weigh_marked(p, err) == -1)
+		return -1;
 	for (i = 0; i < p->indexes.count; i++) {
 		if (weigh_index(p, p->indexes.ids[i], err) == -1)
 			return -1;
@@ -357,6 +377,7 @@ is_needed(struct prune *p, const struct pack_table *t, struct err *err)
 static int
 pardoned(struct prune *p, const struct epoch_entry *e, struct err *err)
 {
+	const struct prune_late *late;
 	struct pack_table table;
 	int64_t pack = idset_find(&p->packs, e->pack);
 	uint64_t size;
@@ -364,6 +385,9 @@ pardoned(struct prune *p, const struct epoch_entry *e, struct err *err)
 
 	if (pack < 0)
 		return 0;
+	if (prune_is_wary(p) && p->pack[pack].marked &&
+	    (late = prune_marked_find(p, (size_t)pack)) != NULL)
+		return prune_uses_any(p, (size_t)pack, &late->pack.table, err);
 	if (pack_read_table(&table, &size, p->store->backend, p->store->seal,
 		e->pack, err) == -1) {
 		if (!store_worth_resync(err))

@@ -175,7 +175,7 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 			continue;
 		}
 		later++;
-		if (!p->pack[pack].marked)
+		if (!p->pack[pack].marked || prune_is_wary(p))
 			pack_table_fini(&set->packs[i].table);
 		else if (rc == 0)
 			rc = prune_marked_add(
@@ -321,8 +321,8 @@ prune_load(struct prune *p, struct err *err)
 	    each_index(p, note_names, &wanted, err) == -1)
 		goto out;
 	idset_sort(&wanted);
-	if (find_packs(p, &wanted, err) == -1 || prune_find_own(p, err) == -1 ||
-	    load_indexes(p, err) == -1 || load_orphans(p, err) == -1 ||
+	if (find_packs(p, &wanted, err) == -1 || load_indexes(p, err) == -1 ||
+	    prune_find_marked(p, err) == -1 || load_orphans(p, err) == -1 ||
 	    prune_load_trusted(p, err) == -1 || prune_marked_load(p, err) == -1)
 		goto out;
 	note_spared(p);
@@ -342,7 +342,6 @@ prune_load_fini(struct prune *p)
 	p->marks.packs = NULL;
 	idset_fini(&p->packs);
 	idset_fini(&p->indexes);
-	idset_fini(&p->own);
 	free(p->pack);
 	p->pack = NULL;
 }

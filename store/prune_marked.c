@@ -14,19 +14,40 @@
 
 /* ---- packs ---- */
 
+const struct prune_late *
+prune_marked_find(const struct prune *p, size_t pack)
+{
+	size_t i;
+
+	for (i = 0; i < p->late_count; i++)
+		if (memcmp(p->late[i].pack.id, p->packs.ids[pack],
+			OBJECT_ID_BYTES) == 0)
+			return &p->late[i];
+	return NULL;
+}
+
+bool
+prune_marked_wrong(const struct prune *p, size_t pack, uint32_t ordinal)
+{
+	const struct prune_late *late;
+
+	if (!p->pack[pack].marked)
+		return false;
+	late = prune_marked_find(p, pack);
+	return late != NULL && late->wrong != NULL &&
+	       ordinal < late->pack.table.blob_count &&
+	       (late->wrong[ordinal / 8] >> ordinal % 8 & 1) != 0;
+}
+
 int
 prune_marked_add(
     struct prune *p, size_t pack, struct index_pack *late, struct err *err)
 {
-	struct index_pack *grown;
-	size_t i;
+	struct prune_late *grown;
 
-	for (i = 0; i < p->late_count; i++) {
-		if (memcmp(p->late[i].id, p->packs.ids[pack],
-			OBJECT_ID_BYTES) == 0) {
-			pack_table_fini(&late->table);
-			return 0;
-		}
+	if (prune_marked_find(p, pack) != NULL) {
+		pack_table_fini(&late->table);
+		return 0;
 	}
 	grown = grow_array(
 	    p->late, p->late_count, &p->late_capacity, sizeof(*grown));
@@ -35,7 +56,7 @@ prune_marked_add(
 		return err_no_memory(err);
 	}
 	p->late = grown;
-	p->late[p->late_count++] = *late;
+	p->late[p->late_count++] = (struct prune_late){ .pack = *late };
 	return 0;
 }
 
@@ -46,8 +67,8 @@ prune_marked_load(struct prune *p, struct err *err)
 	size_t i;
 
 	for (i = 0; i < p->late_count; i++)
-		if (localindex_add(
-			p->view.store.index, NULL, &p->late[i], 1, err) == -1)
+		if (localindex_add(p->view.store.index, NULL, &p->late[i].pack,
+			1, err) == -1)
 			return -1;
 	return 0;
 }
@@ -55,8 +76,10 @@ prune_marked_load(struct prune *p, struct err *err)
 void
 prune_marked_fini(struct prune *p)
 {
-	while (p->late_count > 0)
-		pack_table_fini(&p->late[--p->late_count].table);
+	while (p->late_count > 0) {
+		free(p->late[--p->late_count].wrong);
+		pack_table_fini(&p->late[p->late_count].pack.table);
+	}
 	free(p->late);
 	p->late = NULL;
 	p->late_capacity = 0;
@@ -68,15 +91,27 @@ struct sifter {
 	uint8_t *raw; /* FRAME_RAW_MAX bytes. */
 };
 
-static bool
-is_used(const struct prune *p, size_t pack, const struct pack_frame *f)
+/* Which blobs of the frame are to be read; how many, or -1.  A wary prune
+ * asks also for those that lie elsewhere, where nothing was read. */
+static int64_t
+find_used(bool *used, struct prune *p, size_t pack, const struct pack_table *t,
+    const struct pack_frame *f, struct err *err)
 {
+	struct localindex_view v;
+	int64_t n = 0;
 	uint32_t i;
+	int rc = 0;
 
-	for (i = 0; i < f->blob_count; i++)
-		if (marks_has(&p->marks, pack, f->first_blob + i))
-			return true;
-	return false;
+	if (localindex_view_begin(&v, p->view.store.index, err) == -1)
+		return -1;
+	for (i = 0; rc != -1 && i < f->blob_count; i++) {
+		rc = prune_uses(p, &v, pack, f->first_blob + i,
+		    &t->blobs[f->first_blob + i], err);
+		used[i] = rc == 1;
+		n += rc == 1;
+	}
+	localindex_view_end(&v);
+	return rc == -1 ? -1 : n;
 }
 
 /* 1: good; 0: what is stored is wrong.  -1: any other failure, after which
@@ -92,11 +127,20 @@ is_good(int rc, struct err *err)
 	return 0;
 }
 
-static int
-sift_frame(struct sifter *s, size_t pack, const struct pack_table *t,
-    const struct pack_frame *f, struct err *err)
+static void
+note_wrong(
+    struct sifter *s, struct prune_late *late, size_t pack, uint32_t ordinal)
 {
-	struct marks *marks = &s->prune->marks;
+	if (marks_has(&s->prune->marks, pack, ordinal))
+		marks_clear(&s->prune->marks, pack, ordinal);
+	if (late->wrong != NULL)
+		late->wrong[ordinal / 8] |= (uint8_t)(1u << ordinal % 8);
+}
+
+static int
+read_frame(struct sifter *s, struct prune_late *late, size_t pack,
+    const struct pack_frame *f, const bool *used, struct err *err)
+{
 	struct blob_place place = { .frame_offset = f->offset,
 		.stored_size = f->stored_size,
 		.raw_size = f->raw_size,
@@ -109,8 +153,8 @@ sift_frame(struct sifter *s, size_t pack, const struct pack_table *t,
 	frame =
 	    is_good(frame_reader_fetch(s->frames, s->raw, &place, err), err);
 	for (i = 0; frame != -1 && i < f->blob_count; i++) {
-		b = &t->blobs[f->first_blob + i];
-		if (!marks_has(marks, pack, f->first_blob + i))
+		b = &late->pack.table.blobs[f->first_blob + i];
+		if (!used[i])
 			continue;
 		good = frame;
 		if (good == 1)
@@ -121,25 +165,42 @@ sift_frame(struct sifter *s, size_t pack, const struct pack_table *t,
 		if (good == -1)
 			return -1;
 		if (good == 0)
-			marks_clear(marks, pack, f->first_blob + i);
+			note_wrong(s, late, pack, f->first_blob + i);
 	}
 	return frame == -1 ? -1 : 0;
 }
 
 static int
-sift_pack(struct sifter *s, const struct index_pack *late, struct err *err)
+sift_frame(struct sifter *s, struct prune_late *late, size_t pack,
+    const struct pack_frame *f, struct err *err)
 {
-	int64_t pack = idset_find(&s->prune->packs, late->id);
-	const struct pack_table *t = &late->table;
+	bool *used = calloc(f->blob_count, sizeof(*used));
+	int64_t n;
+	int rc;
+
+	if (used == NULL)
+		return err_no_memory(err);
+	n = find_used(used, s->prune, pack, &late->pack.table, f, err);
+	rc = n <= 0 ? (int)n : read_frame(s, late, pack, f, used, err);
+	free(used);
+	return rc;
+}
+
+static int
+sift_pack(struct sifter *s, struct prune_late *late, struct err *err)
+{
+	int64_t pack = idset_find(&s->prune->packs, late->pack.id);
+	const struct pack_table *t = &late->pack.table;
 	uint32_t i;
 
 	if (pack < 0)
 		return 0;
+	if (prune_is_wary(s->prune) &&
+	    (late->wrong = calloc(t->blob_count / 8 + 1, 1)) == NULL)
+		return err_no_memory(err);
 	for (i = 0; i < t->frame_count; i++) {
-		if (!is_used(s->prune, (size_t)pack, &t->frames[i]))
-			continue;
 		if (cancel_check(err) == -1 ||
-		    sift_frame(s, (size_t)pack, t, &t->frames[i], err) == -1)
+		    sift_frame(s, late, (size_t)pack, &t->frames[i], err) == -1)
 			return -1;
 	}
 	return 0;

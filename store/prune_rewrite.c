@@ -83,12 +83,9 @@ put_pack(struct copier *c, enum blob_type type, struct err *err)
 	if (pack == NULL)
 		return 0;
 	c->pack[type] = NULL;
-	if (prune_trust(c->prune, pack->id, err) == -1) {
-		pack_free(pack);
-		return -1;
-	}
 	/* A dry run does all but this, for its figures are to be exact. */
 	if (pack_finish(pack, err) == 0 &&
+	    prune_trust(c->prune, pack, err) == 0 &&
 	    (c->prune->options->dry_run ||
 		backend_put(c->prune->store->backend,
 		    object_key(key, OBJECT_PACK, pack->id), pack->data,
@@ -156,6 +153,11 @@ store_picked(struct copier *c, const struct pack_blob *picked, uint32_t count,
 	enum blob_type type = picked[0].type;
 	enum frame_coding coding;
 
+	/* Frames of others may have more blobs than ours. */
+	if (c->pack[type] != NULL &&
+	    c->pack[type]->table.blob_count + count > PACK_BLOBS_MAX &&
+	    put_pack(c, type, err) == -1)
+		return -1;
 	coding = frame_compress(c->codec, c->out, &stored, c->raw, raw);
 	if (c->pack[type] == NULL &&
 	    pack_new(&c->pack[type], c->prune->store->seal, err) == -1)
@@ -195,18 +197,33 @@ copy_frame(struct copier *c, size_t pack, const struct pack_table *t,
 }
 
 static int
-copy_pack(struct copier *c, size_t pack, struct err *err)
+copy_frames(
+    struct copier *c, size_t pack, const struct pack_table *t, struct err *err)
 {
-	struct pack_table t;
-	uint64_t size;
 	uint32_t i;
 	int rc = 0;
 
+	for (i = 0; rc == 0 && i < t->frame_count; i++)
+		rc = copy_frame(c, pack, t, &t->frames[i], err);
+	return rc;
+}
+
+static int
+copy_pack(struct copier *c, size_t pack, struct err *err)
+{
+	const struct prune_late *late;
+	struct pack_table t;
+	uint64_t size;
+	int rc;
+
+	/* A marked one: by the table by which it was read. */
+	if (c->prune->pack[pack].marked &&
+	    (late = prune_marked_find(c->prune, pack)) != NULL)
+		return copy_frames(c, pack, &late->pack.table, err);
 	if (pack_read_table(&t, &size, c->prune->store->backend,
 		c->prune->store->seal, c->prune->packs.ids[pack], err) == -1)
 		return -1;
-	for (i = 0; rc == 0 && i < t.frame_count; i++)
-		rc = copy_frame(c, pack, &t, &t.frames[i], err);
+	rc = copy_frames(c, pack, &t, err);
 	pack_table_fini(&t);
 	return rc;
 }

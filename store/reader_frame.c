@@ -74,21 +74,20 @@ try_place(struct read_worker *w, const struct read_block *b, struct err *err)
 static int
 try_copies(struct read_worker *w, struct read_block *b, struct err *err)
 {
-	struct blob_place copies[COPIES_MAX];
+	struct copies_walk others;
 	struct err first = *err;
-	int i, n;
+	int rc;
 
-	n = copies_find(
-	    copies, w->reader->store, BLOB_DATA, b->hash, &b->place, err);
-	for (i = 0; i < n; i++) {
-		b->place = copies[i];
-		err_clear(err);
+	copies_begin(&others, w->reader->store, BLOB_DATA, b->hash, &b->place);
+	err_clear(err);
+	while ((rc = copies_next(&others, &b->place, err)) == 1) {
 		if (try_place(w, b, err) == 0)
 			return 0;
 		if (!copies_worth_asking(err))
 			return -1;
+		err_clear(err);
 	}
-	if (n >= 0)
+	if (rc == 0)
 		*err = first;
 	return -1;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "store/host.h"
+#include "store/pending.h"
 #include "store/points.h"
 #include "store/session_internal.h"
 
@@ -53,7 +54,7 @@ make_buffers(struct store_session *s, struct err *err)
 	    (s->kept_raw == NULL && store_is_host(s->store)))
 		return err_no_memory(err);
 	return uploader_new(&s->uploader, s->store, s->claims, s->usable,
-	    upload_failed, s, err);
+	    s->epoch.number, upload_failed, s, err);
 }
 
 static int
@@ -103,6 +104,7 @@ store_session_begin(struct store_session **out, struct store *store,
 	    session_register(s, options, err) == -1 ||
 	    usable_new(&s->usable, store, &s->epoch, err) == -1 ||
 	    store_sync_session(store, &s->epoch, err) == -1 ||
+	    pending_adopt(store, s->usable, err) == -1 ||
 	    make_buffers(s, err) == -1 ||
 	    start_threads(s, options->threads, err) == -1) {
 		store_session_end(s);

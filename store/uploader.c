@@ -6,6 +6,7 @@
 
 #include "common/cancel.h"
 #include "common/err.h"
+#include "store/pending.h"
 
 #define PIECE_BYTES (4u << 20)
 
@@ -18,6 +19,7 @@ struct uploader {
 	pthread_t thread;
 	bool started;
 	struct index_set pending; /* Durable, in no index; thread's own. */
+	struct pending *noted;    /* The same, of a host, on disk; or NULL. */
 
 	pthread_mutex_t lock; /* Guards all below. */
 	pthread_cond_t changed;
@@ -47,6 +49,7 @@ write_index(struct uploader *u, struct err *err)
 	for (i = 0; i < u->pending.count; i++)
 		claims_drop(u->claims, &u->pending.packs[i].table);
 	index_set_fini(&u->pending);
+	pending_clear(u->noted);
 	return 0;
 }
 
@@ -72,6 +75,7 @@ put_pack(struct uploader *u, struct pack *p, struct err *err)
 		u->store->backend, key, p->data, p->size, &pace, err) == -1)
 		return -1;
 	index_set_add(&u->pending, p->id, p->size, &p->table);
+	pending_add(u->noted, &u->pending.packs[u->pending.count - 1]);
 	return index_set_full(&u->pending) ? write_index(u, err) : 0;
 }
 
@@ -120,8 +124,8 @@ run(void *arg)
 
 int
 uploader_new(struct uploader **out, struct store *s, struct claims *claims,
-    struct usable *usable, uploader_failed_fn *failed, void *arg,
-    struct err *err)
+    struct usable *usable, uint64_t epoch, uploader_failed_fn *failed,
+    void *arg, struct err *err)
 {
 	struct uploader *u = calloc(1, sizeof(*u));
 	int code;
@@ -135,6 +139,10 @@ uploader_new(struct uploader **out, struct store *s, struct claims *claims,
 	u->arg = arg;
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_cond_init(&u->changed, NULL);
+	if (pending_new(&u->noted, s, epoch, err) == -1) {
+		uploader_free(u);
+		return -1;
+	}
 	if ((code = pthread_create(&u->thread, NULL, run, u)) != 0) {
 		uploader_free(u);
 		return err_errno(err, code, "cannot start a thread");
@@ -157,6 +165,7 @@ uploader_free(struct uploader *u)
 		pthread_join(u->thread, NULL);
 	pack_free(u->waiting);
 	index_set_fini(&u->pending);
+	pending_free(u->noted);
 	pthread_mutex_destroy(&u->lock);
 	pthread_cond_destroy(&u->changed);
 	free(u);

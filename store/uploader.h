@@ -17,10 +17,10 @@ struct uploader;
 typedef void uploader_failed_fn(void *arg, const struct err *err);
 
 /* claims is borrowed: blobs leave it when an index names them.  So is usable:
- * it is told of the packs. */
+ * it is told of the packs.  epoch: of the session. */
 int uploader_new(struct uploader **out, struct store *s, struct claims *claims,
-    struct usable *usable, uploader_failed_fn *failed, void *arg,
-    struct err *err);
+    struct usable *usable, uint64_t epoch, uploader_failed_fn *failed,
+    void *arg, struct err *err);
 /* Finishes the put under way, drops what waits, joins the thread. */
 void uploader_free(struct uploader *u); /* NULL is allowed. */
 

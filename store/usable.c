@@ -28,13 +28,27 @@ struct usable {
 
 /* ---- the lists since then ---- */
 
+/* What was on lists, and what of it was doomed. */
+struct listed {
+	struct idset all, doomed;
+};
+
+static void
+listed_fini(struct listed *l)
+{
+	idset_fini(&l->all);
+	idset_fini(&l->doomed);
+}
+
 static int
-add_list(struct idset *out, const struct epoch *e, struct err *err)
+add_list(struct listed *out, const struct epoch *e, struct err *err)
 {
 	size_t i;
 
 	for (i = 0; i < e->list_count; i++) {
-		if (idset_add(out, e->list[i].pack, err) == -1)
+		if (idset_add(&out->all, e->list[i].pack, err) == -1 ||
+		    (e->list[i].doomed &&
+			idset_add(&out->doomed, e->list[i].pack, err) == -1))
 			return -1;
 	}
 	return 0;
@@ -46,7 +60,7 @@ add_list(struct idset *out, const struct epoch *e, struct err *err)
  */
 static int
 lists_between(
-    struct idset *out, const struct usable *u, uint64_t from, struct err *err)
+    struct listed *out, const struct usable *u, uint64_t from, struct err *err)
 {
 	uint64_t n = u->epoch->number;
 	struct epoch e;
@@ -66,26 +80,55 @@ lists_between(
 		rc = add_list(out, &e, err);
 		epoch_fini(&e);
 	}
-	idset_sort(out);
+	idset_sort(&out->all);
+	idset_sort(&out->doomed);
 	return rc == -1 ? -1 : 1;
 }
 
 int
 usable_listed_since(struct usable *u, uint64_t epoch, struct err *err)
 {
-	struct idset all = { .ids = NULL };
-	int rc = lists_between(&all, u, epoch, err);
+	struct listed since = { .all = { .ids = NULL } };
+	int rc = lists_between(&since, u, epoch, err);
 
 	if (rc != -1)
-		rc = rc == 0 || all.count > 0;
-	idset_fini(&all);
+		rc = rc == 0 || since.all.count > 0;
+	listed_fini(&since);
+	return rc;
+}
+
+/*
+ * What was doomed is removed, and its id is free: whoever takes another host
+ * can put a pack that lies under it.  One who looks into packs will see; a
+ * host forgets its own, all of them if it cannot know which.
+ */
+static int
+forget_doomed(struct usable *u, const struct listed *since, bool all_lists,
+    struct err *err)
+{
+	struct localindex *li = u->store->index;
+	struct idset indexes;
+	bool behind;
+	int rc;
+
+	if (!store_is_host(u->store))
+		return 0;
+	if (!all_lists)
+		return localindex_clear(li, err);
+	if (since->doomed.count == 0)
+		return 0;
+	if (localindex_indexes(&indexes, li, err) == -1)
+		return -1;
+	rc = localindex_forget(li, &behind, &since->doomed, &indexes, err);
+	idset_fini(&indexes);
 	return rc;
 }
 
 static int
 advance(struct usable *u, struct err *err)
 {
-	struct idset listed = { .ids = NULL }, touched = { .ids = NULL };
+	struct listed listed = { .all = { .ids = NULL } },
+		      since = { .all = { .ids = NULL } };
 	struct localindex *li = u->store->index;
 	struct localindex_view v;
 	int rc = -1, all = 0;
@@ -97,13 +140,15 @@ advance(struct usable *u, struct err *err)
 		return 0;
 	if (add_list(&listed, u->epoch, err) == 0 &&
 	    (!v.any_lists ||
-		(all = lists_between(&touched, u, v.lists_to, err)) != -1)) {
-		idset_sort(&listed);
+		(all = lists_between(&since, u, v.lists_to, err)) != -1) &&
+	    forget_doomed(u, &since, all == 1, err) == 0) {
+		idset_sort(&listed.all);
 		rc = localindex_advance(li, v.lists_to, v.any_lists,
-		    u->epoch->number, &listed, all == 1 ? &touched : NULL, err);
+		    u->epoch->number, &listed.all, all == 1 ? &since.all : NULL,
+		    err);
 	}
-	idset_fini(&listed);
-	idset_fini(&touched);
+	listed_fini(&listed);
+	listed_fini(&since);
 	return rc;
 }
 
@@ -243,6 +288,29 @@ usable_pack(struct usable *u, const struct localindex_view *v,
 	there = slot->there;
 	pthread_mutex_unlock(&u->lock);
 	return filled ? there : look(u, pack, err);
+}
+
+int
+usable_left(struct usable *u, uint64_t epoch,
+    const uint8_t pack[OBJECT_ID_BYTES], uint64_t size, struct err *err)
+{
+	struct listed since = { .all = { .ids = NULL } };
+	char key[OBJECT_KEY_SIZE];
+	uint64_t found;
+	bool listed;
+	int rc = lists_between(&since, u, epoch, err);
+
+	listed = rc != 1 || idset_has(&since.all, pack);
+	listed_fini(&since);
+	if (rc == -1 || listed || idset_has(&u->damage.packs, pack))
+		return rc == -1 ? -1 : 0;
+	if (backend_stat(u->store->backend, object_key(key, OBJECT_PACK, pack),
+		&found, err) == 0)
+		return found == size;
+	if (err->class != ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	return 0;
 }
 
 int

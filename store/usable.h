@@ -37,6 +37,12 @@ int usable_blob(struct usable *u, struct localindex_view *v,
 int usable_put(struct usable *u, const struct index_pack *packs,
     unsigned int count, struct err *err);
 
+/* On a host: may a pack that it put in a session of that epoch, and of which
+ * it has lost sight, be used?  It is there, of that size, unmarked, and on no
+ * list since.  1, 0, -1. */
+int usable_left(struct usable *u, uint64_t epoch,
+    const uint8_t pack[OBJECT_ID_BYTES], uint64_t size, struct err *err);
+
 /* Was any pack on a list of epochs after `epoch` up to ours?  1, 0, -1. */
 int usable_listed_since(struct usable *u, uint64_t epoch, struct err *err);
 

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "store/host.h"
 #include "store/seal/slot.h"
+#include "store/tables.h"
 #include "store/verify_internal.h"
 
 void
@@ -138,41 +139,11 @@ check_indexes(struct verify *v, struct err *err)
 	return 0;
 }
 
-static int
-take_table(struct index_set *set, const uint8_t *pack, struct pack_table *out)
-{
-	unsigned int i;
-
-	for (i = 0; i < set->count; i++) {
-		if (memcmp(set->packs[i].id, pack, OBJECT_ID_BYTES) != 0)
-			continue;
-		*out = set->packs[i].table;
-		set->packs[i].table = (struct pack_table){ .frames = NULL };
-		return 1;
-	}
-	return 0;
-}
-
 int
 verify_find_table(struct verify *v, const uint8_t pack[OBJECT_ID_BYTES],
     struct pack_table *out, struct err *err)
 {
-	struct index_set *set;
-	size_t i;
-	int found = 0;
-
-	for (i = 0; found == 0 && i < v->indexes.count; i++) {
-		if (index_get(&set, v->store->backend, v->store->seal,
-			v->indexes.ids[i], err) == -1) {
-			if (!verify_is_damage(v, err))
-				return -1;
-			err_clear(err);
-			continue;
-		}
-		found = take_table(set, pack, out);
-		index_set_free(set);
-	}
-	return found;
+	return tables_find(out, v->store, &v->indexes, pack, err);
 }
 
 /* The points asked for, or all. */

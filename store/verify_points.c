@@ -174,18 +174,18 @@ static int
 is_lost(struct verify *v, enum blob_type type, const uint8_t *hash,
     const struct blob_place *place, struct err *err)
 {
-	struct blob_place copies[COPIES_MAX];
-	int i, n;
+	struct copies_walk others;
+	struct blob_place copy;
+	int rc;
 
 	if (!verify_is_bad(v, place))
 		return 0;
-	if ((n = copies_find(copies, v->store, type, hash, place, err)) == -1)
-		return -1;
-	for (i = 0; i < n; i++) {
-		if (!verify_is_bad(v, &copies[i]))
+	copies_begin(&others, v->store, type, hash, place);
+	while ((rc = copies_next(&others, &copy, err)) == 1) {
+		if (!verify_is_bad(v, &copy))
 			return 0;
 	}
-	return 1;
+	return rc == -1 ? -1 : 1;
 }
 
 static int

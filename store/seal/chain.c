@@ -36,6 +36,7 @@ struct chain {
 struct state {
 	uint8_t repository[SEAL_ID_BYTES];
 	uint8_t host[SEAL_ID_BYTES];
+	uint64_t epoch; /* The newest that was seen. */
 	struct chain_link link;
 };
 
@@ -52,8 +53,9 @@ print_state(
 	hex_encode(host, state->host, SEAL_ID_BYTES);
 	hex_encode(key, state->link.key, SEAL_KEY_BYTES);
 	n = snprintf(out, STATE_TEXT_SIZE,
-	    "%s\nrepository %s\nhost %s\nn %" PRIu64 "\nchain %s\n", title,
-	    repository, host, state->link.n, key);
+	    "%s\nrepository %s\nhost %s\nepoch %" PRIu64 "\nn %" PRIu64
+	    "\nchain %s\n",
+	    title, repository, host, state->epoch, state->link.n, key);
 	rc = digest_once(hash, out, (size_t)n, err);
 	hex_encode(check, hash, sizeof(hash));
 	n +=
@@ -73,6 +75,7 @@ parse_state(struct state *out, const char *text, struct err *err)
 	    lines_hex(out->repository, SEAL_ID_BYTES, &at, "repository", err) ==
 		-1 ||
 	    lines_hex(out->host, SEAL_ID_BYTES, &at, "host", err) == -1 ||
+	    lines_u64(&out->epoch, &at, "epoch", err) == -1 ||
 	    lines_u64(&out->link.n, &at, "n", err) == -1 ||
 	    lines_hex(out->link.key, SEAL_KEY_BYTES, &at, "chain", err) == -1)
 		return -1;
@@ -195,7 +198,7 @@ look(const struct chain *c, struct hostkey *key, bool begin, struct err *err)
 			return 0;
 		memcpy(state.repository, c->repository, SEAL_ID_BYTES);
 		memcpy(state.host, c->host, SEAL_ID_BYTES);
-		state.link.n = 0;
+		state.link.n = state.epoch = 0;
 		memcpy(state.link.key, key->chain, SEAL_KEY_BYTES);
 		/* State first: the first key is never nowhere. */
 		rc = write_state(c, &state, err);
@@ -315,5 +318,40 @@ chain_mark(struct chain *c, uint8_t out[CHAIN_MARK_BYTES], const void *object,
 	rc = chain_link_mac(
 	    out + CHAIN_NAME_BYTES, &link, object, size, out, err);
 	secret_wipe(&link, sizeof(link));
+	return rc;
+}
+
+/* ---- the newest epoch ---- */
+
+int
+chain_epoch(uint64_t *out, struct chain *c, struct err *err)
+{
+	int fd = lock_state(c, err), rc;
+	struct state state;
+
+	if (fd == -1)
+		return -1;
+	if ((rc = read_state(&state, c, err)) == 0)
+		*out = state.epoch;
+	secret_wipe(&state, sizeof(state));
+	close(fd);
+	return rc;
+}
+
+int
+chain_saw_epoch(struct chain *c, uint64_t epoch, struct err *err)
+{
+	int fd = lock_state(c, err), rc;
+	struct state state;
+
+	if (fd == -1)
+		return -1;
+	rc = read_state(&state, c, err);
+	if (rc == 0 && state.epoch < epoch) {
+		state.epoch = epoch;
+		rc = write_state(c, &state, err);
+	}
+	secret_wipe(&state, sizeof(state));
+	close(fd);
 	return rc;
 }

@@ -44,6 +44,14 @@ int chain_begin(struct chain *c, struct err *err);
 int chain_mark(struct chain *c, uint8_t out[CHAIN_MARK_BYTES],
     const void *object, size_t size, struct err *err);
 
+/*
+ * The newest epoch that the host has seen; 0: none.  It lies beside the chain,
+ * for what else the host remembers is a cache, and may be thrown away.
+ */
+int chain_epoch(uint64_t *out, struct chain *c, struct err *err);
+/* Durable when it returns; an earlier one changes nothing. */
+int chain_saw_epoch(struct chain *c, uint64_t epoch, struct err *err);
+
 /* ---- by whoever has the master key ---- */
 
 /* Belongs to one thread at a time; a check costs at most some hundred steps

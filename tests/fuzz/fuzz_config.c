@@ -2,7 +2,7 @@
 /* A repository's settings: the body of `config`.  No local index is opened. */
 #include "common/err.h"
 #include "store/host_sweep.h"
-#include "store/hostmemory.h"
+#include "store/copies.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/one_object.h"
 
@@ -38,24 +38,6 @@ localindex_close(struct localindex *li)
 }
 
 /* The same of what a host has in it. */
-int
-hostmemory_epoch(uint64_t *out, struct localindex *li, struct err *err)
-{
-	(void)li;
-	(void)err;
-	*out = 0;
-	return 0;
-}
-
-int
-hostmemory_saw_epoch(struct localindex *li, uint64_t epoch, struct err *err)
-{
-	(void)li;
-	(void)epoch;
-	(void)err;
-	return 0;
-}
-
 int
 host_sweep(struct store *s, struct err *err)
 {

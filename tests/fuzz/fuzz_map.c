@@ -39,16 +39,22 @@ localindex_find(struct localindex *li, enum blob_type type,
 }
 
 /* There is one pack. */
-int
-copies_find(struct blob_place out[COPIES_MAX], struct store *s,
-    enum blob_type type, const uint8_t hash[DIGEST_BYTES],
-    const struct blob_place *bad, struct err *err)
+void
+copies_begin(struct copies_walk *w, struct store *s, enum blob_type type,
+    const uint8_t hash[DIGEST_BYTES], const struct blob_place *bad)
 {
-	(void)out;
+	(void)w;
 	(void)s;
 	(void)type;
 	(void)hash;
 	(void)bad;
+}
+
+int
+copies_next(struct copies_walk *w, struct blob_place *out, struct err *err)
+{
+	(void)w;
+	(void)out;
 	(void)err;
 	return 0;
 }

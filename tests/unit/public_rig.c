@@ -17,6 +17,7 @@
 #include "store/envelope.h"
 #include "store/host_sweep.h"
 #include "store/hostmemory.h"
+#include "store/store_internal.h"
 #include "store/points.h"
 #include "store/seal/hostkey.h"
 #include "store/seal/slot.h"
@@ -167,4 +168,70 @@ public_expect_words(
 	assert_int_equal(err->class, class);
 	if (strstr(err->text, words) == NULL)
 		fail_msg("'%s' does not say '%s'", err->text, words);
+}
+
+void
+public_put_liar(const uint8_t pack_id[OBJECT_ID_BYTES])
+{
+	struct index_set *set = calloc(1, sizeof(*set));
+	char key[OBJECT_KEY_SIZE];
+	uint8_t id[OBJECT_ID_BYTES], *junk = calloc(1, BLOCK);
+	struct backend *b = rig_backend(&public_rig);
+	struct err err = ERR_INIT;
+	struct pack_blob blob = { .type = BLOB_DATA, .size = BLOCK };
+	struct digest *d;
+	struct pack *p;
+	unsigned int i;
+
+	assert_int_equal(digest_new(&d, public_host->seal, &err), 0);
+	assert_int_equal(pack_new(&p, public_host->seal, &err), 0);
+	memcpy(p->id, pack_id, OBJECT_ID_BYTES);
+	for (i = 0; i < 30; i++) {
+		digest_of(
+		    d, blob.hash, public_im.bytes + i * BLOCK, BLOCK, &err);
+		assert_int_equal(pack_add_frame(p, FRAME_RAW, junk, BLOCK,
+				     BLOCK, &blob, 1, &err),
+		    0);
+	}
+	assert_int_equal(pack_finish(p, &err), 0);
+	assert_int_equal(backend_put(b, object_key(key, OBJECT_PACK, p->id),
+			     p->data, p->size, &err),
+	    0);
+	index_set_add(set, p->id, p->size, &p->table);
+	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
+	index_set_free(set);
+	pack_free(p);
+	digest_free(d);
+	backend_close(b);
+	free(junk);
+}
+
+/* An index that says of each pack that there is nothing in it. */
+static void
+put_lying_index(void)
+{
+	struct index_set *set = calloc(1, sizeof(*set));
+	struct backend *b = rig_backend(&public_rig);
+	struct pack_table table;
+	struct err err = ERR_INIT;
+	uint8_t id[OBJECT_ID_BYTES];
+	unsigned int i;
+
+	rig_keys(&public_rig, &public_keys, "packs/");
+	for (i = 0; i < public_keys.count; i++) {
+		table = (struct pack_table){ .frames = NULL };
+		assert_int_equal(
+		    object_key_parse(id, OBJECT_PACK, public_keys.key[i]), 0);
+		index_set_add(set, id, 1 << 20, &table);
+	}
+	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
+	index_set_free(set);
+	backend_close(b);
+}
+
+void
+public_put_lying_indexes(unsigned int count)
+{
+	while (count-- > 0)
+		put_lying_index();
 }

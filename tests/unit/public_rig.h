@@ -44,4 +44,12 @@ void public_mend(uint8_t *bytes, size_t size);
 void public_expect_words(
     const struct err *err, enum err_class class, const char *words);
 
+/* ---- what who took the host can put ---- */
+
+/* A pack of that id that says it has blocks of the disk, and has nothing of
+ * them; with an index. */
+void public_put_liar(const uint8_t pack_id[OBJECT_ID_BYTES]);
+/* Indexes that say of each pack that there is nothing in it. */
+void public_put_lying_indexes(unsigned int count);
+
 #endif

@@ -213,6 +213,7 @@ test_forged_public_host_sees_that_a_repository_was_set_back(void **state)
 	struct store_session *session;
 	struct err err = ERR_INIT;
 	unsigned int i;
+	char index[400];
 
 	(void)state;
 	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
@@ -224,7 +225,17 @@ test_forged_public_host_sees_that_a_repository_was_set_back(void **state)
 		if (strcmp(public_keys.key[i], "epochs/0") != 0)
 			public_place(public_keys.key[i], NULL, 0);
 	}
+	snprintf(index, sizeof(index), "%.390s", public_host->cache_dir);
 	store_close(public_host);
+	public_host = public_open_host("a");
+	assert_int_equal(
+	    store_session_begin(&session, public_host, &options, &err), -1);
+	public_expect_words(&err, ERR_CORRUPT, "the repository was set back");
+	/* Nor is that in its cache, which two backups that are killed throw
+	 * away. */
+	store_close(public_host);
+	err_clear(&err);
+	assert_int_equal(io_remove_tree(index, &err), 0);
 	public_host = public_open_host("a");
 	assert_int_equal(
 	    store_session_begin(&session, public_host, &options, &err), -1);
@@ -301,66 +312,6 @@ test_forged_public_points_that_are_missing_are_told(void **state)
 
 /* ---- a host that was taken ---- */
 
-/* A pack that says it has the blocks of im, and has nothing of them. */
-static void
-put_lying_pack(uint8_t pack_id[OBJECT_ID_BYTES])
-{
-	struct index_set *set = calloc(1, sizeof(*set));
-	char key[OBJECT_KEY_SIZE];
-	uint8_t id[OBJECT_ID_BYTES], *junk = calloc(1, BLOCK);
-	struct backend *b = rig_backend(&public_rig);
-	struct err err = ERR_INIT;
-	struct pack_blob blob = { .type = BLOB_DATA, .size = BLOCK };
-	struct digest *d;
-	struct pack *p;
-	unsigned int i;
-
-	assert_int_equal(digest_new(&d, public_host->seal, &err), 0);
-	assert_int_equal(pack_new(&p, public_host->seal, &err), 0);
-	for (i = 0; i < 30; i++) {
-		digest_of(
-		    d, blob.hash, public_im.bytes + i * BLOCK, BLOCK, &err);
-		assert_int_equal(pack_add_frame(p, FRAME_RAW, junk, BLOCK,
-				     BLOCK, &blob, 1, &err),
-		    0);
-	}
-	assert_int_equal(pack_finish(p, &err), 0);
-	memcpy(pack_id, p->id, OBJECT_ID_BYTES);
-	assert_int_equal(backend_put(b, object_key(key, OBJECT_PACK, p->id),
-			     p->data, p->size, &err),
-	    0);
-	index_set_add(set, p->id, p->size, &p->table);
-	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
-	index_set_free(set);
-	pack_free(p);
-	digest_free(d);
-	backend_close(b);
-	free(junk);
-}
-
-/* An index that says of each pack that there is nothing in it. */
-static void
-put_lying_index(void)
-{
-	struct index_set *set = calloc(1, sizeof(*set));
-	struct backend *b = rig_backend(&public_rig);
-	struct pack_table table;
-	struct err err = ERR_INIT;
-	uint8_t id[OBJECT_ID_BYTES];
-	unsigned int i;
-
-	rig_keys(&public_rig, &public_keys, "packs/");
-	for (i = 0; i < public_keys.count; i++) {
-		table = (struct pack_table){ .frames = NULL };
-		assert_int_equal(
-		    object_key_parse(id, OBJECT_PACK, public_keys.key[i]), 0);
-		index_set_add(set, id, 1 << 20, &table);
-	}
-	assert_int_equal(index_put(b, public_host->seal, set, id, &err), 0);
-	index_set_free(set);
-	backend_close(b);
-}
-
 static void
 prune_all(void)
 {
@@ -380,13 +331,15 @@ test_forged_public_lying_pack_displaces_nothing(void **state)
 			*next;
 	char key[OBJECT_KEY_SIZE];
 	uint8_t id[OBJECT_ID_BYTES];
+	struct err err = ERR_INIT;
 	struct image now;
 
 	(void)state;
 	image_copy(&now, &public_im);
 	image_fill(&now, 2 * BLOCK, BLOCK, 70, false);
 	next = public_backup(public_host, &now, m, &public_im);
-	put_lying_pack(id);
+	hexid_random(id, sizeof(id), &err);
+	public_put_liar(id);
 	prune_all();
 	prune_all();
 	/* Once it is out of the way, nothing is missing. */
@@ -405,12 +358,9 @@ test_forged_public_lying_index_is_not_believed(void **state)
 {
 	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
 
-	unsigned int i;
-
 	(void)state;
 	/* Of several that name a pack the first is taken, by its id. */
-	for (i = 0; i < 12; i++)
-		put_lying_index();
+	public_put_lying_indexes(12);
 	prune_all();
 	public_expect(m->id, &public_im);
 	rig_reopen(&public_rig);
@@ -451,6 +401,257 @@ test_forged_public_prune_trusts_its_own_packs(void **state)
 	manifest_free(next);
 }
 
+/* ---- ids that come free again ---- */
+
+/* Packs that a prune of the owner's has put, as they were. */
+struct own {
+	char key[4][OBJECT_KEY_SIZE];
+	uint8_t *bytes[4];
+	size_t size[4];
+	size_t count;
+};
+
+static bool
+has_key(const struct keys *keys, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < keys->count; i++) {
+		if (strcmp(keys->key[i], key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The host's point is forgotten but for its first blocks, and written anew. */
+static void
+make_own(struct own *own, char point[HEXID_SIZE])
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL),
+			*next;
+	struct store_prune_result pruned;
+	static struct keys before;
+	struct err err = ERR_INIT;
+	struct image now;
+	size_t i;
+
+	memset(own, 0, sizeof(*own));
+	image_copy(&now, &public_im);
+	image_fill(&now, 0, 25 * BLOCK, 71, false);
+	next = public_backup(public_host, &now, m, &public_im);
+	rig_keys(&public_rig, &before, "packs/");
+	assert_int_equal(store_point_forget(public_rig.store, m->id, &err), 0);
+	assert_int_equal(rig_prune(public_rig.store, &pruned, &err), 0);
+	assert_true(pruned.packs_rewritten > 0);
+	rig_keys(&public_rig, &public_keys, "packs/");
+	for (i = 0; i < public_keys.count; i++) {
+		if (has_key(&before, public_keys.key[i]))
+			continue;
+		assert_true(own->count < 4);
+		strcpy(own->key[own->count], public_keys.key[i]);
+		own->bytes[own->count] =
+		    public_load(public_keys.key[i], &own->size[own->count]);
+		own->count++;
+	}
+	assert_true(own->count > 0);
+	snprintf(point, HEXID_SIZE, "%s", next->id);
+	image_fini(&now);
+	manifest_free(m);
+	manifest_free(next);
+}
+
+static void
+own_fini(struct own *own)
+{
+	while (own->count > 0)
+		free(own->bytes[--own->count]);
+}
+
+/* A prune of s removes them. */
+static void
+prune_own_away(struct store *s, const struct own *own, const char *point)
+{
+	struct store_prune_result pruned;
+	struct err err = ERR_INIT;
+	size_t i;
+
+	assert_int_equal(store_point_forget(s, point, &err), 0);
+	assert_int_equal(rig_prune(s, &pruned, &err), 0);
+	rig_keys(&public_rig, &public_keys, "packs/");
+	for (i = 0; i < own->count; i++)
+		assert_false(has_key(&public_keys, own->key[i]));
+}
+
+/* Lying packs under all of those ids; then nothing is missing without them. */
+static void
+expect_nothing_lost_to_liars(const struct own *own)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
+	uint8_t id[OBJECT_ID_BYTES];
+	size_t i;
+
+	for (i = 0; i < own->count; i++) {
+		object_key_parse(id, OBJECT_PACK, own->key[i]);
+		public_put_liar(id);
+	}
+	prune_all();
+	prune_all();
+	for (i = 0; i < own->count; i++)
+		public_place(own->key[i], NULL, 0);
+	prune_all();
+	public_expect(m->id, &public_im);
+	assert_int_equal(rig_verify(public_rig.store, NULL), 0);
+	manifest_free(m);
+}
+
+static void
+test_forged_public_freed_id_is_not_trusted(void **state)
+{
+	char point[HEXID_SIZE];
+	struct own own;
+
+	(void)state;
+	make_own(&own, point);
+	prune_own_away(public_rig.store, &own, point);
+	expect_nothing_lost_to_liars(&own);
+	own_fini(&own);
+}
+
+/* Another machine's prune, of which this one has nothing but the lists. */
+static void
+test_forged_public_id_freed_elsewhere_is_not_trusted(void **state)
+{
+	char point[HEXID_SIZE], dir[300];
+	struct store *other;
+	struct own own;
+
+	(void)state;
+	make_own(&own, point);
+	other =
+	    rig_open_store(&public_rig, public_path_of(dir, "another-owner"));
+	prune_own_away(other, &own, point);
+	expect_nothing_lost_to_liars(&own);
+	store_close(other);
+	own_fini(&own);
+}
+
+/* The genuine table before frames of noise: who takes a host can have read
+ * the pack while it was there. */
+static void
+put_hollow(struct own *own, struct index_set *set)
+{
+	uint8_t id[OBJECT_ID_BYTES], index[OBJECT_ID_BYTES];
+	struct backend *b = rig_backend(&public_rig);
+	struct pack_table table;
+	struct err err = ERR_INIT;
+	uint64_t size;
+	size_t i, at;
+
+	for (i = 0; i < own->count; i++) {
+		/* Maps that lie end a prune, which asks for a repair. */
+		if (own->size[i] < BLOCK)
+			continue;
+		object_key_parse(id, OBJECT_PACK, own->key[i]);
+		public_place(own->key[i], own->bytes[i], own->size[i]);
+		assert_int_equal(pack_read_table(&table, &size, b,
+				     public_rig.store->seal, id, &err),
+		    0);
+		for (at = table.frames[0].offset;
+		     at < table.frames[table.frame_count - 1].offset +
+			      table.frames[table.frame_count - 1].stored_size;
+		     at++)
+			own->bytes[i][at] ^= 0x5a;
+		public_place(own->key[i], own->bytes[i], own->size[i]);
+		index_set_add(set, id, size, &table);
+	}
+	assert_int_equal(index_put(b, public_host->seal, set, index, &err), 0);
+	backend_close(b);
+}
+
+static void
+hollow_packs(bool lists_gone)
+{
+	struct index_set *set = calloc(1, sizeof(*set));
+	char point[HEXID_SIZE], dir[300];
+	struct manifest *m;
+	struct image now;
+	struct store *other;
+	struct own own;
+	size_t i;
+
+	make_own(&own, point);
+	other =
+	    rig_open_store(&public_rig, public_path_of(dir, "another-owner"));
+	prune_own_away(other, &own, point);
+	/* The very blocks that they had. */
+	image_copy(&now, &public_im);
+	image_fill(&now, 0, 25 * BLOCK, 71, false);
+	m = public_backup(public_host, &now, NULL, NULL);
+	put_hollow(&own, set);
+	rig_keys(&public_rig, &public_keys, "rolls/");
+	for (i = 0; lists_gone && i + 1 < public_keys.count; i++)
+		public_place(public_keys.key[i], NULL, 0);
+	prune_all();
+	prune_all();
+	for (i = 0; i < own.count; i++)
+		public_place(own.key[i], NULL, 0);
+	prune_all();
+	public_expect(m->id, &now);
+	manifest_free(m);
+	image_fini(&now);
+	store_close(other);
+	index_set_free(set);
+	own_fini(&own);
+}
+
+static void
+test_forged_public_hollow_pack_is_not_trusted(void **state)
+{
+	(void)state;
+	hollow_packs(false);
+}
+
+/* So many epochs later that nobody knows what they doomed. */
+static void
+test_forged_public_hollow_pack_is_read(void **state)
+{
+	(void)state;
+	hollow_packs(true);
+}
+
+/* Views of this machine are thrown away when two commands end badly. */
+static void
+test_forged_public_trust_outlives_the_views(void **state)
+{
+	char point[HEXID_SIZE], dir[300];
+	struct err err = ERR_INIT;
+	struct manifest *m;
+	struct image now;
+	struct own own;
+	uint64_t bytes;
+
+	(void)state;
+	make_own(&own, point);
+	snprintf(
+	    dir, sizeof(dir), "%.200s/prune-0", public_rig.store->cache_dir);
+	assert_int_equal(io_remove_tree(dir, &err), 0);
+	rig_keys(&public_rig, &public_keys, "packs/");
+	bytes = public_keys.bytes;
+	/* The host stores anew what was moved, and that goes again. */
+	image_copy(&now, &public_im);
+	image_fill(&now, 0, 25 * BLOCK, 71, false);
+	m = public_backup(public_host, &now, NULL, NULL);
+	rig_keys(&public_rig, &public_keys, "packs/");
+	assert_true(public_keys.bytes > bytes + 5 * BLOCK);
+	prune_all();
+	rig_keys(&public_rig, &public_keys, "packs/");
+	assert_true(public_keys.bytes < bytes + BLOCK);
+	public_expect(m->id, &now);
+	image_fini(&now);
+	manifest_free(m);
+	own_fini(&own);
+}
+
 int
 main(void)
 {
@@ -467,6 +668,11 @@ main(void)
 		CASE(test_forged_public_lying_pack_displaces_nothing),
 		CASE(test_forged_public_lying_index_is_not_believed),
 		CASE(test_forged_public_prune_trusts_its_own_packs),
+		CASE(test_forged_public_freed_id_is_not_trusted),
+		CASE(test_forged_public_id_freed_elsewhere_is_not_trusted),
+		CASE(test_forged_public_hollow_pack_is_not_trusted),
+		CASE(test_forged_public_hollow_pack_is_read),
+		CASE(test_forged_public_trust_outlives_the_views),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

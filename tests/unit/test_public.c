@@ -17,6 +17,7 @@
 #include "store/envelope.h"
 #include "store/host_sweep.h"
 #include "store/hostmemory.h"
+#include "store/localindex_internal.h"
 #include "store/points.h"
 #include "store/seal/hostkey.h"
 #include "store/seal/slot.h"
@@ -456,6 +457,113 @@ test_public_memory_is_swept(void **state)
 	manifest_free(m);
 }
 
+static void
+test_public_damaged_memory_is_cleared(void **state)
+{
+	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL),
+			*next;
+	struct image now;
+
+	(void)state;
+	localindex_note_damage(public_host->index, "a test says so");
+	image_copy(&now, &public_im);
+	image_fill(&now, 3 * BLOCK, BLOCK, 91, false);
+	/* What was known is not known any more, but the base is. */
+	next = public_backup(public_host, &now, m, &public_im);
+	assert_int_equal(next->disks[0].new_bytes, BLOCK);
+	assert_false(localindex_damaged(public_host->index));
+	public_expect(next->id, &now);
+	manifest_free(m);
+	m = public_backup(public_host, &now, NULL, NULL);
+	assert_int_equal(m->disks[0].new_bytes, 39 * BLOCK);
+	public_expect(m->id, &now);
+	image_fini(&now);
+	manifest_free(next);
+	manifest_free(m);
+}
+
+/* ---- runs that were cut short ---- */
+
+#define LONG_BLOCKS 1200 /* Two packs and a part of one. */
+#define PACK_BLOCKS (PACK_TARGET_BYTES / BLOCK)
+
+/* Two packs of it are put, and then the storage fails. */
+static void
+cut_short(const struct image *im)
+{
+	const struct wrap_fault_plan plan = {
+		.ops = WRAP_FAULT_PUT, .fail_at = 4, .class = ERR_IO
+	};
+	const struct wrap_fault_plan none = { .ops = 0 };
+	struct manifest *m;
+	struct err err = ERR_INIT;
+
+	wrap_fault_set(&public_rig.fault, &plan);
+	assert_int_equal(
+	    rig_backup(&public_rig, public_host, &m, im, NULL, NULL, &err), -1);
+	wrap_fault_set(&public_rig.fault, &none);
+	rig_keys(&public_rig, &public_keys, "packs/");
+	assert_int_equal(public_keys.count, 2);
+	rig_keys(&public_rig, &public_keys, "index/");
+	assert_int_equal(public_keys.count, 0);
+	store_close(public_host);
+	public_host = public_open_host("a");
+}
+
+static void
+test_public_host_goes_on_where_it_was_cut_short(void **state)
+{
+	struct manifest *m;
+	struct image im;
+
+	(void)state;
+	image_init(&im, LONG_BLOCKS * BLOCK);
+	image_fill(&im, 0, im.size, 5, false);
+	cut_short(&im);
+	m = public_backup(public_host, &im, NULL, NULL);
+	assert_true(m->disks[0].new_bytes <=
+		    (LONG_BLOCKS - 2 * PACK_BLOCKS + 32) * BLOCK);
+	public_expect(m->id, &im);
+	assert_int_equal(rig_verify(public_rig.store, NULL), 0);
+	image_fini(&im);
+	manifest_free(m);
+}
+
+/* A prune in between has taken the packs for garbage, and others come under
+ * their names. */
+static void
+test_public_host_takes_no_strangers_for_its_own(void **state)
+{
+	struct store_prune_result pruned;
+	uint8_t *bytes[2];
+	struct err err = ERR_INIT;
+	static struct keys packs;
+	struct manifest *m;
+	struct image im;
+	size_t size[2];
+
+	(void)state;
+	image_init(&im, LONG_BLOCKS * BLOCK);
+	image_fill(&im, 0, im.size, 5, false);
+	cut_short(&im);
+	rig_keys(&public_rig, &packs, "packs/");
+	bytes[0] = public_load(packs.key[0], &size[0]);
+	bytes[1] = public_load(packs.key[1], &size[1]);
+	assert_int_equal(rig_prune(public_rig.store, &pruned, &err), 0);
+	assert_int_equal(pruned.packs_removed, 2);
+	memset(bytes[0] + 100, 0, size[0] / 2);
+	memset(bytes[1] + 100, 0, size[1] / 2);
+	public_place(packs.key[0], bytes[0], size[0]);
+	public_place(packs.key[1], bytes[1], size[1]);
+	m = public_backup(public_host, &im, NULL, NULL);
+	assert_int_equal(m->disks[0].new_bytes, LONG_BLOCKS * BLOCK);
+	public_expect(m->id, &im);
+	free(bytes[0]);
+	free(bytes[1]);
+	image_fini(&im);
+	manifest_free(m);
+}
+
 int
 main(void)
 {
@@ -475,6 +583,9 @@ main(void)
 		CASE(test_public_host_stores_anew_what_a_repair_marked),
 		CASE(test_public_host_settles_a_lost_answer),
 		CASE(test_public_memory_is_swept),
+		CASE(test_public_damaged_memory_is_cleared),
+		CASE(test_public_host_goes_on_where_it_was_cut_short),
+		CASE(test_public_host_takes_no_strangers_for_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
