@@ -187,7 +187,7 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 	if (rc == -1)
 		return -1;
 	if (kept > 0) {
-		if (index_check_tables(
+		if (index_check_tables_sure(
 			set, p->store->backend, p->store->seal, err) == -1)
 			return -1;
 		return localindex_load_add(

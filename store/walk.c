@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/unread.h"
 
 /* 1: new to the marks, or there are none; 2: of no pack that they know, for it
  * went since, or came. */
@@ -97,7 +98,7 @@ tell_piece(struct walk *w, struct err *err)
 {
 	struct err why = *err;
 
-	if (!store_worth_resync(&why))
+	if (!unread_is_own(w->store->backend, &why))
 		return -1;
 	err_clear(err);
 	w->first_block = w->piece_first_block;
