@@ -42,7 +42,8 @@ void localindex_close(struct localindex *li); /* NULL is allowed. */
 
 /*
  * A consistent look; short-lived, of one thread, and nothing may be added by
- * that thread meanwhile.
+ * that thread meanwhile, nor a second look begun: that could wait for the
+ * first one's end.
  */
 struct localindex_view {
 	struct localindex *li;
