@@ -92,8 +92,10 @@ setup(void **state)
 	(void)state;
 	if (pipe(ask) == -1 || pipe(answer) == -1 || (other = fork()) == -1)
 		return -1;
-	if (other == 0)
+	if (other == 0) {
+		close(ask[1]); /* With the test it ends as well. */
 		_exit(grow_when_asked());
+	}
 	close(ask[0]);
 	close(answer[1]);
 	rig_init(&rig, "mem");
