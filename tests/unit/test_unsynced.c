@@ -22,7 +22,8 @@
 
 static struct rig rig;
 static struct image im;
-/* How many syncs of folders of that name are to fail. */
+static struct keys keys;
+/* How many syncs of folders whose path ends so are to fail. */
 static const char *fails_in;
 static atomic_int fails;
 
@@ -31,14 +32,14 @@ int
 fsync(int fd)
 {
 	char link[64], path[PATH_MAX];
-	const char *name;
+	size_t tail = fails_in == NULL ? 0 : strlen(fails_in);
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
 	path[n < 0 ? 0 : n] = '\0';
-	name = strrchr(path, '/');
-	if (fails_in == NULL || name == NULL || strcmp(name + 1, fails_in) != 0)
+	if (fails_in == NULL || (size_t)(n < 0 ? 0 : n) < tail ||
+	    strcmp(path + n - tail, fails_in) != 0)
 		return (int)syscall(SYS_fsync, fd);
 	if (atomic_fetch_sub(&fails, 1) <= 0)
 		return (int)syscall(SYS_fsync, fd);
@@ -83,7 +84,7 @@ test_unsynced_object_stays(void **state)
 	char byte;
 
 	(void)state;
-	fail_in("others", 1);
+	fail_in("/others", 1);
 	assert_int_equal(backend_put(b, "others/a", "x", 1, &err), -1);
 	assert_int_equal(err.class, ERR_IO);
 	assert_int_equal(backend_stat(b, "others/a", &size, &err), 0);
@@ -102,7 +103,7 @@ test_unsynced_point_is_settled(void **state)
 	struct manifest *m;
 
 	(void)state;
-	fail_in("points", 1);
+	fail_in("/points", 1);
 	if (rig_backup(&rig, rig.store, &m, &im, NULL, NULL, &err) == -1)
 		fail_msg("backup: %s", err.text);
 	assert_true(atomic_load(&fails) < 0);
@@ -119,7 +120,7 @@ test_unsynced_point_is_not_told_as_made(void **state)
 	struct manifest *m;
 
 	(void)state;
-	fail_in("points", INT_MAX);
+	fail_in("/points", INT_MAX);
 	assert_int_equal(
 	    rig_backup(&rig, rig.store, &m, &im, NULL, NULL, &err), -1);
 	assert_non_null(strstr(err.text, "not known whether"));
@@ -129,6 +130,89 @@ test_unsynced_point_is_not_told_as_made(void **state)
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
 	m = rig_point(&rig, &im, NULL, NULL);
 	rig_expect(rig.store, m, &im);
+	manifest_free(m);
+}
+
+static int
+repair(struct err *err)
+{
+	struct store_repair_options options = { .threads = 1 };
+	struct store_repair_result result;
+
+	err_clear(err);
+	return store_repair(rig.store, &options, NULL, NULL, &result, err);
+}
+
+/* An index that cannot be read; its bytes. */
+static uint8_t *
+spoil_index(char key[BACKEND_KEY_MAX + 1], size_t *size)
+{
+	rig_keys(&rig, &keys, "index/");
+	assert_int_equal(keys.count, 1);
+	snprintf(key, BACKEND_KEY_MAX + 1, "%s", keys.key[0]);
+	rig_flip(&rig, key, 60);
+	return rig_load(&rig, key, size);
+}
+
+static bool
+is_there(const char *key)
+{
+	rig_keys(&rig, &keys, key);
+	return keys.count > 0;
+}
+
+/* What is set aside goes only when its copy is durable, whoever made that. */
+static void
+test_unsynced_copy_aside_is_settled(void **state)
+{
+	char key[BACKEND_KEY_MAX + 1];
+	struct err err = ERR_INIT;
+	struct manifest *m = rig_point(&rig, &im, NULL, NULL);
+	size_t size;
+	int i;
+
+	(void)state;
+	free(spoil_index(key, &size));
+	for (i = 0; i < 2; i++) {
+		fail_in("/aside/index", INT_MAX);
+		assert_int_equal(repair(&err), -1);
+		fail_in(NULL, 0);
+		assert_true(is_there(key));
+	}
+	assert_int_equal(repair(&err), 0);
+	assert_false(is_there(key));
+	rig_expect(rig.store, m, &im);
+	manifest_free(m);
+}
+
+/* Of another copy under its name only a part is there. */
+static void
+test_unsynced_copy_aside_is_no_other(void **state)
+{
+	char key[BACKEND_KEY_MAX + 1], aside[BACKEND_KEY_MAX + 1];
+	struct backend *b = rig_backend(&rig);
+	struct manifest *m = rig_point(&rig, &im, NULL, NULL);
+	struct err err = ERR_INIT;
+	uint8_t *bytes, *copy;
+	bool found = false;
+	size_t size, i, n;
+
+	(void)state;
+	bytes = spoil_index(key, &size);
+	snprintf(aside, sizeof(aside), "aside/%.150s", key);
+	assert_int_equal(backend_put(b, aside, bytes, 10, &err), 0);
+	backend_close(b);
+	assert_int_equal(repair(&err), 0);
+	assert_false(is_there(key));
+	rig_keys(&rig, &keys, "aside/");
+	assert_int_equal(keys.count, 2);
+	for (i = 0; i < keys.count; i++) {
+		copy = rig_load(&rig, keys.key[i], &n);
+		found = found || (n == size && memcmp(copy, bytes, n) == 0);
+		free(copy);
+	}
+	assert_true(found);
+	free(bytes);
 	manifest_free(m);
 }
 
@@ -142,6 +226,10 @@ main(void)
 		    test_unsynced_point_is_settled, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_unsynced_point_is_not_told_as_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_unsynced_copy_aside_is_settled, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_unsynced_copy_aside_is_no_other, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
