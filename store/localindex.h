@@ -115,6 +115,12 @@ int localindex_load_end(struct localindex_load *load, struct err *err);
 void localindex_load_free(struct localindex_load *load); /* NULL is allowed. */
 
 /*
+ * Makes one run of all: for whoever is about to look for most of what there
+ * is, for a look reads a page of each run.  Without room for it they stay.
+ */
+int localindex_merge_all(struct localindex *li, struct err *err);
+
+/*
  * The lists of the epochs up to `to` have been looked at: listed is the last,
  * touched has the packs of all since the last call, NULL if they could not
  * all be read.  Both sorted.  Does nothing if others have gone further.

@@ -127,6 +127,7 @@ struct localindex_merge {
 	uint64_t keep[LOCALINDEX_RUNS_MAX];
 	unsigned int keep_count;
 	bool alone; /* Some run is damaged: none is read. */
+	bool all;   /* However large they are. */
 };
 int localindex_merge(
     struct localindex *li, MDB_txn *txn, struct localindex_merge *m);

@@ -212,6 +212,9 @@ load_indexes(struct prune *p, struct err *err)
 	rc = each_index(p, load_or_remove, load, err);
 	if (rc == 0)
 		rc = localindex_load_end(load, err);
+	/* The walk looks for every block. */
+	if (rc == 0)
+		rc = localindex_merge_all(p->view.store.index, err);
 	localindex_load_free(load);
 	return rc;
 }
