@@ -55,7 +55,10 @@ struct backend_ops {
 	void (*close)(struct backend *b); /* Never NULL here. */
 	/*
 	 * 0: the object is durable under key.  -1: key is as it was, and
-	 * nothing of this put is ever listed.  A present key is ERR_EXISTS;
+	 * nothing of this put is ever listed - or, if only the last step or
+	 * its answer failed (never with ERR_EXISTS), the whole object is there:
+	 * it is not taken away again, for others may have seen it, and
+	 * settle() tells whether it is durable.  A present key is ERR_EXISTS;
 	 * of two concurrent puts at most one succeeds.
 	 */
 	int (*put)(struct backend *b, const char *key, const void *buf,

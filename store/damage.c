@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/json/json.h"
 #include "common/log.h"
+#include "store/unread.h"
 
 #define MARK_BODY_MAX (16u << 20)
 #define TARGET_MAX 64u
@@ -156,15 +157,15 @@ mark_fini(struct damage_mark *mark)
 
 static int
 add_mark(struct damage *d, struct backend *b, const struct seal *seal,
-    const uint8_t id[OBJECT_ID_BYTES], struct err *err)
+    const uint8_t id[OBJECT_ID_BYTES], bool sure, struct err *err)
 {
 	struct damage_mark mark = { .disks = NULL };
 
 	if (read_mark(&mark, b, seal, id, err) == -1) {
 		mark_fini(&mark);
-		if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
+		if ((sure && err->class == ERR_IO) || !unread_is_own(b, err))
 			return -1;
-		if (err->class == ERR_CORRUPT)
+		if (err->class != ERR_NOT_FOUND)
 			log_line(LOG_WARNING, "left out: %s", err->text);
 		err_clear(err);
 		return 0;
@@ -173,8 +174,8 @@ add_mark(struct damage *d, struct backend *b, const struct seal *seal,
 	return mark.of_point ? 0 : idset_add(&d->packs, mark.subject, err);
 }
 
-int
-damage_load(struct damage *out, struct backend *b, const struct seal *seal,
+static int
+load(struct damage *out, struct backend *b, const struct seal *seal, bool sure,
     struct err *err)
 {
 	struct idset ids;
@@ -188,13 +189,27 @@ damage_load(struct damage *out, struct backend *b, const struct seal *seal,
 	if (out->marks == NULL)
 		rc = err_no_memory(err);
 	for (i = 0; rc == 0 && i < ids.count; i++)
-		rc = add_mark(out, b, seal, ids.ids[i], err);
+		rc = add_mark(out, b, seal, ids.ids[i], sure, err);
 	idset_fini(&ids);
 	if (rc == -1)
 		damage_fini(out);
 	else
 		idset_sort(&out->packs);
 	return rc;
+}
+
+int
+damage_load(struct damage *out, struct backend *b, const struct seal *seal,
+    struct err *err)
+{
+	return load(out, b, seal, false, err);
+}
+
+int
+damage_load_sure(struct damage *out, struct backend *b, const struct seal *seal,
+    struct err *err)
+{
+	return load(out, b, seal, true, err);
 }
 
 void

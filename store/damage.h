@@ -32,6 +32,10 @@ struct damage { /* Zeroed is empty. */
  */
 int damage_load(struct damage *out, struct backend *b, const struct seal *seal,
     struct err *err);
+/* The same for whoever takes away what is not marked: a mark that a disk
+ * cannot read is an error. */
+int damage_load_sure(struct damage *out, struct backend *b,
+    const struct seal *seal, struct err *err);
 void damage_fini(struct damage *d);
 
 /* Takes the marked packs out of a sorted list of packs. */

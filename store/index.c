@@ -7,6 +7,8 @@
 
 #include "common/endian.h"
 #include "common/err.h"
+#include "common/log.h"
+#include "store/unread.h"
 
 #define INDEX_HEAD_BYTES 4
 #define PACK_ENTRY_BYTES 28
@@ -149,9 +151,9 @@ index_get(struct index_set **out, struct backend *b, const struct seal *seal,
 	return 0;
 }
 
-int
-index_check_tables(struct index_set *set, struct backend *b,
-    const struct seal *seal, struct err *err)
+static int
+check_tables(struct index_set *set, struct backend *b, const struct seal *seal,
+    bool sure, struct err *err)
 {
 	unsigned int i, kept = 0;
 	struct index_pack *p;
@@ -172,10 +174,26 @@ index_check_tables(struct index_set *set, struct backend *b,
 			continue;
 		}
 		p->table = (struct pack_table){ .frames = NULL };
-		if (err->class != ERR_NOT_FOUND && err->class != ERR_CORRUPT)
+		if ((sure && err->class == ERR_IO) || !unread_is_own(b, err))
 			return -1;
+		if (err->class != ERR_NOT_FOUND)
+			log_line(LOG_WARNING, "left out: %s", err->text);
 		err_clear(err);
 	}
 	set->count = kept;
 	return 0;
+}
+
+int
+index_check_tables(struct index_set *set, struct backend *b,
+    const struct seal *seal, struct err *err)
+{
+	return check_tables(set, b, seal, false, err);
+}
+
+int
+index_check_tables_sure(struct index_set *set, struct backend *b,
+    const struct seal *seal, struct err *err)
+{
+	return check_tables(set, b, seal, true, err);
 }

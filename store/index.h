@@ -46,5 +46,9 @@ void index_set_free(struct index_set *set); /* NULL is allowed. */
  */
 int index_check_tables(struct index_set *set, struct backend *b,
     const struct seal *seal, struct err *err);
+/* The same for whoever takes away what nobody needs: a table that a disk
+ * cannot read is an error. */
+int index_check_tables_sure(struct index_set *set, struct backend *b,
+    const struct seal *seal, struct err *err);
 
 #endif

@@ -19,8 +19,12 @@
 #define FORMAT "holdstill local index 3"
 #define MAP_FIRST_BYTES (16u << 20)
 #define READERS_MAX 512
+/* An index makes less than 2^24 runs. */
+#define RUNS_BITS 24
+#define RUNS_SHIFT 32
 /* Beside LMDB's codes and those of errno. */
 #define WAS_SEALED (-1)
+#define IS_USED (-2)
 
 /*
  * One environment a folder and process: LMDB's locks do not survive a second
@@ -109,6 +113,24 @@ check_format(const struct localindex *li, const MDB_val *is)
 	return MDB_VERSION_MISMATCH;
 }
 
+/* Runs are numbered from some number of its own, so that no two indexes of a
+ * folder, one after the other, ever have files of one name. */
+static int
+begin_meta(struct localindex *li, MDB_txn *txn, MDB_val *key)
+{
+	MDB_val value = { .mv_size = strlen(li->format),
+		.mv_data = li->format };
+	struct err ignored = ERR_INIT;
+	uint64_t first;
+	int code;
+
+	if (hexid_random(&first, sizeof(first), &ignored) == -1)
+		return EIO;
+	code = localindex_counter_put(
+	    li, txn, LOCALINDEX_NEXT_RUN, first >> RUNS_SHIFT << RUNS_BITS);
+	return code != 0 ? code : mdb_put(txn, li->meta, key, &value, 0);
+}
+
 static int
 open_tables(struct localindex *li)
 {
@@ -130,9 +152,7 @@ open_tables(struct localindex *li)
 	    (rc = mdb_dbi_open(txn, "points", MDB_CREATE, &li->points)) == 0) {
 		rc = mdb_get(txn, li->meta, &key, &value);
 		if (rc == MDB_NOTFOUND) {
-			value.mv_size = strlen(li->format);
-			value.mv_data = li->format;
-			rc = mdb_put(txn, li->meta, &key, &value, 0);
+			rc = begin_meta(li, txn, &key);
 		} else if (rc == 0) {
 			rc = check_format(li, &value);
 		}
@@ -193,6 +213,48 @@ throw_away(struct localindex *li)
 	localindex_forget_damage(li);
 }
 
+static void
+in_use(const struct localindex *li, struct err *err)
+{
+	err_set(err, ERR_BUSY,
+	    "local index '%s' is damaged, or of another version, and other "
+	    "commands of this host use it",
+	    li->dir);
+	err_hint(err,
+	    "try again when they have ended: it is only a cache, and is made "
+	    "anew");
+}
+
+/* Those who have it open would go on with the old file, and with runs under
+ * the names of the new ones. */
+static int
+try_throw_away(struct localindex *li)
+{
+	if (!localindex_alive_alone(li))
+		return IS_USED;
+	throw_away(li);
+	return 0;
+}
+
+/* A code. */
+static int
+open_or_new(struct localindex *li, const char *data)
+{
+	int code = localindex_broken(li) ? try_throw_away(li) : 0;
+
+	if (code != 0)
+		return code;
+	if (localindex_key_known(li) && is_plain(li))
+		return WAS_SEALED;
+	code = open_env(li, data);
+	if (code == 0 || !worth_a_new_one(code))
+		return code;
+	mdb_env_close(li->env);
+	li->env = NULL;
+	code = try_throw_away(li);
+	return code != 0 ? code : open_env(li, data);
+}
+
 /* Called with the folder's guard held. */
 static int
 open_or_replace(struct localindex *li, struct err *err)
@@ -202,17 +264,11 @@ open_or_replace(struct localindex *li, struct err *err)
 
 	if (data == NULL)
 		return err_no_memory(err);
-	if (localindex_broken(li))
-		throw_away(li);
-	code = localindex_key_known(li) && is_plain(li) ? WAS_SEALED
-							: open_env(li, data);
-	if (code != 0 && worth_a_new_one(code)) {
-		mdb_env_close(li->env);
-		throw_away(li);
-		code = open_env(li, data);
-	}
+	code = open_or_new(li, data);
 	if (code == WAS_SEALED)
 		was_sealed(li, err);
+	else if (code == IS_USED)
+		in_use(li, err);
 	else if (code != 0)
 		localindex_error(li, code, err);
 	else

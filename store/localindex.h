@@ -42,7 +42,8 @@ void localindex_close(struct localindex *li); /* NULL is allowed. */
 
 /*
  * A consistent look; short-lived, of one thread, and nothing may be added by
- * that thread meanwhile.
+ * that thread meanwhile, nor a second look begun: that could wait for the
+ * first one's end.
  */
 struct localindex_view {
 	struct localindex *li;
@@ -112,6 +113,12 @@ int localindex_load_add(struct localindex_load *load, const uint8_t *index_id,
 /* Puts what is left. */
 int localindex_load_end(struct localindex_load *load, struct err *err);
 void localindex_load_free(struct localindex_load *load); /* NULL is allowed. */
+
+/*
+ * Makes one run of all: for whoever is about to look for most of what there
+ * is, for a look reads a page of each run.  Without room for it they stay.
+ */
+int localindex_merge_all(struct localindex *li, struct err *err);
 
 /*
  * The lists of the epochs up to `to` have been looked at: listed is the last,

@@ -49,6 +49,19 @@ localindex_alive_begin(struct localindex *li)
 	flock(li->alive_fd, LOCK_SH);
 }
 
+bool
+localindex_alive_alone(struct localindex *li)
+{
+	bool alone;
+
+	if (li->alive_fd == -1)
+		return false;
+	/* What is refused is lost as well, but nobody opens it meanwhile. */
+	alone = flock(li->alive_fd, LOCK_EX | LOCK_NB) == 0;
+	flock(li->alive_fd, LOCK_SH);
+	return alone;
+}
+
 void
 localindex_alive_end(struct localindex *li)
 {

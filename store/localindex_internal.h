@@ -52,10 +52,12 @@ typedef int localindex_change_fn(
 int localindex_change(
     struct localindex *li, localindex_change_fn *fn, void *arg);
 
-/* ---- localindex_alive.c; both with the folder's guard held ---- */
+/* ---- localindex_alive.c; with the folder's guard held ---- */
 /* Notes it broken if the last ones to have it open did not live to close it. */
 void localindex_alive_begin(struct localindex *li);
 void localindex_alive_end(struct localindex *li);
+/* Has no other process it open? */
+bool localindex_alive_alone(struct localindex *li);
 
 /* ---- localindex_notes.c ---- */
 /* Which lists were looked at; false: none. */
@@ -125,6 +127,7 @@ struct localindex_merge {
 	uint64_t keep[LOCALINDEX_RUNS_MAX];
 	unsigned int keep_count;
 	bool alone; /* Some run is damaged: none is read. */
+	bool all;   /* However large they are. */
 };
 int localindex_merge(
     struct localindex *li, MDB_txn *txn, struct localindex_merge *m);

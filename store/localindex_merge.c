@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/endian.h"
+#include "common/err.h"
 #include "store/localindex_internal.h"
 
 #define MERGE_RATIO 4u
@@ -197,14 +198,15 @@ merging_fini(struct merging *g)
 
 /* How many of the oldest runs stay as they are. */
 static unsigned int
-runs_kept(const struct run_set *set, uint64_t new_entries)
+runs_kept(const struct run_set *set, uint64_t new_entries, bool all)
 {
 	uint64_t entries = new_entries, own;
 	unsigned int kept = set->count;
 
 	for (; kept > 0 && set->run[kept - 1] != NULL; kept--) {
 		own = localindex_run_entries(set->run[kept - 1]);
-		if (own >= entries * MERGE_RATIO && kept < LOCALINDEX_RUNS_MAX)
+		if (!all && own >= entries * MERGE_RATIO &&
+		    kept < LOCALINDEX_RUNS_MAX)
 			break;
 		entries += own;
 	}
@@ -243,7 +245,7 @@ replace_runs(struct localindex *li, MDB_txn *txn, struct localindex_merge *m,
 	if (code != 0)
 		return code;
 	fresh += newest.ms_entries;
-	kept = m->alone ? set->count : runs_kept(set, fresh);
+	kept = m->alone ? set->count : runs_kept(set, fresh, m->all);
 	if (kept == LOCALINDEX_RUNS_MAX)
 		return MDB_CORRUPTED;
 	if ((code = make_run(&g, m, set, kept, number)) == 0) {
@@ -288,4 +290,33 @@ void
 localindex_merge_done(struct localindex *li, const struct localindex_merge *m)
 {
 	localindex_runs_sweep(li, m->below, m->keep, m->keep_count);
+}
+
+static int
+try_merge_all(struct localindex *li, MDB_txn *txn, void *arg)
+{
+	uint64_t numbers[LOCALINDEX_RUNS_MAX];
+	struct localindex_merge *m = arg;
+	unsigned int count;
+	int code = localindex_runs_list(numbers, &count, li, txn);
+
+	*m = (struct localindex_merge){ .all = true };
+	if (code != 0 || count < 2)
+		return code;
+	return localindex_merge(li, txn, m);
+}
+
+int
+localindex_merge_all(struct localindex *li, struct err *err)
+{
+	struct localindex_merge m;
+	int code = localindex_change(li, try_merge_all, &m);
+
+	if (code == ENOSPC)
+		return 0;
+	if (code != 0)
+		return localindex_error(li, code, err);
+	if (m.below > 0)
+		localindex_merge_done(li, &m);
+	return 0;
 }

@@ -291,9 +291,10 @@ localindex_run_writer_new(struct run_writer **out, const char *path)
 	w->fd = -1;
 	if ((w->path = strdup(path)) == NULL)
 		code = ENOMEM;
-	else if ((w->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	else if ((unlink(path) == -1 && errno != ENOENT) ||
+		 (w->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 		      0600)) == -1)
-		code = errno;
+		code = errno; /* What is unlinked: one that never counted. */
 	if (code != 0) {
 		localindex_run_writer_free(w);
 		return code;

@@ -245,6 +245,16 @@ given_up(struct err *err)
 
 enum answer { MADE, NOT_YET, NEVER, UNKNOWN };
 
+/* It can be seen; is it there to stay? */
+static int
+settle_point(struct store *s, const uint8_t *id, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+
+	return backend_settle(
+	    s->backend, object_key(key, OBJECT_MANIFEST, id), err);
+}
+
 /* Whoever put the manifest without an answer: is it there, may it be put
  * again, will it never be?  The last two with err. */
 static enum answer
@@ -256,7 +266,7 @@ ask(struct store *s, const uint8_t *id, struct err *err)
 	if (points_look(&state, NULL, s, id, err) == -1)
 		return UNKNOWN;
 	if (state == POINT_MANIFEST)
-		return MADE;
+		return settle_point(s, id, err) == 0 ? MADE : UNKNOWN;
 	if (state == POINT_TOMBSTONE) {
 		given_up(err);
 		return NEVER;
@@ -279,7 +289,8 @@ settle(struct store *s, const uint8_t *id, struct err *err)
 	enum point_state state;
 
 	err_clear(err);
-	if (points_give_up(&state, s, id, err) == -1) {
+	if (points_give_up(&state, s, id, err) == -1 ||
+	    (state == POINT_MANIFEST && settle_point(s, id, err) == -1)) {
 		*err = why;
 		return err_prefix(
 		    err, "it is not known whether the point was made");

@@ -58,8 +58,8 @@ begin_round(struct prune *p, struct err *err)
 static int
 learn(struct prune *p, struct err *err)
 {
-	if (damage_load(&p->damage, p->store->backend, p->store->seal, err) ==
-		-1 ||
+	if (damage_load_sure(
+		&p->damage, p->store->backend, p->store->seal, err) == -1 ||
 	    prune_look(p, err) == -1 || prune_load(p, err) == -1)
 		return -1;
 	return prune_walk(p, err);

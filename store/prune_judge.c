@@ -25,6 +25,11 @@ mark_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
 
 	(void)type;
 	(void)hash;
+	/* What the piece names is there, and is not to be judged unseen. */
+	if (why != NULL && !store_worth_resync(why)) {
+		*err = *why;
+		return -1;
+	}
 	if ((place == NULL || why != NULL) &&
 	    !prune_told(
 		k->disk->hurt, k->walk.first_block, k->walk.block_count))
@@ -154,7 +159,8 @@ weigh_index(struct prune *p, const uint8_t *id, struct err *err)
 		err_clear(err);
 		return 0;
 	}
-	rc = index_check_tables(set, p->store->backend, p->store->seal, err);
+	rc = index_check_tables_sure(
+	    set, p->store->backend, p->store->seal, err);
 	for (i = 0; rc == 0 && i < set->count; i++) {
 		pack = idset_find(&p->packs, set->packs[i].id);
 		if (pack >= 0)

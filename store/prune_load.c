@@ -187,7 +187,7 @@ load_or_remove(struct prune *p, size_t number, struct index_set *set, void *arg,
 	if (rc == -1)
 		return -1;
 	if (kept > 0) {
-		if (index_check_tables(
+		if (index_check_tables_sure(
 			set, p->store->backend, p->store->seal, err) == -1)
 			return -1;
 		return localindex_load_add(
@@ -212,6 +212,9 @@ load_indexes(struct prune *p, struct err *err)
 	rc = each_index(p, load_or_remove, load, err);
 	if (rc == 0)
 		rc = localindex_load_end(load, err);
+	/* The walk looks for every block. */
+	if (rc == 0)
+		rc = localindex_merge_all(p->view.store.index, err);
 	localindex_load_free(load);
 	return rc;
 }

@@ -4,7 +4,6 @@
  * window are sorted by pack and frame, so that each frame is read once for
  * all its blocks, and frames are taken by several threads.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "common/err.h"
 #include "store/host.h"
 #include "store/reader_internal.h"
+#include "store/unread.h"
 
 /* The first window is small, so that threads start soon; later ones bound
  * the memory: 16 GiB of disk. */
@@ -68,12 +68,10 @@ store_reader_salvage(struct store_reader *r, store_range_fn *lost, void *arg)
 	r->lost_arg = arg;
 }
 
-/* EIO: a disk cannot read the place; others may be well. */
 static bool
 is_loss(const struct store_reader *r, const struct err *err)
 {
-	return r->lost != NULL &&
-	       (store_worth_resync(err) || err->sys_errno == EIO);
+	return r->lost != NULL && unread_is_own(r->store->backend, err);
 }
 
 int

@@ -3,39 +3,85 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "store/points.h"
 #include "store/repair_internal.h"
+#include "store/unread.h"
 
 /* Of words that others say at the same time. */
 #define WORD_TRIES 16
+/* Of names for a copy. */
+#define COPY_TRIES 16
+
+struct copy {
+	const char *key; /* Of what is set aside. */
+	void *bytes;
+	size_t size;
+};
+
+/* 1: these bytes are under the name, to stay; 0: other bytes are. */
+static int
+is_copy(
+    struct backend *b, const char *name, const struct copy *c, struct err *err)
+{
+	void *bytes;
+	size_t size;
+	int same;
+
+	if (backend_settle(b, name, err) == -1 ||
+	    backend_get_all(b, name, BACKEND_OBJECT_MAX, &bytes, &size, err) ==
+		-1)
+		return -1;
+	same = size == c->size && memcmp(bytes, c->bytes, size) == 0;
+	free(bytes);
+	return same;
+}
+
+/* A copy that is there already, of a repair that was killed after it, serves
+ * if it is one; else there is a further name. */
+static int
+put_copy(struct backend *b, const struct copy *c, struct err *err)
+{
+	char name[OBJECT_KEY_SIZE + 16];
+	int n, rc;
+
+	for (n = 0; n < COPY_TRIES; n++) {
+		if (n == 0)
+			snprintf(name, sizeof(name), "aside/%s", c->key);
+		else
+			snprintf(name, sizeof(name), "aside/%s.%d", c->key, n);
+		if (backend_put(b, name, c->bytes, c->size, err) == 0)
+			return 0;
+		if (err->class != ERR_EXISTS)
+			return -1;
+		err_clear(err);
+		if ((rc = is_copy(b, name, c, err)) != 0)
+			return rc == 1 ? 0 : -1;
+	}
+	return err_set(err, ERR_EXISTS,
+	    "there are too many copies of '%s' below 'aside/'", c->key);
+}
 
 /* 1: the copy is there; 0: the object is gone, or a disk cannot read it. */
 static int
 copy_aside(struct repair *r, const char *key, struct err *err)
 {
 	struct backend *b = r->verify.store->backend;
-	char aside[OBJECT_KEY_SIZE + 8];
-	void *bytes = NULL;
-	size_t size;
+	struct copy c = { .key = key };
 	int rc;
 
-	if (backend_get_all(b, key, BACKEND_OBJECT_MAX, &bytes, &size, err) ==
-	    -1) {
-		if (err->class != ERR_NOT_FOUND && err->sys_errno != EIO)
+	if (backend_get_all(
+		b, key, BACKEND_OBJECT_MAX, &c.bytes, &c.size, err) == -1) {
+		if (!unread_is_own(b, err))
 			return -1;
 		log_line(LOG_WARNING, "left where it is: %s", err->text);
 		err_clear(err);
 		return 0;
 	}
-	snprintf(aside, sizeof(aside), "aside/%s", key);
-	rc = backend_put(b, aside, bytes, size, err);
-	free(bytes);
-	if (rc == -1 && err->class == ERR_EXISTS) {
-		err_clear(err); /* A repair was killed after it. */
-		rc = 0;
-	}
+	rc = put_copy(b, &c, err);
+	free(c.bytes);
 	return rc == -1 ? -1 : 1;
 }
 

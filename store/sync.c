@@ -10,6 +10,7 @@
 #include "store/damage.h"
 #include "store/epochs.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 struct sync {
 	struct store *store;
@@ -96,7 +97,7 @@ load_index(struct sync *y, struct localindex_load *load, const uint8_t *id,
 	int rc;
 
 	if (index_get(&set, y->store->backend, y->store->seal, id, err) == -1) {
-		if (!store_worth_resync(err))
+		if (!unread_is_own(y->store->backend, err))
 			return -1;
 		log_line(LOG_WARNING, "left out: %s", err->text);
 		err_clear(err);
@@ -162,7 +163,7 @@ load_table(
 		backend_settle(y->store->backend, key, err) == -1) ||
 	    pack_read_table(&table, &size, y->store->backend, y->store->seal,
 		id, err) == -1) {
-		if (!store_worth_resync(err))
+		if (!unread_is_own(y->store->backend, err))
 			return -1;
 		log_line(LOG_WARNING, "left out: %s", err->text);
 		err_clear(err);

@@ -3,7 +3,6 @@
  * Reads back and checks: small objects, packs, and whether all that points
  * need is there.  Damage is told object by object, then point by point.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "store/host.h"
 #include "store/seal/slot.h"
 #include "store/tables.h"
+#include "store/unread.h"
 #include "store/verify_internal.h"
 
 void
@@ -32,9 +32,8 @@ verify_is_damage(struct verify *v, const struct err *err)
 {
 	if (err->class == ERR_UNSUPPORTED)
 		v->unsupported = true;
-	/* EIO: what a disk says of a place that it cannot read. */
-	return store_worth_resync(err) || err->class == ERR_UNSUPPORTED ||
-	       err->sys_errno == EIO;
+	return err->class == ERR_UNSUPPORTED ||
+	       unread_is_own(v->store->backend, err);
 }
 
 int

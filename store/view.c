@@ -67,6 +67,17 @@ find_dir(struct view *v, const char *marker, struct err *err)
 	return rc;
 }
 
+/* Of a dead one that had the folder nothing is taken over, notes neither. */
+static int
+empty(struct view *v, struct err *err)
+{
+	const struct idset none = { .ids = NULL };
+
+	if (localindex_clear(v->store.index, err) == -1)
+		return -1;
+	return localindex_relist(v->store.index, 0, &none, err);
+}
+
 int
 view_open(struct view *out, struct store *s, struct err *err)
 {
@@ -86,7 +97,7 @@ view_open(struct view *out, struct store *s, struct err *err)
 	pthread_mutex_init(&out->store.mark_lock, NULL);
 	if (host_open_owner(&out->store, err) == 0 &&
 	    store_index_marker(marker, s, err) == 0 &&
-	    find_dir(out, marker, err) == 0)
+	    find_dir(out, marker, err) == 0 && empty(out, err) == 0)
 		return 0;
 	view_close(out);
 	return -1;

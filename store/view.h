@@ -10,7 +10,7 @@
 #include "store/store_internal.h"
 
 struct view {
-	struct store store; /* Its index is empty, or a dead one's leftover. */
+	struct store store; /* Its index is empty. */
 	int guard_fd;       /* While it is open the folder is ours. */
 };
 

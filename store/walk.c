@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "store/unread.h"
 
 /* 1: new to the marks, or there are none; 2: of no pack that they know, for it
  * went since, or came. */
@@ -51,28 +52,9 @@ enter(void *arg, const uint8_t hash[DIGEST_BYTES], unsigned int level,
 	return 1;
 }
 
+/* Of each entry that is not zero; in no pack: its size is 0. */
 static int
-check_entry(struct walk *w, struct localindex_view *v, const uint8_t *hash,
-    struct err *err)
-{
-	struct blob_place place;
-	int rc = localindex_view_find(v, BLOB_DATA, hash, &place, NULL, err);
-
-	if (rc == -1)
-		return -1;
-	if (rc == 1 && place.size != STORE_BLOCK_BYTES)
-		rc = 0;
-	if (rc == 0)
-		return w->fn(w->arg, BLOB_DATA, hash, NULL, NULL, err);
-	if ((rc = is_new(w, &place, err)) == 2)
-		return w->fn(w->arg, BLOB_DATA, hash, NULL, NULL, err);
-	if (rc != 1)
-		return rc;
-	return w->fn(w->arg, BLOB_DATA, hash, &place, NULL, err);
-}
-
-static int
-check_leaf(struct walk *w, uint64_t first,
+find_places(struct walk *w, struct blob_place place[MAP_FAN_OUT],
     const uint8_t (*entries)[DIGEST_BYTES], unsigned int count, struct err *err)
 {
 	struct localindex_view v;
@@ -81,13 +63,50 @@ check_leaf(struct walk *w, uint64_t first,
 
 	if (localindex_view_begin(&v, w->store->index, err) == -1)
 		return -1;
+	for (i = 0; rc != -1 && i < count; i++) {
+		if (digest_is_zero(entries[i]))
+			continue;
+		rc = localindex_view_find(
+		    &v, BLOB_DATA, entries[i], &place[i], NULL, err);
+		if (rc == 0)
+			place[i].size = 0;
+	}
+	localindex_view_end(&v);
+	return rc == -1 ? -1 : 0;
+}
+
+static int
+tell_entry(struct walk *w, const uint8_t *hash, const struct blob_place *place,
+    struct err *err)
+{
+	int rc;
+
+	if (place->size != STORE_BLOCK_BYTES ||
+	    (rc = is_new(w, place, err)) == 2)
+		return w->fn(w->arg, BLOB_DATA, hash, NULL, NULL, err);
+	if (rc != 1)
+		return rc;
+	return w->fn(w->arg, BLOB_DATA, hash, place, NULL, err);
+}
+
+/* Told with no view open: whoever is told may look into the index, too, and a
+ * second look of one thread would wait for itself while the file grows. */
+static int
+check_leaf(struct walk *w, uint64_t first,
+    const uint8_t (*entries)[DIGEST_BYTES], unsigned int count, struct err *err)
+{
+	struct blob_place place[MAP_FAN_OUT];
+	unsigned int i;
+	int rc = 0;
+
+	if (find_places(w, place, entries, count, err) == -1)
+		return -1;
 	w->block_count = 1;
 	for (i = 0; rc == 0 && i < count; i++) {
 		w->first_block = first + i;
 		if (!digest_is_zero(entries[i]))
-			rc = check_entry(w, &v, entries[i], err);
+			rc = tell_entry(w, entries[i], &place[i], err);
 	}
-	localindex_view_end(&v);
 	return rc;
 }
 
@@ -97,7 +116,7 @@ tell_piece(struct walk *w, struct err *err)
 {
 	struct err why = *err;
 
-	if (!store_worth_resync(&why))
+	if (!unread_is_own(w->store->backend, &why))
 		return -1;
 	err_clear(err);
 	w->first_block = w->piece_first_block;

@@ -12,7 +12,8 @@
 
 /*
  * Called for each blob.  place NULL: in no pack; why not NULL: a piece of the
- * map that cannot be read.  -1 ends the walk.
+ * map that cannot be read.  -1 ends the walk.  It may look into the local
+ * index.
  */
 typedef int walk_blob_fn(void *arg, enum blob_type type,
     const uint8_t hash[DIGEST_BYTES], const struct blob_place *place,

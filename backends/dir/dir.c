@@ -186,12 +186,9 @@ place(struct dir_backend *d, const char *tmp, const char *path, const char *key,
 			    key);
 		return dir_error(err, errno, "write object", path);
 	}
-	/* To the root: another put may have made a folder a moment ago. */
-	if (sync_folders(d, path, true, err) == -1) {
-		unlink(path);
-		return -1;
-	}
-	return 0;
+	/* To the root: another put may have made a folder a moment ago.  If that
+	 * fails the object stays: others may have seen and settled it. */
+	return sync_folders(d, path, true, err);
 }
 
 static int

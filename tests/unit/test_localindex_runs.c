@@ -211,6 +211,29 @@ test_localindex_runs_are_merged(void **state)
 	expect_all(1, 6 * RUN_PACKS + 1);
 }
 
+static void
+test_localindex_runs_become_one(void **state)
+{
+	struct err err = ERR_INIT;
+	uint32_t first = 1;
+
+	(void)state;
+	assert_int_equal(localindex_merge_all(li, &err), 0);
+	assert_int_equal(runs(NULL, 0), 0);
+	while (runs(NULL, 0) < 2 && first < 10 * RUN_PACKS) {
+		load(first, RUN_PACKS);
+		first += RUN_PACKS;
+	}
+	assert_int_equal(runs(NULL, 0), 2);
+	add(first, first, PACK_BLOBS, true);
+	assert_int_equal(localindex_merge_all(li, &err), 0);
+	assert_int_equal(runs(NULL, 0), 1);
+	expect_all(1, first);
+	assert_int_equal(localindex_merge_all(li, &err), 0);
+	reopen();
+	expect_all(1, first);
+}
+
 /* What sessions add one by one comes to the same. */
 static void
 test_localindex_runs_come_of_small_adds(void **state)
@@ -455,6 +478,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON(test_localindex_runs_are_merged),
+		ON(test_localindex_runs_become_one),
 		ON(test_localindex_runs_come_of_small_adds),
 		ON(test_localindex_runs_rank_copies),
 		ON(test_localindex_runs_forget_packs_that_go),

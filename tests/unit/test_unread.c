@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A disk that cannot read some places (EIO), and one that reads nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "store/damage.h"
+#include "store/store_internal.h"
+#include "tests/unit/store_rig.h"
+
+#define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
+#define BLOCKS 64u
+#define SICK_MAX 4
+
+/* Around a store's backend: reads of these keys fail, or all after some. */
+struct sick {
+	struct backend backend;
+	struct backend *inner;
+	struct store *store;
+	char prefix[SICK_MAX][BACKEND_KEY_MAX + 1];
+	unsigned int count;
+	int64_t reads_left; /* -1: any number. */
+	int errnum;
+};
+
+static struct rig rig;
+static struct keys keys;
+static struct image im;
+static struct manifest *m;
+static struct sick sick;
+
+static int
+sick_get(struct backend *b, const char *key, uint64_t offset, void *buf,
+    size_t size, struct err *err)
+{
+	struct sick *s = (struct sick *)b;
+	bool fails = false;
+	unsigned int i;
+
+	for (i = 0; i < s->count; i++)
+		fails = fails ||
+			strncmp(key, s->prefix[i], strlen(s->prefix[i])) == 0;
+	if (s->reads_left == 0)
+		fails = true;
+	else if (s->reads_left > 0)
+		s->reads_left--;
+	if (fails)
+		return err_errno(
+		    err, s->errnum, "cannot read object '%s'", key);
+	return backend_get(s->inner, key, offset, buf, size, err);
+}
+
+static int
+sick_put(struct backend *b, const char *key, const void *buf, size_t size,
+    struct err *err)
+{
+	return backend_put(((struct sick *)b)->inner, key, buf, size, err);
+}
+
+static int
+sick_stat(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err)
+{
+	return backend_stat(((struct sick *)b)->inner, key, out_size, err);
+}
+
+static int
+sick_remove(struct backend *b, const char *key, struct err *err)
+{
+	return backend_remove(((struct sick *)b)->inner, key, err);
+}
+
+static int
+sick_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
+    void *arg, struct err *err)
+{
+	return backend_list(((struct sick *)b)->inner, prefix, fn, arg, err);
+}
+
+static const struct backend_ops sick_ops = {
+	.scheme = "sick",
+	.get = sick_get,
+	.put = sick_put,
+	.stat = sick_stat,
+	.remove = sick_remove,
+	.list = sick_list,
+};
+
+static void
+sick_begin(struct store *s)
+{
+	sick = (struct sick){ .backend.ops = &sick_ops,
+		.inner = s->backend,
+		.store = s,
+		.reads_left = -1,
+		.errnum = EIO };
+	s->backend = &sick.backend;
+}
+
+static void
+sick_add(const char *prefix)
+{
+	snprintf(
+	    sick.prefix[sick.count++], sizeof(sick.prefix[0]), "%s", prefix);
+}
+
+static void
+sick_end(void)
+{
+	if (sick.store != NULL)
+		sick.store->backend = sick.inner;
+	sick.store = NULL;
+}
+
+/* A pack of data, a pack of its map, an index, a point. */
+static int
+setup(void **state)
+{
+	(void)state;
+	rig_init(&rig, "mem");
+	image_init(&im, BLOCKS * BLOCK);
+	image_fill(&im, 0, im.size, 1, false);
+	m = rig_point(&rig, &im, NULL, NULL);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	sick_end();
+	manifest_free(m);
+	image_fini(&im);
+	rig_fini(&rig);
+	return 0;
+}
+
+static const char *
+pack_of(bool data)
+{
+	size_t size, i;
+
+	rig_keys(&rig, &keys, "packs/");
+	for (i = 0; i < keys.count; i++) {
+		free(rig_load(&rig, keys.key[i], &size));
+		if ((size > BLOCK) == data)
+			return keys.key[i];
+	}
+	fail();
+	return NULL;
+}
+
+static const char *
+index_key(void)
+{
+	rig_keys(&rig, &keys, "index/");
+	assert_int_equal(keys.count, 1);
+	return keys.key[0];
+}
+
+struct told {
+	unsigned int count;
+	char object[256];
+	char what[256];
+};
+
+static void
+note_told(void *arg, const struct store_damage *damage)
+{
+	struct told *told = arg;
+
+	if (told->count++ == 0) {
+		snprintf(
+		    told->object, sizeof(told->object), "%s", damage->object);
+		snprintf(told->what, sizeof(told->what), "%s", damage->what);
+	}
+}
+
+static int
+verify(struct told *told, struct store_verify_result *result, struct err *err)
+{
+	struct store_verify_options options = { .threads = 2 };
+
+	*told = (struct told){ .count = 0 };
+	return store_verify(rig.store, &options, note_told, told, result, err);
+}
+
+static int
+repair(struct store_repair_result *result, struct err *err)
+{
+	struct store_repair_options options = { .threads = 2 };
+
+	return store_repair(rig.store, &options, NULL, NULL, result, err);
+}
+
+/* As a host that has no local index of it yet. */
+static int
+restore_anew(const char *prefix, struct err *err)
+{
+	struct image out;
+	struct store *s;
+	char cache[300];
+	int rc;
+
+	snprintf(cache, sizeof(cache), "%s-new", rig.cache);
+	s = rig_open_store(&rig, cache);
+	sick_begin(s);
+	sick_add(prefix);
+	rc = rig_read(s, m, &out, err);
+	if (rc == 0)
+		assert_memory_equal(out.bytes, im.bytes, im.size);
+	image_fini(&out);
+	sick_end();
+	store_close(s);
+	return rc;
+}
+
+static void
+expect_told(const char *key)
+{
+	struct store_verify_result result;
+	struct err err = ERR_INIT;
+	struct told told;
+
+	if (verify(&told, &result, &err) == -1)
+		fail_msg("verify: %s", err.text);
+	assert_true(told.count > 0);
+	assert_string_equal(told.object, key);
+	assert_non_null(strstr(told.what, strerror(EIO)));
+}
+
+static void
+test_unread_index_is_damage(void **state)
+{
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	sick_begin(rig.store);
+	sick_add(index_key());
+	expect_told(index_key());
+	if (repair(&result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	assert_int_equal(result.found.damaged_objects, 1);
+	assert_int_equal(result.packs_marked, 0);
+	assert_int_equal(result.points_marked, 0);
+	sick_end();
+	if (restore_anew("index/", &err) == -1)
+		fail_msg("restore: %s", err.text);
+}
+
+/* A pack that is named by no index, and that tells nothing of itself. */
+static void
+test_unread_table_is_damage(void **state)
+{
+	struct err err = ERR_INIT;
+	char data[BACKEND_KEY_MAX + 1];
+
+	(void)state;
+	snprintf(data, sizeof(data), "%s", pack_of(true));
+	rig_replace(&rig, index_key(), NULL, 0);
+	sick_begin(rig.store);
+	sick_add(data);
+	expect_told(data);
+	sick_end();
+	assert_int_equal(restore_anew(data, &err), -1);
+	assert_int_equal(err.class, ERR_CORRUPT);
+	assert_non_null(strstr(err.text, "no pack holds the block"));
+}
+
+static void
+test_unread_piece_of_a_map_is_damage(void **state)
+{
+	struct store_verify_result result;
+	char map[BACKEND_KEY_MAX + 1];
+	struct store_repair_result repaired;
+	struct err err = ERR_INIT;
+	struct told told;
+
+	(void)state;
+	snprintf(map, sizeof(map), "%s", pack_of(false));
+	sick_begin(rig.store);
+	sick_add(map);
+	expect_told(map);
+	if (verify(&told, &result, &err) == -1)
+		fail_msg("verify: %s", err.text);
+	assert_int_equal(result.damaged_points, 1);
+	if (repair(&repaired, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	assert_int_equal(repaired.packs_marked, 1);
+	assert_int_equal(repaired.points_marked, 1);
+	sick_end();
+	assert_int_equal(restore_anew(map, &err), -1);
+}
+
+/* A mark is a note that could be found again. */
+static void
+test_unread_mark_is_left_out(void **state)
+{
+	struct store_verify_result result;
+	uint8_t point[OBJECT_ID_BYTES];
+	struct err err = ERR_INIT;
+	struct told told;
+
+	(void)state;
+	hex_decode(point, sizeof(point), m->id);
+	assert_int_equal(
+	    damage_put_pack(rig.store->backend, rig.store->seal, point, &err),
+	    0);
+	sick_begin(rig.store);
+	sick_add("damage/");
+	if (verify(&told, &result, &err) == -1)
+		fail_msg("verify: %s", err.text);
+	sick_end();
+	if (restore_anew("damage/", &err) == -1)
+		fail_msg("restore: %s", err.text);
+}
+
+/* What a prune cannot see it must not judge. */
+static void
+test_unread_objects_end_a_prune(void **state)
+{
+	const char *const prefixes[] = { "index/", "damage/", pack_of(false) };
+	struct store_prune_result result;
+	struct keys before, after;
+	struct err err = ERR_INIT;
+	uint8_t id[OBJECT_ID_BYTES] = { 1 };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(
+	    damage_put_pack(rig.store->backend, rig.store->seal, id, &err), 0);
+	rig_keys(&rig, &before, "packs/");
+	for (i = 0; i < 3; i++) {
+		sick_begin(rig.store);
+		sick_add(prefixes[i]);
+		err_clear(&err);
+		assert_int_equal(rig_prune(rig.store, &result, &err), -1);
+		assert_int_equal(err.class, ERR_IO);
+		sick_end();
+		rig_keys(&rig, &after, "packs/");
+		assert_int_equal(before.count, after.count);
+	}
+}
+
+/* From some read on nothing can be read: whenever that is, it is no damage. */
+static void
+fail_from(int errnum, bool repairing)
+{
+	struct store_verify_result result;
+	struct store_repair_result repaired;
+	struct err err = ERR_INIT;
+	struct told told = { .count = 0 };
+	int64_t n;
+	int rc = -1;
+
+	for (n = 0; rc == -1; n++) {
+		assert_in_range(n, 0, 200);
+		sick_begin(rig.store);
+		sick.reads_left = n;
+		sick.errnum = errnum;
+		err_clear(&err);
+		rc = repairing ? repair(&repaired, &err)
+			       : verify(&told, &result, &err);
+		sick_end();
+		if (rc == -1 && err.sys_errno != errnum)
+			fail_msg("after %d reads: %s", (int)n, err.text);
+		assert_int_equal(told.count, 0);
+		rig_keys(&rig, &keys, "damage/");
+		assert_int_equal(keys.count, 0);
+		rig_keys(&rig, &keys, "aside/");
+		assert_int_equal(keys.count, 0);
+	}
+	assert_true(n > 8);
+	rig_expect(rig.store, m, &im);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+}
+
+static void
+test_unread_at_all_is_no_damage(void **state)
+{
+	(void)state;
+	fail_from(EIO, false);
+	fail_from(ETIMEDOUT, false);
+	fail_from(EIO, true);
+	fail_from(ETIMEDOUT, true);
+}
+
+/* Zeros in place of all that an outage hid would be no salvage. */
+static int
+lose(void *arg, uint64_t offset, uint64_t bytes, struct err *err)
+{
+	(void)offset;
+	(void)err;
+	*(uint64_t *)arg += bytes;
+	return 0;
+}
+
+static int
+give(
+    void *arg, uint64_t offset, const void *bytes, size_t size, struct err *err)
+{
+	(void)arg;
+	(void)offset;
+	(void)bytes;
+	(void)size;
+	(void)err;
+	return 0;
+}
+
+static int
+salvage(uint64_t *lost, struct err *err)
+{
+	struct store_reader *r;
+	int rc;
+
+	*lost = 0;
+	if (store_reader_open(&r, rig.store, &m->disks[0], err) == -1)
+		return -1;
+	store_reader_salvage(r, lose, lost);
+	rc = store_reader_stream(r, 1, give, lost, err);
+	store_reader_close(r);
+	return rc;
+}
+
+static void
+test_unread_at_all_is_no_loss(void **state)
+{
+	struct err err = ERR_INIT;
+	uint64_t lost;
+
+	(void)state;
+	sick_begin(rig.store);
+	sick_add(pack_of(true));
+	if (salvage(&lost, &err) == -1)
+		fail_msg("salvage: %s", err.text);
+	assert_int_equal(lost, im.size);
+	sick_add("");
+	assert_int_equal(salvage(&lost, &err), -1);
+	assert_int_equal(err.sys_errno, EIO);
+}
+
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(test_unread_##name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(index_is_damage),
+		CASE(table_is_damage),
+		CASE(piece_of_a_map_is_damage),
+		CASE(mark_is_left_out),
+		CASE(objects_end_a_prune),
+		CASE(at_all_is_no_damage),
+		CASE(at_all_is_no_loss),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
