@@ -427,6 +427,8 @@ struct store_repair_result {
 	uint64_t objects_aside;
 	uint64_t points_marked; /* Anew. */
 	uint64_t marks_removed; /* Of points that are whole or gone. */
+	/* That neither a session nor an epoch named, and now one does. */
+	uint64_t points_entered;
 };
 /*
  * Reads everything, takes out of use what is damaged, saves what is good in
@@ -482,6 +484,9 @@ struct store_prune_result {
 	uint64_t bytes_before, bytes_freed;
 	uint64_t blocks_kept, blocks_removed;
 	uint64_t points_removed; /* Forgotten ones, for ever. */
+	/* Kept, though neither a session nor an epoch names them: objects of
+	 * sessions are missing, and a repair is due. */
+	uint64_t points_stray;
 	uint64_t sessions_dead;  /* Given up. */
 	uint64_t sessions_alive; /* What is in bytes_waiting waits for them. */
 	uint64_t bytes_waiting;  /* Condemned, not yet removed. */
