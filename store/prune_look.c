@@ -7,6 +7,7 @@
 #include "common/cancel.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "store/prune.h"
 
 /* ---- the window of what is forgotten ---- */
@@ -26,6 +27,20 @@ has_manifest(struct prune *p, const uint8_t *id, struct err *err)
 	return 1;
 }
 
+/* 1: its time is not up. */
+static int
+is_waiting(struct prune *p, const struct forgotten *f)
+{
+	int64_t until = f->time_ms + p->options->undelete_ms;
+
+	if (p->options->undelete_ms <= 0 || clock_wall_ms() >= until)
+		return 0;
+	if (p->result->points_waiting++ == 0 ||
+	    until < p->result->waiting_until_ms)
+		p->result->waiting_until_ms = until;
+	return 1;
+}
+
 /* Clocks say when the word is put; that it is put once is what counts. */
 static int
 end_window(struct prune *p, const uint8_t *id, struct err *err)
@@ -39,8 +54,7 @@ end_window(struct prune *p, const uint8_t *id, struct err *err)
 	if (forgotten_get(&f, p->store, id, err) == -1)
 		return -1;
 	if (f.word == FORGOTTEN_FORGOTTEN) {
-		if (p->options->undelete_ms > 0 &&
-		    clock_wall_ms() - f.time_ms < p->options->undelete_ms)
+		if (is_waiting(p, &f))
 			return 0;
 		if (!p->options->dry_run && forgotten_say(p->store, id, f.count,
 						FORGOTTEN_GONE, err) == -1) {
@@ -277,9 +291,15 @@ watch(struct prune *p, struct err *err)
 
 	if (count_beats(p, true, &all_alive, err) == -1)
 		return -1;
+	if (!all_alive)
+		log_line(LOG_NOTICE,
+		    "waiting up to %lld s for a sign of life from backups that "
+		    "have not ended",
+		    (long long)(silence + 999) / 1000);
 	while (!all_alive && (left = end - clock_monotonic_ms()) > 0) {
-		prune_tell(p, "waiting for sessions",
-		    (uint64_t)(silence - left), (uint64_t)silence);
+		prune_tell(p, "waiting for a sign of life, seconds",
+		    (uint64_t)(silence - left) / 1000,
+		    (uint64_t)silence / 1000);
 		if (cancel_check(err) == -1)
 			return -1;
 		left = left > 1000 ? 1000 : left;

@@ -459,7 +459,9 @@ int store_disk_lost(struct store *s, const struct manifest_disk *disk,
     bool *map_lost, store_range_fn *fn, void *arg, struct err *err);
 
 struct store_prune_options {
-	bool dry_run; /* Puts and removes nothing. */
+	/* Puts and removes nothing, and waits for nobody: each session without
+	 * an end counts as alive. */
+	bool dry_run;
 	/* A forgotten point goes when it was forgotten so long ago, by this
 	 * host's clock; 0: at once.  A clock that is wrong ends the time to
 	 * change one's mind early or late, and harms no other point. */
@@ -487,6 +489,10 @@ struct store_prune_result {
 	/* Kept, though neither a session nor an epoch names them: objects of
 	 * sessions are missing, and a repair is due. */
 	uint64_t points_stray;
+	/* Forgotten, and kept for now: the first to go does so with a prune
+	 * after this time, by this host's clock. */
+	uint64_t points_waiting;
+	int64_t waiting_until_ms;
 	uint64_t sessions_dead;  /* Given up. */
 	uint64_t sessions_alive; /* What is in bytes_waiting waits for them. */
 	uint64_t bytes_waiting;  /* Condemned, not yet removed. */

@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/json/json.h"
 #include "store/manifest.h"
+#include "store/store.h"
 
 #define KEEP_MAX 100000
 
@@ -123,6 +124,18 @@ forget(struct cli *cli, const struct request *request,
 	    &request->policy, request->dry_run, decided, decisions, err);
 }
 
+/* The space is not given back at once, unless the repository says so. */
+static void
+print_when(unsigned int days)
+{
+	if (days == 0)
+		printf("'holdstill prune' gives the space back\n");
+	else
+		printf("for %u days 'holdstill unforget' keeps them after all; "
+		       "a 'holdstill prune' after that gives the space back\n",
+		    days);
+}
+
 static int
 work(struct cli *cli, void *state, const struct cli_arguments *arguments,
     struct err *err)
@@ -144,7 +157,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 		    err);
 	else if (rc == 0 && !cli->quiet && decisions.forgotten_count > 0 &&
 		 !request->dry_run)
-		printf("'holdstill prune' gives the space back\n");
+		print_when(store_undelete_days(cli->ctx.store));
 	json_decref(decisions.kept);
 	json_decref(decisions.forgotten);
 	return rc;

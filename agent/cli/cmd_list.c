@@ -8,10 +8,13 @@
 #include "agent/cli/hurt.h"
 #include "agent/cli/report.h"
 #include "catalog/catalog.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/json/json.h"
 #include "store/manifest.h"
 #include "store/store.h"
+
+#define DAY_MS (24 * 3600 * INT64_C(1000))
 
 enum { KEY_FORGOTTEN = 256 };
 
@@ -65,13 +68,41 @@ struct forgotten {
 	int rc;
 };
 
+/* Since when, and until when it can be kept after all. */
+static void
+show_forgotten(
+    const struct forgotten *f, const struct manifest *m, int64_t time_ms)
+{
+	const int64_t until_ms =
+	    time_ms + store_undelete_days(f->cli->ctx.store) * DAY_MS;
+	char made[CLOCK_RFC3339_SIZE], since[CLOCK_RFC3339_SIZE];
+	char until[CLOCK_RFC3339_SIZE];
+	json_t *json;
+
+	clock_format_rfc3339(since, time_ms);
+	clock_format_rfc3339(until, until_ms);
+	if (f->listing->points != NULL) {
+		visit(f->listing, m);
+		json = json_array_get(f->listing->points,
+		    json_array_size(f->listing->points) - 1);
+		json_object_set_new(json, "forgotten", json_string(since));
+		json_object_set_new(
+		    json, "forgotten_until", json_string(until));
+		return;
+	}
+	if (f->listing->count++ == 0)
+		printf("%-16s %-8s %-20s %-20s %s\n", "DOMAIN", "POINT", "TIME",
+		    "FORGOTTEN", "KEPT UNTIL");
+	printf("%-16s %.8s %-20s %-20s %s\n", m->domain, m->id,
+	    clock_format_rfc3339(made, m->time_ms), since, until);
+}
+
 static int
 visit_forgotten(void *arg, const char *id, int64_t time_ms)
 {
 	struct forgotten *f = arg;
 	struct manifest *m;
 
-	(void)time_ms;
 	if (store_manifest_read(&m, f->cli->ctx.store, id, f->err) == -1) {
 		/* A prune has just ended its time, or it is another host's. */
 		f->rc = f->err->class == ERR_NOT_FOUND ||
@@ -84,7 +115,7 @@ visit_forgotten(void *arg, const char *id, int64_t time_ms)
 		return f->rc;
 	}
 	if (f->domain == NULL || strcmp(m->domain, f->domain) == 0)
-		visit(f->listing, m);
+		show_forgotten(f, m, time_ms);
 	manifest_free(m);
 	return 0;
 }

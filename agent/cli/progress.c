@@ -108,6 +108,26 @@ show_bytes(void *arg, const char *disk, uint64_t disk_done, uint64_t disk_total,
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* For who looks on: in a log it would say nothing. */
+static void
+show_count(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	struct progress *p = arg;
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (p->silent || p->no_bar || !p->terminal ||
+	    now_ms - p->shown_ms < BAR_INTERVAL_MS)
+		return;
+	p->shown_ms = now_ms;
+	pthread_mutex_lock(&p->lock);
+	erase_bar(p);
+	snprintf(p->bar, sizeof(p->bar), "%s: %llu of %llu", what,
+	    (unsigned long long)done, (unsigned long long)total);
+	fputs(p->bar, stderr);
+	fflush(stderr);
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void
 end_bytes(void *arg)
 {
@@ -135,6 +155,7 @@ progress_new(struct progress **out, struct job_events *events, bool silent,
 	events->arg = p;
 	events->step = show_step;
 	events->progress = show_bytes;
+	events->count = show_count;
 	events->progress_end = end_bytes;
 	log_set_sink(show_log_line, p);
 	*out = p;

@@ -111,9 +111,8 @@ tell_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 {
 	const struct job_context *ctx = arg;
 
-	if (ctx->events.progress != NULL)
-		ctx->events.progress(
-		    ctx->events.arg, what, done, total, done, total);
+	if (ctx->events.count != NULL)
+		ctx->events.count(ctx->events.arg, what, done, total);
 }
 
 int

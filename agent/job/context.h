@@ -31,6 +31,9 @@ struct job_events {
 	/* Bytes of one disk and of the whole. */
 	void (*progress)(void *arg, const char *disk, uint64_t disk_done,
 	    uint64_t disk_total, uint64_t all_done, uint64_t all_total);
+	/* How many of something are done. */
+	void (*count)(
+	    void *arg, const char *what, uint64_t done, uint64_t total);
 	/* The progress of this piece of work is over. */
 	void (*progress_end)(void *arg);
 };
