@@ -69,6 +69,14 @@ typedef int session_name_fn(
 int sessions_unknown(struct store *s, uint64_t epoch, session_name_fn *fn,
     void *arg, struct err *err);
 
+/*
+ * For whoever is about to commit: nobody has removed the session's object, or
+ * set it aside as damaged, so that prunes have waited for it.  ERR_NOT_FOUND:
+ * somebody has.  What is out of reach for now counts as there.
+ */
+int sessions_still_named(
+    struct store *s, const struct session_name *name, struct err *err);
+
 /* Puts beat number `beat`, from 0 on. */
 int sessions_beat(struct store *s, const struct session_name *name,
     uint64_t beat, struct err *err);

@@ -174,6 +174,22 @@ is_unknown(struct store *s, const struct session_name *name, struct err *err)
 }
 
 int
+sessions_still_named(
+    struct store *s, const struct session_name *name, struct err *err)
+{
+	struct err own = ERR_INIT;
+
+	if (is_unknown(s, name, &own) != 1)
+		return 0;
+	err_set(err, ERR_NOT_FOUND,
+	    "'sessions/%" PRIu64 "/%" PRIu64
+	    "' is missing or damaged: a prune may have removed what this "
+	    "backup builds on",
+	    name->epoch, name->number);
+	return err_hint(err, "what it stored is kept: run the backup again");
+}
+
+int
 sessions_unknown(struct store *s, uint64_t epoch, session_name_fn *fn,
     void *arg, struct err *err)
 {

@@ -15,6 +15,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "store/manifest.h"
 #include "store/sessions.h"
 #include "tests/unit/store_rig.h"
 
@@ -479,6 +480,28 @@ test_strays_damaged_word(void **state)
 	assert_int_equal(keys.count, 0);
 }
 
+/* No prune has waited for it, so it makes no point. */
+static void
+test_strays_session_lost_at_work(void **state)
+{
+	struct store_session *session;
+	struct manifest *late = manifest_new();
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(
+	    store_session_begin(&session, rig.store,
+		&(struct store_session_options){ .threads = 1 }, &err),
+	    0);
+	rig_replace(&rig, "sessions/0/1", NULL, 0);
+	assert_int_equal(store_session_commit(session, late, &err), -1);
+	assert_int_equal(err.class, ERR_NOT_FOUND);
+	assert_non_null(strstr(err.text, "sessions/0/1"));
+	store_session_end(session);
+	manifest_free(late);
+	rig_expect(rig.store, m, &im);
+}
+
 /* Somebody is at work, and nobody knows on which points. */
 static void
 test_strays_beats_of_nobody(void **state)
@@ -538,6 +561,8 @@ main(void)
 		    test_strays_gap_in_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_strays_damaged_word, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_strays_session_lost_at_work, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_strays_beats_of_nobody, setup, teardown),
 	};
