@@ -15,6 +15,12 @@ look_at(
 	enum point_state state;
 	struct forgotten f;
 
+	/* Most are tombstones, which stay, so each is looked at once. */
+	if (points_look(&state, NULL, p->store, id, err) == 0 &&
+	    state != POINT_MANIFEST)
+		return state == POINT_TOMBSTONE ? idset_add(buried, id, err)
+						: 0;
+	err_clear(err);
 	/* What an earlier prune has left of one that is gone. */
 	if (forgotten_get(&f, p->store, id, err) == -1)
 		return -1;
@@ -22,9 +28,6 @@ look_at(
 		return 0;
 	if (prune_look_at(p, &state, id, err) == -1)
 		return -1;
-	/* A tombstone stays, so it is looked at once. */
-	if (state == POINT_TOMBSTONE)
-		return idset_add(buried, id, err);
 	p->result->points_stray += state == POINT_MANIFEST;
 	return 0;
 }

@@ -187,7 +187,7 @@ check_strays(struct verify *v, struct err *err)
 	for (i = 0; i < v->strays.count; i++)
 		verify_tell_object(v,
 		    object_key(key, OBJECT_MANIFEST, v->strays.ids[i]),
-		    "it is whole, but no session and no epoch names it");
+		    "no session and no epoch names it: objects of those are missing");
 	return 0;
 }
 
