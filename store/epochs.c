@@ -15,6 +15,8 @@
 #include "store/numbered.h"
 #include "store/store_internal.h"
 
+/* So many epochs a listing may miss, or somebody may have lost. */
+#define GAPS_MAX 4096u
 #define ROLL_HEAD_BYTES 24u
 #define ROLL_ENTRY_BYTES 32u
 #define ROLL_BODY_MAX (128u << 20)
@@ -196,7 +198,8 @@ epochs_get(struct epoch *out, struct store *s, uint64_t number, struct err *err)
 /* ---- the newest ---- */
 
 struct highest {
-	uint64_t number;
+	uint64_t number, count;
+	uint64_t bound; /* What lies beyond is none of a chain without gaps. */
 };
 
 static int
@@ -206,19 +209,30 @@ note_highest(void *arg, const char *key, uint64_t size_bytes)
 	uint64_t number;
 
 	(void)size_bytes;
-	if (numbered_parse(&number, "epochs/", key) && number > h->number)
+	if (!numbered_parse(&number, "epochs/", key))
+		return 0;
+	h->count++;
+	if (number > h->number && number <= h->bound)
 		h->number = number;
 	return 0;
 }
 
+/* Any number that is not above the newest will do. */
 static int
 find_start(uint64_t *out, struct store *s, struct err *err)
 {
-	struct highest h = { .number = atomic_load(&s->epoch_seen) };
+	struct highest h = { .number = atomic_load(&s->epoch_seen),
+		.bound = UINT64_MAX };
 
 	if (h.number == 0 &&
 	    backend_list(s->backend, "epochs/", note_highest, &h, err) == -1)
 		return -1;
+	if (h.count > 0 && h.number > h.count + GAPS_MAX) {
+		h = (struct highest){ .bound = h.count + GAPS_MAX };
+		if (backend_list(
+			s->backend, "epochs/", note_highest, &h, err) == -1)
+			return -1;
+	}
 	*out = h.number;
 	return 0;
 }
@@ -259,18 +273,29 @@ begin(struct store *s, struct err *err)
 	    "with a new one; points can be restored as they are");
 }
 
-/* The number of the newest: what is there is walked up, object by object. */
+/* What is there is walked up, object by object. */
+int
+epochs_count(uint64_t *out, struct store *s, struct err *err)
+{
+	uint64_t start;
+
+	if (find_start(&start, s, err) == -1 ||
+	    numbered_free(out, s->backend, "epochs/", start, err) == -1)
+		return -1;
+	if (*out == start && start > 0)
+		/* Rolled back, or not ours. */
+		return numbered_free(out, s->backend, "epochs/", 0, err);
+	return 0;
+}
+
+/* The number of the newest. */
 static int
 find_newest(uint64_t *out, struct store *s, struct err *err)
 {
-	uint64_t start, next;
+	uint64_t next;
 
-	if (find_start(&start, s, err) == -1 ||
-	    numbered_free(&next, s->backend, "epochs/", start, err) == -1)
+	if (epochs_count(&next, s, err) == -1)
 		return -1;
-	if (next == start && start > 0 &&
-	    numbered_free(&next, s->backend, "epochs/", 0, err) == -1)
-		return -1; /* Rolled back, or not ours. */
 	if (next == 0) {
 		if (begin(s, err) == -1)
 			return -1;

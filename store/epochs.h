@@ -48,6 +48,9 @@ int epochs_get_roll(struct epoch *out, struct store *s, uint64_t number,
 /* By get of the next number until there is none; caller finis. */
 int epochs_newest(struct epoch *out, struct store *s, struct err *err);
 
+/* The first number without an epoch, behind the newest. */
+int epochs_count(uint64_t *out, struct store *s, struct err *err);
+
 /* Makes sure that the epoch stays: what follows from it does. */
 int epochs_settle(struct store *s, const struct epoch *e, struct err *err);
 

@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 
 /* Numbers so far beyond the chain are nobody's who counts. */
-#define BEYOND_MAX 65536u
+#define BEYOND_MAX 16384u
 
 /* ---- what the lists were ---- */
 
@@ -166,10 +166,15 @@ find_everything(struct idset *packs, struct store *s, struct err *err)
 static int
 find_top(uint64_t *top, struct store *s, uint64_t least, struct err *err)
 {
-	static const char *const of[] = { "epochs/", "rolls/", "sessions/" };
-	struct rolls r = { .from = least, .top = least };
+	static const char *const of[] = { "rolls/", "sessions/" };
+	struct rolls r = { .prefix = NULL };
+	uint64_t count;
 	size_t i;
 
+	if (epochs_count(&count, s, err) == -1)
+		return -1;
+	r.top = count > least + 1 ? count - 1 : least;
+	r.from = r.top;
 	for (i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
 		r.prefix = of[i];
 		if (backend_list(s->backend, of[i], note_epoch, &r, err) == -1)

@@ -442,6 +442,28 @@ test_strays_garbage_in_sessions(void **state)
 	expect_whole();
 }
 
+/* Whoever may add can put what he likes, and so far from all others. */
+static void
+test_strays_garbage_far_away(void **state)
+{
+	static const char *const names[] = { "sessions/0/999999999999999999",
+		"sessions/999999999999999999/0", "epochs/999999999999999999",
+		"epochs/5", "rolls/999999999999999999/1" };
+	struct backend *b = rig_backend(&rig);
+	struct err err = ERR_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(
+		    backend_put(b, names[i], "rubbish", 7, &err), 0);
+	backend_close(b);
+	rig_reopen(&rig);
+	backup_refuses("holdstill repair");
+	repair();
+	expect_whole();
+}
+
 static void
 test_strays_gap_in_sessions(void **state)
 {
@@ -557,6 +579,8 @@ main(void)
 		    test_strays_sealed_too_soon, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_strays_garbage_in_sessions, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_strays_garbage_far_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_strays_gap_in_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(
