@@ -91,19 +91,20 @@ print_waiting(const struct store_prune_result *result, bool dry_run)
 	char bytes[FORMAT_SIZE], until[CLOCK_RFC3339_SIZE];
 
 	if (result->points_waiting > 0)
-		printf("%llu forgotten points wait, the first until %s; "
+		printf("%llu forgotten point%s kept until %s at least; "
 		       "'--undelete-days 0' waits no longer\n",
 		    (unsigned long long)result->points_waiting,
+		    result->points_waiting == 1 ? " is" : "s are",
 		    clock_format_rfc3339(until, result->waiting_until_ms));
 	if (result->bytes_waiting > 0)
 		printf("%s more with a prune after the backups that run now\n",
 		    format_bytes(bytes, result->bytes_waiting));
 	if (dry_run && result->sessions_alive > 0)
-		printf("%llu backups have not ended: taken as running; a prune "
-		       "looks on for a sign of life\n",
+		printf("backups that have not ended, dead or alive: %llu; a "
+		       "prune looks on for a sign of life\n",
 		    (unsigned long long)result->sessions_alive);
 	if (result->points_stray > 0)
-		printf("%llu points that no session names are kept: run "
+		printf("points kept that no session names: %llu; run "
 		       "'holdstill repair'\n",
 		    (unsigned long long)result->points_stray);
 }
