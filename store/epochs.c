@@ -15,6 +15,8 @@
 #include "store/numbered.h"
 #include "store/store_internal.h"
 
+/* So many epochs a listing may miss, or somebody may have lost. */
+#define GAPS_MAX 4096u
 #define ROLL_HEAD_BYTES 24u
 #define ROLL_ENTRY_BYTES 32u
 #define ROLL_BODY_MAX (128u << 20)
@@ -125,17 +127,12 @@ decode_roll(struct epoch *e, const uint8_t *in, size_t size, struct err *err)
 }
 
 static int
-get_roll(struct epoch *e, struct store *s, const char *hex, struct err *err)
+fetch_roll(struct epoch *e, struct store *s, const uint8_t *id, struct err *err)
 {
-	uint8_t id[OBJECT_ID_BYTES];
 	char key[OBJECT_KEY_SIZE], *body;
 	size_t size;
 	int rc;
 
-	if (hex[0] == '\0')
-		return 0; /* Epoch 0. */
-	if (!hexid_valid(hex) || hex_decode(id, sizeof(id), hex) == -1)
-		return err_set(err, ERR_CORRUPT, "its roll is no id");
 	roll_key(key, e->number, id);
 	if (envelope_get(s->backend, s->seal, key, OBJECT_ROLL, id, NULL,
 		ROLL_BODY_MAX, &body, &size, err) == -1)
@@ -143,6 +140,29 @@ get_roll(struct epoch *e, struct store *s, const char *hex, struct err *err)
 	rc = decode_roll(e, (const uint8_t *)body, size, err);
 	free(body);
 	return rc == -1 ? err_prefix(err, "object '%s'", key) : 0;
+}
+
+static int
+get_roll(struct epoch *e, struct store *s, const char *hex, struct err *err)
+{
+	uint8_t id[OBJECT_ID_BYTES];
+
+	if (hex[0] == '\0')
+		return 0; /* Epoch 0. */
+	if (!hexid_valid(hex) || hex_decode(id, sizeof(id), hex) == -1)
+		return err_set(err, ERR_CORRUPT, "its roll is no id");
+	return fetch_roll(e, s, id, err);
+}
+
+int
+epochs_get_roll(struct epoch *out, struct store *s, uint64_t number,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err)
+{
+	*out = (struct epoch){ .number = number };
+	if (fetch_roll(out, s, id, err) == 0)
+		return 0;
+	epoch_fini(out);
+	return -1;
 }
 
 int
@@ -178,7 +198,8 @@ epochs_get(struct epoch *out, struct store *s, uint64_t number, struct err *err)
 /* ---- the newest ---- */
 
 struct highest {
-	uint64_t number;
+	uint64_t number, count;
+	uint64_t bound; /* What lies beyond is none of a chain without gaps. */
 };
 
 static int
@@ -188,19 +209,30 @@ note_highest(void *arg, const char *key, uint64_t size_bytes)
 	uint64_t number;
 
 	(void)size_bytes;
-	if (numbered_parse(&number, "epochs/", key) && number > h->number)
+	if (!numbered_parse(&number, "epochs/", key))
+		return 0;
+	h->count++;
+	if (number > h->number && number <= h->bound)
 		h->number = number;
 	return 0;
 }
 
+/* Any number that is not above the newest will do. */
 static int
 find_start(uint64_t *out, struct store *s, struct err *err)
 {
-	struct highest h = { .number = atomic_load(&s->epoch_seen) };
+	struct highest h = { .number = atomic_load(&s->epoch_seen),
+		.bound = UINT64_MAX };
 
 	if (h.number == 0 &&
 	    backend_list(s->backend, "epochs/", note_highest, &h, err) == -1)
 		return -1;
+	if (h.count > 0 && h.number > h.count + GAPS_MAX) {
+		h = (struct highest){ .bound = h.count + GAPS_MAX };
+		if (backend_list(
+			s->backend, "epochs/", note_highest, &h, err) == -1)
+			return -1;
+	}
 	*out = h.number;
 	return 0;
 }
@@ -234,23 +266,36 @@ begin(struct store *s, struct err *err)
 	}
 	if (!any)
 		return epochs_init(s->backend, s->seal, err);
-	err_set(err, ERR_UNSUPPORTED,
-	    "the repository has no epoch: a draft of holdstill made it");
-	return err_hint(err, "make a new repository");
+	err_set(err, ERR_CORRUPT,
+	    "the repository has no epoch: all of 'epochs/' is missing");
+	return err_hint(err,
+	    "if it cannot be brought back, run 'holdstill repair', which begins "
+	    "with a new one; points can be restored as they are");
 }
 
-/* The number of the newest: what is there is walked up, object by object. */
+/* What is there is walked up, object by object. */
+int
+epochs_count(uint64_t *out, struct store *s, struct err *err)
+{
+	uint64_t start;
+
+	if (find_start(&start, s, err) == -1 ||
+	    numbered_free(out, s->backend, "epochs/", start, err) == -1)
+		return -1;
+	if (*out == start && start > 0)
+		/* Rolled back, or not ours. */
+		return numbered_free(out, s->backend, "epochs/", 0, err);
+	return 0;
+}
+
+/* The number of the newest. */
 static int
 find_newest(uint64_t *out, struct store *s, struct err *err)
 {
-	uint64_t start, next;
+	uint64_t next;
 
-	if (find_start(&start, s, err) == -1 ||
-	    numbered_free(&next, s->backend, "epochs/", start, err) == -1)
+	if (epochs_count(&next, s, err) == -1)
 		return -1;
-	if (next == start && start > 0 &&
-	    numbered_free(&next, s->backend, "epochs/", 0, err) == -1)
-		return -1; /* Rolled back, or not ours. */
 	if (next == 0) {
 		if (begin(s, err) == -1)
 			return -1;
@@ -258,6 +303,15 @@ find_newest(uint64_t *out, struct store *s, struct err *err)
 	}
 	*out = next - 1;
 	return 0;
+}
+
+static int
+damaged(struct err *err)
+{
+	if (err->class != ERR_CORRUPT)
+		return -1;
+	return err_hint(
+	    err, "run 'holdstill repair', which puts a new epoch behind it");
 }
 
 int
@@ -273,10 +327,10 @@ epochs_newest(struct epoch *out, struct store *s, struct err *err)
 			break;
 		/* Its roll may have gone while others went on. */
 		if (err->class != ERR_NOT_FOUND)
-			return -1;
+			return damaged(err);
 		if (number == last) {
 			err->class = ERR_CORRUPT;
-			return -1;
+			return damaged(err);
 		}
 		err_clear(err);
 	}
@@ -343,6 +397,23 @@ epochs_put(struct store *s, struct epoch *e, struct err *err)
 		return -1;
 	hex_encode(hex, id, sizeof(id));
 	return put_head(s->backend, s->seal, e->number, e->decided, hex, err);
+}
+
+int
+epochs_put_lost(struct store *s, uint64_t number, struct err *err)
+{
+	uint8_t id[OBJECT_ID_BYTES];
+	char hex[HEXID_SIZE];
+
+	if (hexid_random(id, sizeof(id), err) == -1)
+		return -1;
+	hex_encode(hex, id, sizeof(id));
+	if (put_head(s->backend, s->seal, number, 0, hex, err) == 0)
+		return 0;
+	if (err->class != ERR_EXISTS)
+		return -1;
+	err_clear(err);
+	return 0;
 }
 
 /* ---- old rolls ---- */

@@ -41,8 +41,15 @@ int epochs_init(struct backend *b, const struct seal *seal, struct err *err);
 int epochs_get(
     struct epoch *out, struct store *s, uint64_t number, struct err *err);
 
+/* A roll by its own name: number, roll and list. */
+int epochs_get_roll(struct epoch *out, struct store *s, uint64_t number,
+    const uint8_t id[OBJECT_ID_BYTES], struct err *err);
+
 /* By get of the next number until there is none; caller finis. */
 int epochs_newest(struct epoch *out, struct store *s, struct err *err);
+
+/* The first number without an epoch, behind the newest. */
+int epochs_count(uint64_t *out, struct store *s, struct err *err);
 
 /* Makes sure that the epoch stays: what follows from it does. */
 int epochs_settle(struct store *s, const struct epoch *e, struct err *err);
@@ -50,6 +57,18 @@ int epochs_settle(struct store *s, const struct epoch *e, struct err *err);
 /* Sorts the list and the roll and puts both.  ERR_EXISTS: another was
  * faster. */
 int epochs_put(struct store *s, struct epoch *e, struct err *err);
+
+/* Puts an epoch whose roll is not there, where one was lost; done if there is
+ * one. */
+int epochs_put_lost(struct store *s, uint64_t number, struct err *err);
+
+/*
+ * epochs_mend.c: puts an epoch behind all that there are, which is `least` at
+ * least, for a repair.  It goes on from the newest if that can be read.  Else
+ * its roll is empty, and it condemns what may have been doomed.
+ */
+int epochs_mend(
+    uint64_t *number, struct store *s, uint64_t least, struct err *err);
 
 /* Removes rolls that are too old to be asked for; best effort. */
 void epochs_tidy(struct store *s, uint64_t newest);

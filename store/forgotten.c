@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/json/json.h"
+#include "store/aside.h"
 #include "store/numbered.h"
 #include "store/store_internal.h"
 
@@ -81,12 +82,18 @@ forgotten_get(struct forgotten *out, struct store *s,
 	if (out->count == 0)
 		return 0;
 	key_of(key, id, out->count - 1);
-	if (numbered_get(&json, s->backend, s->seal, key, OBJECT_WORD, err) ==
-	    -1)
-		return -1;
-	rc = parse(out, json, err);
-	json_decref(json);
-	return rc == -1 ? err_prefix(err, "object '%s'", key) : 0;
+	rc = numbered_get(&json, s->backend, s->seal, key, OBJECT_WORD, err);
+	if (rc == 0) {
+		if ((rc = parse(out, json, err)) == -1)
+			err_prefix(err, "object '%s'", key);
+		json_decref(json);
+	}
+	if (rc == 0)
+		return 0;
+	/* Whatever it said: what is there is kept. */
+	out->word = FORGOTTEN_KEPT;
+	out->time_ms = 0;
+	return aside_passes(s->backend, key, err) == 1 ? 0 : -1;
 }
 
 int

@@ -154,7 +154,10 @@ int
 store_prune(struct store *s, const struct store_prune_options *options,
     struct store_prune_result *out, struct err *err)
 {
-	struct prune p = { .store = s, .options = options, .result = out };
+	struct prune p = { .store = s,
+		.options = options,
+		.result = out,
+		.unknown_epoch = PRUNE_DECIDED };
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
@@ -170,5 +173,6 @@ store_prune(struct store *s, const struct store_prune_options *options,
 	}
 	view_close(&p.view);
 	idset_fini(&p.gone);
+	idset_fini(&p.buried);
 	return rc;
 }

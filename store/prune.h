@@ -50,16 +50,19 @@ struct prune_session { /* One that is not decided. */
 	uint8_t tag[SESSION_TAG_BYTES];
 	uint64_t beats;
 	bool alive;
+	bool unknown; /* It cannot be read: `open` says nothing. */
 };
 
 struct prune {
 	struct store *store;
 	const struct store_prune_options *options;
 	struct store_prune_result *result;
-	bool looked;       /* For dead sessions: once in a prune. */
-	bool counted;      /* What was there before. */
-	bool rewritten;    /* Once in a prune. */
-	struct idset gone; /* Dry run: what the window's end would remove. */
+	bool looked;         /* For dead sessions: once in a prune. */
+	bool counted;        /* What was there before. */
+	bool rewritten;      /* Once in a prune. */
+	struct idset gone;   /* Dry run: what the window's end would remove. */
+	struct idset buried; /* Tombstones that no session names. */
+	uint64_t unknown_epoch; /* Of the first of those that is alive. */
 
 	/* A store of our own index, so that backups keep theirs. */
 	struct view view;
@@ -67,7 +70,8 @@ struct prune {
 	/* ---- of one round ---- */
 	struct epoch epoch;
 	struct damage damage;
-	struct idset roll; /* What the walk found. */
+	struct idset roll;  /* What the walk found. */
+	struct idset named; /* Points that sessions name. */
 	struct prune_disk *disks;
 	size_t disk_count, disk_capacity;
 	struct prune_session *sessions;
@@ -97,6 +101,18 @@ int prune_window(struct prune *p, struct err *err);
 /* Which points there are, who is at work; gives up the dead. */
 int prune_look(struct prune *p, struct err *err);
 void prune_look_fini(struct prune *p);
+/* One point: what it needs is live if it is there. */
+int prune_look_at(struct prune *p, enum point_state *state, const uint8_t *id,
+    struct err *err);
+/* Takes `open` over. */
+int prune_add_session(struct prune *p, const struct session_name *name,
+    const struct session_object *o, struct idset *open, struct err *err);
+
+/* ---- prune_strays.c: what no session tells of ---- */
+/* Of points listed before sessions were read, those that nobody names. */
+int prune_strays(struct prune *p, const struct idset *listed, struct err *err);
+/* Sessions of which there is but a sign of life. */
+int prune_find_unknown(struct prune *p, struct err *err);
 
 /* ---- prune_load.c: packs and indexes ---- */
 int prune_remove_doomed(struct prune *p, struct err *err);

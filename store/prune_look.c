@@ -7,6 +7,7 @@
 #include "common/cancel.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "store/prune.h"
 
 /* ---- the window of what is forgotten ---- */
@@ -26,6 +27,20 @@ has_manifest(struct prune *p, const uint8_t *id, struct err *err)
 	return 1;
 }
 
+/* 1: its time is not up. */
+static int
+is_waiting(struct prune *p, const struct forgotten *f)
+{
+	int64_t until = f->time_ms + p->options->undelete_ms;
+
+	if (p->options->undelete_ms <= 0 || clock_wall_ms() >= until)
+		return 0;
+	if (p->result->points_waiting++ == 0 ||
+	    until < p->result->waiting_until_ms)
+		p->result->waiting_until_ms = until;
+	return 1;
+}
+
 /* Clocks say when the word is put; that it is put once is what counts. */
 static int
 end_window(struct prune *p, const uint8_t *id, struct err *err)
@@ -39,8 +54,7 @@ end_window(struct prune *p, const uint8_t *id, struct err *err)
 	if (forgotten_get(&f, p->store, id, err) == -1)
 		return -1;
 	if (f.word == FORGOTTEN_FORGOTTEN) {
-		if (p->options->undelete_ms > 0 &&
-		    clock_wall_ms() - f.time_ms < p->options->undelete_ms)
+		if (is_waiting(p, &f))
 			return 0;
 		if (!p->options->dry_run && forgotten_say(p->store, id, f.count,
 						FORGOTTEN_GONE, err) == -1) {
@@ -111,22 +125,30 @@ add_disks(struct prune *p, const uint8_t *id, const struct manifest *m,
 
 /* A point that cannot be read might need anything: then nothing goes. */
 static int
-look_at(struct prune *p, enum point_state *state, const uint8_t *id,
-    struct err *err)
+cannot_read(const uint8_t *id, struct err *err)
 {
 	char hex[HEXID_SIZE];
+
+	hex_encode(hex, id, OBJECT_ID_BYTES);
+	err_prefix(err, "point %s", hex);
+	if (err->class != ERR_CORRUPT)
+		return -1;
+	return err_hint(err,
+	    "nothing more was removed; run 'holdstill repair', "
+	    "which sets aside what cannot be read");
+}
+
+int
+prune_look_at(struct prune *p, enum point_state *state, const uint8_t *id,
+    struct err *err)
+{
 	struct manifest *m;
 	int rc;
 
 	if (cancel_check(err) == -1)
 		return -1;
-	if (points_look(state, &m, p->store, id, err) == -1) {
-		hex_encode(hex, id, OBJECT_ID_BYTES);
-		err_prefix(err, "point %s", hex);
-		return err_hint(err,
-		    "nothing more was removed; run 'holdstill repair', "
-		    "which sets aside what cannot be read");
-	}
+	if (points_look(state, &m, p->store, id, err) == -1)
+		return cannot_read(id, err);
 	if (*state != POINT_MANIFEST)
 		return 0;
 	rc = idset_has(&p->gone, id) ? 0 : add_disks(p, id, m, err);
@@ -142,7 +164,7 @@ look_at_roll(struct prune *p, struct err *err)
 
 	for (i = 0; i < p->epoch.roll.count; i++) {
 		prune_tell(p, "points", i, p->epoch.roll.count);
-		if (look_at(p, &state, p->epoch.roll.ids[i], err) == -1)
+		if (prune_look_at(p, &state, p->epoch.roll.ids[i], err) == -1)
 			return -1;
 	}
 	return 0;
@@ -150,8 +172,8 @@ look_at_roll(struct prune *p, struct err *err)
 
 /* ---- sessions ---- */
 
-static int
-add_session(struct prune *p, const struct session_name *name,
+int
+prune_add_session(struct prune *p, const struct session_name *name,
     const struct session_object *o, struct idset *open, struct err *err)
 {
 	struct prune_session *grown;
@@ -162,7 +184,9 @@ add_session(struct prune *p, const struct session_name *name,
 		return err_no_memory(err);
 	p->sessions = grown;
 	grown += p->session_count++;
-	*grown = (struct prune_session){ .name = *name, .open = *open };
+	*grown = (struct prune_session){
+		.name = *name, .open = *open, .unknown = o->unread
+	};
 	memcpy(grown->tag, o->tag, sizeof(grown->tag));
 	*open = (struct idset){ .ids = NULL };
 	return 0;
@@ -189,53 +213,32 @@ settle_gone(struct prune *p, enum point_state *state, const uint8_t *id,
 }
 
 static int
-look_at_session(struct prune *p, const struct session_name *name,
+look_at_session(void *arg, const struct session_name *name,
     const struct session_object *o, struct err *err)
 {
 	struct idset open = { .ids = NULL };
+	struct prune *p = arg;
 	enum point_state state;
+	const uint8_t *id;
 	int rc = 0;
 	size_t i;
 
 	for (i = 0; rc == 0 && i < o->points.count; i++) {
+		id = o->points.ids[i];
 		/* One of the roll is known, there or gone. */
-		if (idset_has(&p->epoch.roll, o->points.ids[i]))
+		if (idset_has(&p->epoch.roll, id))
 			continue;
-		rc = look_at(p, &state, o->points.ids[i], err);
+		rc = idset_add(&p->named, id, err);
+		if (rc == 0)
+			rc = prune_look_at(p, &state, id, err);
 		if (rc == 0 && state == POINT_NONE)
-			rc = settle_gone(p, &state, o->points.ids[i], err);
+			rc = settle_gone(p, &state, id, err);
 		if (rc == 0 && state == POINT_NONE)
-			rc = idset_add(&open, o->points.ids[i], err);
+			rc = idset_add(&open, id, err);
 	}
 	if (rc == 0 && open.count > 0)
-		rc = add_session(p, name, o, &open, err);
+		rc = prune_add_session(p, name, o, &open, err);
 	idset_fini(&open);
-	return rc;
-}
-
-/* All of an epoch: up to the seal, or in the newest up to the last. */
-static int
-look_at_epoch(struct prune *p, uint64_t epoch, struct err *err)
-{
-	struct session_name name = { .epoch = epoch };
-	struct session_object o;
-	bool seal;
-	int rc = 0;
-
-	for (; rc == 0; name.number++) {
-		if (sessions_get(&o, p->store, &name, err) == -1) {
-			if (err->class != ERR_NOT_FOUND)
-				return -1;
-			err_clear(err);
-			break;
-		}
-		seal = o.seal;
-		if (!seal)
-			rc = look_at_session(p, &name, &o, err);
-		session_object_fini(&o);
-		if (seal)
-			break;
-	}
 	return rc;
 }
 
@@ -261,14 +264,15 @@ count_beats(struct prune *p, bool first, bool *all_alive, struct err *err)
 			k->alive = true;
 		k->beats = beats;
 		/* One that has ended since needs no watching. */
-		for (j = 0; !k->alive && j < k->open.count; j++) {
+		for (j = 0; !k->alive && !k->unknown && j < k->open.count;
+		     j++) {
 			if (points_look(&state, NULL, p->store, k->open.ids[j],
 				err) == -1)
 				return -1;
 			if (state == POINT_NONE)
 				break;
 		}
-		if (j == k->open.count)
+		if (j == k->open.count && !k->unknown)
 			k->alive = true;
 		*all_alive = *all_alive && k->alive;
 	}
@@ -287,9 +291,15 @@ watch(struct prune *p, struct err *err)
 
 	if (count_beats(p, true, &all_alive, err) == -1)
 		return -1;
+	if (!all_alive)
+		log_line(LOG_NOTICE,
+		    "waiting up to %lld s for a sign of life from backups that "
+		    "have not ended",
+		    (long long)(silence + 999) / 1000);
 	while (!all_alive && (left = end - clock_monotonic_ms()) > 0) {
-		prune_tell(p, "waiting for sessions",
-		    (uint64_t)(silence - left), (uint64_t)silence);
+		prune_tell(p, "waiting for a sign of life, seconds",
+		    (uint64_t)(silence - left) / 1000,
+		    (uint64_t)silence / 1000);
 		if (cancel_check(err) == -1)
 			return -1;
 		left = left > 1000 ? 1000 : left;
@@ -315,7 +325,7 @@ give_up(struct prune *p, struct prune_session *k, struct err *err)
 	for (i = 0; rc == 0 && !p->options->dry_run && i < open.count; i++) {
 		rc = points_give_up(&state, p->store, open.ids[i], err);
 		if (rc == 0 && state == POINT_MANIFEST)
-			rc = look_at(p, &state, open.ids[i], err);
+			rc = prune_look_at(p, &state, open.ids[i], err);
 	}
 	idset_fini(&open);
 	p->result->sessions_dead++;
@@ -324,23 +334,26 @@ give_up(struct prune *p, struct prune_session *k, struct err *err)
 	return rc;
 }
 
+/* Whoever is at work, or may be: a dry run does not wait to see. */
 static int
-give_up_the_dead(struct prune *p, struct err *err)
+part_dead_from_alive(struct prune *p, struct err *err)
 {
 	size_t i;
 
-	if (p->looked || p->session_count == 0) {
-		p->looked = true;
-		return 0;
-	}
-	if (watch(p, err) == -1)
+	if (prune_find_unknown(p, err) == -1)
+		return -1;
+	if (p->session_count > 0 && !p->options->dry_run && watch(p, err) == -1)
 		return -1;
 	for (i = 0; i < p->session_count; i++) {
+		if (p->options->dry_run)
+			p->sessions[i].alive = true;
 		if (!p->sessions[i].alive &&
 		    give_up(p, &p->sessions[i], err) == -1)
 			return -1;
+		if (p->sessions[i].alive && p->sessions[i].unknown &&
+		    p->sessions[i].name.epoch < p->unknown_epoch)
+			p->unknown_epoch = p->sessions[i].name.epoch;
 	}
-	p->looked = true;
 	return 0;
 }
 
@@ -349,8 +362,8 @@ sum_up(struct prune *p)
 {
 	size_t i;
 
-	p->first_open = PRUNE_DECIDED;
-	p->result->sessions_alive = 0;
+	p->first_open = p->unknown_epoch;
+	p->result->sessions_alive = p->unknown_epoch != PRUNE_DECIDED;
 	for (i = 0; i < p->session_count; i++) {
 		if (p->sessions[i].open.count == 0)
 			continue;
@@ -360,22 +373,38 @@ sum_up(struct prune *p)
 	}
 }
 
-int
-prune_look(struct prune *p, struct err *err)
+/* What every epoch's sessions have come to. */
+static int
+look_at_sessions(struct prune *p, struct err *err)
 {
 	uint64_t epoch;
 
-	if (look_at_roll(p, err) == -1)
-		return -1;
 	for (epoch = p->epoch.decided; epoch <= p->epoch.number; epoch++) {
-		if (look_at_epoch(p, epoch, err) == -1)
+		if (sessions_each(p->store, epoch, look_at_session, p, err) ==
+		    -1)
 			return -1;
 	}
-	if (give_up_the_dead(p, err) == -1)
+	if (!p->looked && part_dead_from_alive(p, err) == -1)
 		return -1;
+	p->looked = true;
+	return 0;
+}
+
+int
+prune_look(struct prune *p, struct err *err)
+{
+	struct idset listed;
+	int rc = -1;
+
+	/* Before the sessions: what is committed meanwhile is theirs. */
+	if (idset_list(&listed, p->store->backend, OBJECT_MANIFEST, err) == -1)
+		return -1;
+	if (look_at_roll(p, err) == 0 && look_at_sessions(p, err) == 0)
+		rc = prune_strays(p, &listed, err);
+	idset_fini(&listed);
 	idset_sort(&p->roll);
 	sum_up(p);
-	return 0;
+	return rc;
 }
 
 void
@@ -388,6 +417,7 @@ prune_look_fini(struct prune *p)
 	free(p->sessions);
 	free(p->disks);
 	idset_fini(&p->roll);
+	idset_fini(&p->named);
 	p->sessions = NULL;
 	p->disks = NULL;
 	p->session_count = p->session_capacity = 0;

@@ -110,7 +110,8 @@ has_work(const struct repair *r)
 
 	return v->bad_packs.count > 0 || v->missing.count > 0 ||
 	       v->bad_indexes.count > 0 || v->bad_points.count > 0 ||
-	       v->damage.count > 0 || v->hurt;
+	       v->damage.count > 0 || v->hurt || v->bad_small_count > 0 ||
+	       v->bad_chain || v->strays.count > 0;
 }
 
 static int
@@ -173,11 +174,14 @@ run(struct repair *r, struct err *err)
 	}
 	if (!has_work(r))
 		return 0;
-	if (!r->options->dry_run && begin_session(r, err) == -1)
+	if (repair_ledger(r, err) == -1 ||
+	    (!r->options->dry_run && begin_session(r, err) == -1))
 		return -1;
 	if (idset_list(&r->present, v->store->backend, OBJECT_PACK, err) == -1)
 		return -1;
-	return act(r, err);
+	if (act(r, err) == -1)
+		return -1;
+	return repair_enter_strays(r, err);
 }
 
 int

@@ -29,6 +29,13 @@ int repair_salvage(struct repair *r, struct err *err);
 /* Marks each point for what it lacks now, and takes untrue marks away. */
 int repair_mark_points(struct repair *r, struct err *err);
 
+/* ---- repair_ledger.c ---- */
+/* Epochs, sessions and words that cannot be read, before the repair registers:
+ * a copy is put where it says so, and the chain of epochs gets a new end. */
+int repair_ledger(struct repair *r, struct err *err);
+/* Registers points that no session and no epoch names, last of all. */
+int repair_enter_strays(struct repair *r, struct err *err);
+
 /* ---- repair_aside.c ---- */
 /* Puts unreadable objects under another name, byte for byte. */
 int repair_aside_indexes(struct repair *r, struct err *err);

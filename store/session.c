@@ -365,6 +365,7 @@ store_session_commit(
 	m->epoch = session->epoch.number;
 	if (session_flush_packs(session, err) == -1 ||
 	    uploader_flush(session->uploader, err) == -1 ||
+	    sessions_still_named(session->store, &session->name, err) == -1 ||
 	    points_commit(session->store, m, err) == -1) {
 		session_fail(session, err);
 		return -1;

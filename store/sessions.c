@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/err.h"
 #include "common/json/json.h"
+#include "store/aside.h"
 #include "store/numbered.h"
 #include "store/store_internal.h"
 
@@ -116,28 +118,36 @@ sessions_get(struct session_object *out, struct store *s,
 	int rc;
 
 	*out = (struct session_object){ .seal = false };
-	if (numbered_get(&json, s->backend, s->seal, key_of(key, name),
-		OBJECT_SESSION, err) == -1)
-		return -1;
-	rc = parse(out, json, err);
-	json_decref(json);
-	if (rc == -1) {
-		session_object_fini(out);
-		return err_prefix(err, "object '%s'", key);
+	rc = numbered_get(
+	    &json, s->backend, s->seal, key_of(key, name), OBJECT_SESSION, err);
+	if (rc == 0) {
+		if ((rc = parse(out, json, err)) == -1)
+			err_prefix(err, "object '%s'", key);
+		json_decref(json);
 	}
-	return 0;
+	if (rc == 0)
+		return 0;
+	session_object_fini(out);
+	*out = (struct session_object){ .unread = true };
+	return aside_passes(s->backend, key, err) == 1 ? 0 : -1;
 }
 
 /* ---- registering and sealing ---- */
 
 static int
 is_seal(bool *out, struct store *s, const struct session_name *name,
-    struct err *err)
+    bool passing, struct err *err)
 {
 	struct session_object o;
 
-	if (sessions_get(&o, s, name, err) == -1)
-		return -1;
+	if (sessions_get(&o, s, name, err) == -1) {
+		/* Behind what is damaged another seal does no harm. */
+		if (!passing || !aside_is_damage(err))
+			return -1;
+		err_clear(err);
+		*out = false;
+		return 0;
+	}
 	*out = o.seal;
 	session_object_fini(&o);
 	return 0;
@@ -160,7 +170,7 @@ put_last(struct session_name *name, struct store *s, uint64_t epoch,
 		return -1;
 	if (name->number > 0) {
 		name->number--;
-		if (is_seal(&sealed, s, name, err) == -1)
+		if (is_seal(&sealed, s, name, o->seal, err) == -1)
 			return -1;
 		name->number++;
 	}
@@ -171,30 +181,74 @@ put_last(struct session_name *name, struct store *s, uint64_t epoch,
 		if (err->class != ERR_EXISTS)
 			return -1;
 		err_clear(err);
-		if (is_seal(&sealed, s, name, err) == -1)
+		if (is_seal(&sealed, s, name, o->seal, err) == -1)
 			return -1;
 	}
 	return 0;
+}
+
+/* The seal of an epoch is put once there is the next: who meets it finds that
+ * one, or something is missing. */
+static int
+sealed_too_soon(uint64_t epoch, struct err *err)
+{
+	err_set(err, ERR_CORRUPT,
+	    "epoch %" PRIu64
+	    " is sealed, and there is no next one: 'epochs/%" PRIu64
+	    "' is missing, or the seal is not a prune's",
+	    epoch, epoch + 1);
+	return err_hint(err,
+	    "run 'holdstill repair', which puts an epoch that is not sealed");
 }
 
 int
 sessions_register(struct session_name *out, struct epoch *epoch,
     struct store *s, const struct session_object *o, struct err *err)
 {
+	uint64_t sealed = UINT64_MAX;
 	int rc;
 
 	for (;;) {
-		if (epochs_newest(epoch, s, err) == -1)
+		if (cancel_check(err) == -1 ||
+		    epochs_newest(epoch, s, err) == -1)
 			return -1;
 		rc = epochs_settle(s, epoch, err);
+		if (rc == 0 && epoch->number == sealed)
+			rc = sealed_too_soon(sealed, err);
 		if (rc == 0)
 			rc = put_last(out, s, epoch->number, o, err);
 		if (rc == 1)
 			return 0;
+		sealed = epoch->number;
 		epoch_fini(epoch);
 		if (rc == -1)
 			return -1;
 	}
+}
+
+int
+sessions_open(struct store *s, uint64_t newest, struct err *err)
+{
+	char prefix[OBJECT_KEY_SIZE];
+	struct session_name name = { .epoch = newest };
+	bool sealed = false;
+	struct epoch e;
+
+	if (numbered_free(&name.number, s->backend, prefix_of(prefix, newest),
+		0, err) == -1)
+		return -1;
+	if (name.number-- == 0)
+		return 0;
+	if (is_seal(&sealed, s, &name, false, err) == -1)
+		return -1;
+	if (!sealed)
+		return 0;
+	/* A prune may have put the next one since. */
+	if (epochs_newest(&e, s, err) == -1)
+		return -1;
+	sealed = e.number == newest;
+	epoch_fini(&e);
+	return sealed ? sealed_too_soon(newest, err) : 0;
 }
 
 int

@@ -433,6 +433,8 @@ struct store_repair_result {
 	uint64_t objects_aside;
 	uint64_t points_marked; /* Anew. */
 	uint64_t marks_removed; /* Of points that are whole or gone. */
+	/* That neither a session nor an epoch named, and now one does. */
+	uint64_t points_entered;
 };
 /*
  * Reads everything, takes out of use what is damaged, saves what is good in
@@ -463,7 +465,9 @@ int store_disk_lost(struct store *s, const struct manifest_disk *disk,
     bool *map_lost, store_range_fn *fn, void *arg, struct err *err);
 
 struct store_prune_options {
-	bool dry_run; /* Puts and removes nothing. */
+	/* Puts and removes nothing, and waits for nobody: each session without
+	 * an end counts as alive. */
+	bool dry_run;
 	/* A forgotten point goes when it was forgotten so long ago, by this
 	 * host's clock; 0: at once.  A clock that is wrong ends the time to
 	 * change one's mind early or late, and harms no other point. */
@@ -488,6 +492,13 @@ struct store_prune_result {
 	uint64_t bytes_before, bytes_freed;
 	uint64_t blocks_kept, blocks_removed;
 	uint64_t points_removed; /* Forgotten ones, for ever. */
+	/* Kept, though neither a session nor an epoch names them: objects of
+	 * sessions are missing, and a repair is due. */
+	uint64_t points_stray;
+	/* Forgotten, and kept for now: the first to go does so with a prune
+	 * after this time, by this host's clock. */
+	uint64_t points_waiting;
+	int64_t waiting_until_ms;
 	uint64_t sessions_dead;  /* Given up. */
 	uint64_t sessions_alive; /* What is in bytes_waiting waits for them. */
 	uint64_t bytes_waiting;  /* Condemned, not yet removed. */

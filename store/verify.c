@@ -251,6 +251,8 @@ verify_fini(struct verify *v)
 	idset_fini(&v->bad_indexes);
 	idset_fini(&v->bad_points);
 	idset_fini(&v->given_up);
+	idset_fini(&v->strays);
+	free(v->bad_small);
 	damage_fini(&v->damage);
 	free(v->checked_ms);
 	free(v->bad);

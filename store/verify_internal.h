@@ -42,6 +42,12 @@ struct verify {
 	struct marks marks;    /* What those points use. */
 	struct idset given_up; /* Tombstones instead of points. */
 	bool hurt;             /* Some blob that a point uses is not well. */
+	struct idset strays;   /* store/strays.h */
+	/* Of the chain of epochs, its sessions and words; the newest epoch
+	 * cannot be read, or nobody can register in it. */
+	char (*bad_small)[OBJECT_KEY_SIZE];
+	size_t bad_small_count, bad_small_capacity;
+	bool bad_chain;
 
 	pthread_mutex_t lock; /* Guards from here on while threads run. */
 	store_damage_fn *fn;

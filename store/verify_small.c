@@ -3,13 +3,16 @@
  * The small objects: settings, and what sessions and prunes tell one another
  * (docs/prune.md).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/json/json.h"
-#include "store/epochs.h"
+#include "store/aside.h"
 #include "store/numbered.h"
 #include "store/seal/slot.h"
+#include "store/sessions.h"
+#include "store/strays.h"
 #include "store/verify_internal.h"
 
 #define CONFIG_BODY_MAX 65536u
@@ -40,6 +43,19 @@ note_key(void *arg, const char *key, uint64_t size_bytes)
 }
 
 static int
+note_bad(struct verify *v, const char *key, struct err *err)
+{
+	void *grown = grow_array(v->bad_small, v->bad_small_count,
+	    &v->bad_small_capacity, sizeof(*v->bad_small));
+
+	if (grown == NULL)
+		return err_no_memory(err);
+	v->bad_small = grown;
+	memcpy(v->bad_small[v->bad_small_count++], key, strlen(key) + 1);
+	return 0;
+}
+
+static int
 check_key(
     struct verify *v, enum object_type type, const char *key, struct err *err)
 {
@@ -56,7 +72,12 @@ check_key(
 		err_clear(err);
 		return 0;
 	}
-	return verify_tell_or_fail(v, key, err);
+	/* What a repair has set aside is told of no more. */
+	if (aside_passes(v->store->backend, key, err) == 1)
+		return 0;
+	if (verify_tell_or_fail(v, key, err) == -1)
+		return -1;
+	return note_bad(v, key, err);
 }
 
 static int
@@ -124,16 +145,49 @@ check_slots(struct verify *v, struct err *err)
 	return rc;
 }
 
-/* The newest of the chain of epochs whole, with its roll: without it nobody
- * may write. */
+/* The newest of the chain of epochs whole, with its roll, and not sealed:
+ * without it nobody may write. */
 static int
-check_newest(struct verify *v, struct err *err)
+check_newest(struct verify *v, bool told, struct err *err)
 {
 	struct epoch e;
+	int rc;
 
-	if (epochs_newest(&e, v->store, err) == -1)
-		return verify_tell_or_fail(v, "epochs/", err);
-	epoch_fini(&e);
+	if (epochs_newest(&e, v->store, err) == 0) {
+		rc = sessions_open(v->store, e.number, err);
+		epoch_fini(&e);
+		if (rc == 0)
+			return 0;
+	}
+	if (!verify_is_damage(v, err))
+		return -1;
+	v->bad_chain = err->class == ERR_CORRUPT || err->sys_errno == EIO;
+	/* Each damaged object is told of once. */
+	if (!told)
+		verify_tell_object(v, "epochs/", err->text);
+	err_clear(err);
+	return 0;
+}
+
+/* Points that a prune finds only because it lists them. */
+static int
+check_strays(struct verify *v, struct err *err)
+{
+	char key[OBJECT_KEY_SIZE];
+	size_t i;
+
+	if (v->bad_chain || v->unsupported)
+		return 0;
+	if (strays_find(&v->strays, v->store, &v->points, err) == -1) {
+		if (!verify_is_damage(v, err))
+			return -1;
+		err_clear(err); /* Of a session, and told of. */
+		return 0;
+	}
+	for (i = 0; i < v->strays.count; i++)
+		verify_tell_object(v,
+		    object_key(key, OBJECT_MANIFEST, v->strays.ids[i]),
+		    "no session and no epoch names it: objects of those are missing");
 	return 0;
 }
 
@@ -152,6 +206,7 @@ verify_small(struct verify *v, struct err *err)
 		if (check_type(v, types[i], err) == -1)
 			return -1;
 	}
-	/* Each damaged object is told of once. */
-	return v->result->damaged_objects == damaged ? check_newest(v, err) : 0;
+	if (check_newest(v, v->result->damaged_objects != damaged, err) == -1)
+		return -1;
+	return check_strays(v, err);
 }

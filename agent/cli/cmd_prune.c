@@ -8,6 +8,7 @@
 #include "agent/cli/format.h"
 #include "agent/job/care.h"
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/json/json.h"
 
@@ -95,6 +96,31 @@ set(void *state, int key, const char *value, struct err *err)
 	return 0;
 }
 
+/* What has not been given back, and what it waits for. */
+static void
+print_waiting(const struct store_prune_result *result, bool dry_run)
+{
+	char bytes[FORMAT_SIZE], until[CLOCK_RFC3339_SIZE];
+
+	if (result->points_waiting > 0)
+		printf("%llu forgotten point%s kept until %s at least; "
+		       "'--undelete-days 0' waits no longer\n",
+		    (unsigned long long)result->points_waiting,
+		    result->points_waiting == 1 ? " is" : "s are",
+		    clock_format_rfc3339(until, result->waiting_until_ms));
+	if (result->bytes_waiting > 0)
+		printf("%s more with a prune after the backups that run now\n",
+		    format_bytes(bytes, result->bytes_waiting));
+	if (dry_run && result->sessions_alive > 0)
+		printf("backups that have not ended, dead or alive: %llu; a "
+		       "prune looks on for a sign of life\n",
+		    (unsigned long long)result->sessions_alive);
+	if (result->points_stray > 0)
+		printf("points kept that no session names: %llu; run "
+		       "'holdstill repair'\n",
+		    (unsigned long long)result->points_stray);
+}
+
 static void
 print_result(const struct store_prune_result *result, bool dry_run)
 {
@@ -111,9 +137,34 @@ print_result(const struct store_prune_result *result, bool dry_run)
 		printf("%llu forgotten points %s for ever\n",
 		    (unsigned long long)result->points_removed,
 		    dry_run ? "would go" : "are gone");
-	if (result->bytes_waiting > 0)
-		printf("%s more with a prune after the backups that run now\n",
-		    format_bytes(freed, result->bytes_waiting));
+	print_waiting(result, dry_run);
+}
+
+static int
+print_json(const struct store_prune_result *r, bool dry_run, struct err *err)
+{
+	char until[CLOCK_RFC3339_SIZE] = "";
+
+	if (r->points_waiting > 0)
+		clock_format_rfc3339(until, r->waiting_until_ms);
+	return cli_print_json(
+	    json_pack("{s:{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+		      "s:I, s:I, s:I, s:I, s:s}}",
+		"prune", "dry_run", dry_run, "packs_before",
+		(json_int_t)r->packs_before, "packs_removed",
+		(json_int_t)r->packs_removed, "packs_rewritten",
+		(json_int_t)r->packs_rewritten, "bytes_before",
+		(json_int_t)r->bytes_before, "bytes_freed",
+		(json_int_t)r->bytes_freed, "blocks_kept",
+		(json_int_t)r->blocks_kept, "blocks_removed",
+		(json_int_t)r->blocks_removed, "points_removed",
+		(json_int_t)r->points_removed, "sessions_dead",
+		(json_int_t)r->sessions_dead, "sessions_alive",
+		(json_int_t)r->sessions_alive, "bytes_waiting",
+		(json_int_t)r->bytes_waiting, "points_stray",
+		(json_int_t)r->points_stray, "points_waiting",
+		(json_int_t)r->points_waiting, "waiting_until", until),
+	    err);
 }
 
 static int
@@ -137,22 +188,7 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 	if (job_prune(&cli->ctx, &own, &r, err) == -1)
 		return -1;
 	if (cli->json)
-		return cli_print_json(
-		    json_pack("{s:{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			      "s:I, s:I, s:I, s:I}}",
-			"prune", "dry_run", dry_run, "packs_before",
-			(json_int_t)r.packs_before, "packs_removed",
-			(json_int_t)r.packs_removed, "packs_rewritten",
-			(json_int_t)r.packs_rewritten, "bytes_before",
-			(json_int_t)r.bytes_before, "bytes_freed",
-			(json_int_t)r.bytes_freed, "blocks_kept",
-			(json_int_t)r.blocks_kept, "blocks_removed",
-			(json_int_t)r.blocks_removed, "points_removed",
-			(json_int_t)r.points_removed, "sessions_dead",
-			(json_int_t)r.sessions_dead, "sessions_alive",
-			(json_int_t)r.sessions_alive, "bytes_waiting",
-			(json_int_t)r.bytes_waiting),
-		    err);
+		return print_json(&r, dry_run, err);
 	if (!cli->quiet)
 		print_result(&r, dry_run);
 	return CLI_DONE;

@@ -25,7 +25,7 @@ SEALED, TO_PUBLIC, SIGNED, MARKED = 1, 2, 4, 8  # Flags.
 SALT = 32                   # Behind the head of what is sealed.
 
 DATA, MAP = 1, 2
-CONFIG, INDEX, POINT, PACK, KEY, EPOCH = 1, 2, 3, 5, 6, 7
+CONFIG, INDEX, POINT, PACK, KEY, EPOCH, SESSION = 1, 2, 3, 5, 6, 7, 9
 TOMBSTONE = 12  # In a point's place: it will never be (prune.md).
 
 HEAD = struct.Struct(">8sBBHB3s16sQQ")

@@ -28,7 +28,9 @@ def shrink(data):
 
 
 class Writer:
-    def __init__(self, folder, mode="none", cipher="aes-256-gcm"):
+    def __init__(self, folder, mode="none", cipher="aes-256-gcm",
+                 registers=True):
+        self.registers, self.sessions = registers, 0
         self.folder, self.mode, self.seal = folder, mode, None
         self.known, self.indexed = set(), []
         self.host, self.n = os.urandom(16), 0
@@ -62,11 +64,27 @@ class Writer:
             data += self.seal.sign("epochs/0", data)
             self.save("epochs/0", data + hashlib.sha256(data).digest())
             return
-        head, salt, key = self.head(hs.EPOCH, os.urandom(16), 0,
+        self.put_small(hs.EPOCH, "epochs/0", body)
+
+    def put_small(self, type_, name, body):
+        """Not compressed, under a name that is no id's."""
+        head, salt, key = self.head(type_, os.urandom(16), 0,
                                     len(body) + self.tag(), len(body))
         data = head + salt
-        data += self.message(key, len(data), "epochs/0", head, body)
-        self.save("epochs/0", data + hashlib.sha256(data).digest())
+        data += self.message(key, len(data), name, head, body)
+        self.save(name, data + hashlib.sha256(data).digest())
+
+    def put_session(self, point):
+        """Somebody at work on a point; hosts say so in the open."""
+        name = "sessions/0/%d" % self.sessions
+        self.sessions += 1
+        body = json.dumps({"key": name, "kind": "session",
+                           "tag": os.urandom(6).hex(),
+                           "points": [point]}).encode()
+        if self.mode == "public":
+            self.save(name, self.plain(hs.SESSION, os.urandom(16), body))
+        else:
+            self.put_small(hs.SESSION, name, body)
 
     @staticmethod
     def plain(type_, ident, body):
@@ -238,10 +256,13 @@ class Writer:
                                bytes.fromhex(manifest["id"]), chain)
 
     def backup(self, disks, parent=""):
-        """disks: {target: bytes}. Packs, then index, then manifest; its id."""
+        """disks: {target: bytes}. Session, packs, index, manifest; its id."""
+        ident = os.urandom(16).hex()
+        if self.registers:
+            self.put_session(ident)
         roots = [(t, len(d), self.disk(d)) for t, d in disks.items()]
         if self.indexed:
             self.index()
-        manifest = self.manifest(roots, parent)
+        manifest = dict(self.manifest(roots, parent), id=ident)
         self.put_point(manifest)
-        return manifest["id"]
+        return ident

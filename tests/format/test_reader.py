@@ -496,6 +496,22 @@ class Written(Case):
             for target, data in disks.items():
                 self.assertEqual(self.restored(ident, target), data)
 
+    def test_program_keeps_what_no_session_names(self):
+        w = hswrite.Writer(self.repo(), registers=False)
+        a = {"vda": disk_bytes(70, 1, 3)}
+        ident = w.backup(a)
+        done = self.holdstill("verify")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("no session and no epoch names it", done.stdout)
+        for _ in range(3):
+            done = self.holdstill("prune", "--undelete-days", "0")
+            self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(self.restored(ident, "vda"), a["vda"])
+        done = self.holdstill("repair")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        done = self.holdstill("verify")
+        self.assertEqual(done.returncode, 0, done.stdout)
+
     def test_program_reads_what_is_sealed(self):
         self.sealed("secret")
 

@@ -526,7 +526,17 @@ inline any_of(set)
 
 /* Points to walk: the roll and the sessions after it.  The sessions of n come
  * last; those below are sealed, so one step does. */
-#define SCOPE(i) (HAS(roll, i) || session[i] > decided)
+#ifdef LOSES
+/* A listing of points/, too, before the sessions are read: one step here. */
+#ifdef WITHOUT_STRAYS
+#define STRAY(i) false
+#else
+#define STRAY(i) (point[i] == MANIFEST)
+#endif
+#else
+#define STRAY(i) false /* There is none. */
+#endif
+#define SCOPE(i) (HAS(roll, i) || session[i] > decided || STRAY(i))
 #ifdef WITHOUT_LATE_WALK
 #define WALKED(i) HAS(roll, i)
 #else
@@ -535,7 +545,7 @@ inline any_of(set)
 #ifdef WITHOUT_EARLIER_SESSIONS
 #define COUNTS(i) (session[i] == my.n)
 #else
-#define COUNTS(i) true
+#define COUNTS(i) (session[i] != 0)
 #endif
 
 proctype Prune(bit me)
@@ -641,7 +651,7 @@ walk:
 		:: !STALE && point[p] == NONE && !HAS(roll, p) ->
 			if
 			:: COUNTS(p) -> my.minu = MIN(my.minu, session[p] - 1)
-			:: !COUNTS(p)
+			:: !COUNTS(p) /* A stray that is gone: nobody waits. */
 #ifdef WITHOUT_TOMBSTONE
 			:: true /* Dead, as it seems. */
 #else
@@ -748,6 +758,29 @@ gone:
 	:: atomic { forget_all(); goto end_begin }
 	fi
 }
+
+#ifdef LOSES
+/*
+ * Somebody removes the object of a session that has committed.  Without that
+ * no point is a stray: it is on the roll or in a session since.
+ */
+proctype Loses()
+{
+end_begin:
+	if
+	:: atomic {
+		GO && point[1] == MANIFEST && session[1] != 0 ->
+		session[1] = 0;
+		goto end_begin
+	    }
+	:: atomic {
+		GO && point[2] == MANIFEST && session[2] != 0 ->
+		session[2] = 0;
+		goto end_begin
+	    }
+	fi
+}
+#endif
 
 #ifdef JANITOR
 /*
@@ -864,6 +897,9 @@ init {
 		run Prune(0);
 #ifndef ONE_PRUNE
 		run Prune(1);
+#endif
+#ifdef LOSES
+		run Loses();
 #endif
 #ifdef JANITOR
 		run Janitor()

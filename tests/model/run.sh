@@ -110,6 +110,12 @@ quick=yes holds 'bases of bases, 2 backups, 1 prune, 4 epochs' 'P1 P2 P3' \
 	'-DBASE -DNEED1=1 -DNEED2=1 -DNO_GARBAGE -DFORGETS=1 -DONE_PRUNE -DMAXE=3'
 quick=yes holds 'bases that are forgotten, 2 backups, 2 prunes, 3 epochs' \
 	'P1 P2 P3 P5' "-DBASE $forget -DBASE2=0 -DMAXE=2"
+quick=yes holds 'session objects are lost, 1 backup, 2 prunes, 4 epochs' \
+	'P1 P2 P3 P4 P5' "-DLOSES $reuse -DONE_BACKUP -DJANITOR -DMAXE=3"
+holds 'session objects are lost, 2 backups, 2 prunes, 3 epochs' \
+	'P1 P2 P3 P5' "-DLOSES $reuse -DMAXE=2"
+holds 'session objects are lost, 2 backups, 1 prune, forget, 4 epochs' \
+	'P1 P2 P3' '-DLOSES -DNEED1=2 -DNEED2=2 -DFORGETS=1 -DKEEP1 -DONE_PRUNE -DMAXE=3'
 if [[ $size == full ]]; then
 	holds 'bases in a dead pack, 2 backups, 2 prunes, 4 epochs' \
 		'P1 P2 P3 P5' "-DBASE $reuse -DMAXE=3"
@@ -157,5 +163,6 @@ breaks LAST_WORD P2 "$undelete"
 breaks ASKING_FORGOTTEN P1 "-DUNCLEAR $reuse -DMAXE=2 -DONE_BACKUP"
 breaks GIVING_UP P4 "$reuse -DMAXE=2 -DJANITOR"
 breaks ON_THE_ROLL P1 "-DBASE $reuse -DMAXE=2"
+quick=yes breaks STRAYS P1 "-DLOSES $reuse -DONE_BACKUP"
 breaks EMPTY_LISTS P1 "-DBASE $reuse -DMAXE=2"
 exit "$failed"

@@ -324,6 +324,45 @@ def swapped_manifests(p):
     p.swap(p.point(0), p.point(1))
 
 
+# ---- what writers and prunes tell one another ----
+
+def prunes(p):
+    """Nobody has to wait for it any more, and all points stay."""
+    code, text = p.holdstill("prune", "--undelete-days", "0", "--silence", "1")
+    assert code == 0, text
+
+
+@exhibit(verify=["POINT0: no session", "POINT1: no ", "POINT2: no session"],
+         reader=False, harmless=True)
+def lost_sessions(p):
+    shutil.rmtree(p.path("sessions"))
+    for _ in range(3):
+        prunes(p)
+
+
+@exhibit(verify=["sessions/0/1: .*its checksum is wrong"], reader=False,
+         harmless=True)
+def hurt_session(p):
+    p.flip("sessions/0/1", 70)
+
+
+@exhibit(verify=["epochs/: .*all of 'epochs/' is missing"], reader=False,
+         harmless=True)
+def lost_epochs(p):
+    shutil.rmtree(p.path("epochs"))
+
+
+@exhibit(verify=["epochs/0: .*its checksum is wrong"], reader=False,
+         harmless=True)
+def hurt_epoch(p):
+    p.flip("epochs/0", 70)
+
+
+@exhibit(verify=["epochs/1: "], reader=False, harmless=True)
+def rubbish_for_an_epoch(p):
+    p.replace("epochs/1", b"rubbish")
+
+
 @exhibit(verify=["no readable pack .*hurts point POINT1 disk vda"],
          restore=(OK, "no pack holds map piece 0101", OK))
 def root_that_is_nowhere(p):
@@ -462,6 +501,9 @@ class Museum(Case):
             code, text = self.p.holdstill("repair")
             self.assertEqual(code, show.repair, text)
             self.restore_what_there_is(show)
+        if not show.reader and show.harmless:
+            prunes(self.p)
+            self.restore_all(show)
 
     def restore_what_there_is(self, show):
         for i, words in enumerate(show.restore):

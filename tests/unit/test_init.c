@@ -153,7 +153,7 @@ test_init_lost_epochs_are_not_begun_anew(void **state)
 	rig_reopen(&rig);
 	assert_int_equal(
 	    rig_backup(&rig, rig.store, &m, &im, NULL, NULL, &err), -1);
-	assert_int_equal(err.class, ERR_UNSUPPORTED);
+	assert_int_equal(err.class, ERR_CORRUPT);
 	assert_non_null(strstr(err.text, "has no epoch"));
 	backend_close(b);
 	image_fini(&im);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small objects set aside without being moved. */
+#include "store/aside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "store/envelope.h"
+
+/* Instead of what a disk cannot read. */
+static const char unread[] = "not readable\n";
+
+bool
+aside_is_damage(const struct err *err)
+{
+	return err->class == ERR_CORRUPT || err->sys_errno == EIO;
+}
+
+static char *
+aside_key(char out[OBJECT_KEY_SIZE + 8], const char *key)
+{
+	snprintf(out, OBJECT_KEY_SIZE + 8, "aside/%s", key);
+	return out;
+}
+
+int
+aside_passes(struct backend *b, const char *key, struct err *err)
+{
+	char aside[OBJECT_KEY_SIZE + 8];
+	struct err own = ERR_INIT;
+	uint64_t size;
+
+	if (!aside_is_damage(err))
+		return -1;
+	if (backend_stat(b, aside_key(aside, key), &size, &own) == 0) {
+		err_clear(err);
+		return 1;
+	}
+	if (own.class != ERR_NOT_FOUND) {
+		*err = own;
+		return -1;
+	}
+	if (err->hint[0] == '\0')
+		err_hint(err,
+		    "run 'holdstill repair', which sets aside what is "
+		    "damaged");
+	return -1;
+}
+
+int
+aside_put(struct backend *b, const char *key, struct err *err)
+{
+	char aside[OBJECT_KEY_SIZE + 8];
+	void *bytes = NULL;
+	size_t size;
+	int rc;
+
+	aside_key(aside, key);
+	if (backend_get_all(b, key, BACKEND_OBJECT_MAX, &bytes, &size, err) ==
+	    0) {
+		rc = backend_put(b, aside, bytes, size, err);
+	} else {
+		if (!aside_is_damage(err))
+			return -1;
+		err_clear(err);
+		rc = backend_put(b, aside, unread, strlen(unread), err);
+	}
+	free(bytes);
+	if (rc == 0 || err->class != ERR_EXISTS)
+		return rc;
+	err_clear(err); /* That it is there is what counts. */
+	return backend_settle(b, aside, err);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Small objects that cannot be read and yet must keep their keys: epochs,
+ * sessions, beats and words (docs/prune.md).  A copy under aside/KEY says that
+ * a repair has seen it: from then on whoever cannot read it goes on without.
+ */
+#ifndef HOLDSTILL_STORE_ASIDE_H
+#define HOLDSTILL_STORE_ASIDE_H
+
+#include <stdbool.h>
+
+struct backend;
+struct err;
+
+/* Is the object itself damaged, rather than out of reach for now? */
+bool aside_is_damage(const struct err *err);
+
+/*
+ * Asked with the err of a get of key.  1: it is damaged and was set aside, err
+ * is cleared.  -1: err says why the object cannot be had.
+ */
+int aside_passes(struct backend *b, const char *key, struct err *err);
+
+/* Puts the copy, as far as the object can be read; done if it is there.
+ * ERR_NOT_FOUND: the object is gone. */
+int aside_put(struct backend *b, const char *key, struct err *err);
+
+#endif
