@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Repair.  Each step leaves a repository that is no worse, so it may end
- * anywhere: marks first, then copies of what is good, then indexes for what
- * lost its own, and the points' marks last.
+ * anywhere: copies of what is good first, then marks of what was copied from,
+ * then indexes for what lost its own, and the points' marks last.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -118,13 +118,13 @@ act(struct repair *r, struct err *err)
 {
 	struct store *s = r->verify.store;
 
-	if (mark_packs(r, &r->verify.bad_packs, true, err) == -1 ||
-	    mark_packs(r, &r->verify.missing, false, err) == -1)
-		return -1;
-	/* From here on nothing that is marked is found. */
-	if (!r->options->dry_run && store_sync(s, SYNC_TABLES, true, err) == -1)
-		return -1;
-	if (repair_salvage(r, err) == -1 ||
+	/* From here on nothing that will be marked is found by us.  Others
+	 * find it until there are copies: what is good in it is in use. */
+	s->hidden = &r->verify.bad_packs;
+	if (store_sync(s, SYNC_TABLES, true, err) == -1 ||
+	    repair_salvage(r, err) == -1 ||
+	    mark_packs(r, &r->verify.bad_packs, true, err) == -1 ||
+	    mark_packs(r, &r->verify.missing, false, err) == -1 ||
 	    repair_aside_indexes(r, err) == -1 ||
 	    repair_aside_points(r, err) == -1)
 		return -1;

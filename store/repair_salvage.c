@@ -94,9 +94,7 @@ is_wanted(struct salvage *s, const struct pack_blob *blob, struct err *err)
 	if (rc == 1 && s->repair->session != NULL &&
 	    epoch_find(&s->repair->session->epoch, place.pack) != NULL)
 		return 1;
-	/* Of a dry run the index still has what would be marked. */
-	return rc == 0 || idset_has(&v->bad_packs, place.pack) ||
-	       idset_has(&v->missing, place.pack);
+	return rc == 0;
 }
 
 static struct blob_place

@@ -197,6 +197,20 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 	return flush_set(y, mode, err);
 }
 
+/* What is there and counts. */
+static int
+list_packs(struct sync *y, struct err *err)
+{
+	const struct store *s = y->store;
+
+	if (idset_list(&y->packs, s->backend, OBJECT_PACK, err) == -1 ||
+	    damage_hide_packs(&y->packs, s->backend, s->seal, err) == -1)
+		return -1;
+	if (s->hidden != NULL)
+		idset_subtract(&y->packs, s->hidden);
+	return 0;
+}
+
 static int
 sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
     bool rebuild, struct err *err)
@@ -210,9 +224,8 @@ sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
 		return 0;
 	pthread_mutex_lock(&s->sync_lock);
 	if (idset_list(&y.indexes, s->backend, OBJECT_INDEX, err) == 0 &&
-	    idset_list(&y.packs, s->backend, OBJECT_PACK, err) == 0 &&
-	    damage_hide_packs(&y.packs, s->backend, s->seal, err) == 0 &&
-	    drop_stale(&y, rebuild, err) == 0 && load_indexes(&y, err) == 0)
+	    list_packs(&y, err) == 0 && drop_stale(&y, rebuild, err) == 0 &&
+	    load_indexes(&y, err) == 0)
 		rc = mode == SYNC_INDEXES ? 0 : load_tables(&y, mode, err);
 	pthread_mutex_unlock(&s->sync_lock);
 	copies_forget(s->copies);
