@@ -23,8 +23,7 @@ resolve_all(char (**out_ids)[HEXID_SIZE], const char ***out_list,
 	if (ids == NULL || list == NULL)
 		return err_no_memory(err);
 	for (i = 0; i < count; i++) {
-		if (catalog_resolve(ids[i], ctx->catalog, store_id(ctx->store),
-			points[i], err) == -1)
+		if (job_resolve(ids[i], ctx, points[i], err) == -1)
 			return -1;
 		list[i] = ids[i];
 	}

@@ -73,13 +73,11 @@ job_open_history(struct job_context *ctx, struct err *err)
 int
 job_open_catalog(struct job_context *ctx, struct err *err)
 {
-	struct catalog_sync_result synced;
-
 	if (job_open_history(ctx, err) == -1)
 		return -1;
 	if (ctx->catalog_synced)
 		return 0;
-	if (catalog_sync(ctx->catalog, ctx->store, &synced, err) == -1)
+	if (catalog_sync(ctx->catalog, ctx->store, &ctx->synced, err) == -1)
 		return -1;
 	ctx->catalog_synced = true;
 	return 0;
@@ -135,17 +133,4 @@ job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	ctx->events.step(ctx->events.arg, domain, text);
-}
-
-int
-job_find_point(struct manifest **out, struct job_context *ctx,
-    const char *point, struct err *err)
-{
-	char id[HEXID_SIZE];
-
-	if (job_open_catalog(ctx, err) == -1 ||
-	    catalog_resolve(
-		id, ctx->catalog, store_id(ctx->store), point, err) == -1)
-		return -1;
-	return store_manifest_read(out, ctx->store, id, err);
 }

@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "catalog/catalog.h"
+
 struct backend;
-struct catalog;
 struct domain_connection;
 struct err;
 struct journal;
@@ -67,6 +68,7 @@ struct job_context {
 	struct journal *journal;
 	struct domain_connection *connection;
 	bool catalog_synced;
+	struct catalog_sync_result synced; /* What came of that. */
 };
 
 /* Each opens its part once; 0 if it is open already. */
@@ -88,7 +90,16 @@ void job_context_fini(struct job_context *ctx);
 void job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Resolves a POINT and reads its manifest; the caller owns *out. */
+/* ---- find_point.c ---- */
+/*
+ * The id of a POINT as a person names it, from a catalog that is open.
+ * ERR_CORRUPT: it is looked for by domain, and a point that cannot be read may
+ * be the one; else as catalog_resolve().
+ */
+int job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx,
+    const char *point, struct err *err);
+/* The same, and reads its manifest; opens the catalog.  The caller owns
+ * *out. */
 int job_find_point(struct manifest **out, struct job_context *ctx,
     const char *point, struct err *err);
 

@@ -76,8 +76,7 @@ job_forget_points(struct job_context *ctx, char *const *points, size_t count,
 		goto out;
 	/* "@latest" and "@-1" move when a point goes: resolve all first. */
 	for (i = 0; i < count; i++)
-		if (catalog_resolve(ids[i], ctx->catalog, store_id(ctx->store),
-			points[i], err) == -1)
+		if (job_resolve(ids[i], ctx, points[i], err) == -1)
 			goto out;
 	for (i = 0; i < count; i++)
 		if (!is_repeated(ids, i) &&
