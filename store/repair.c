@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/host.h"
 #include "store/repair_internal.h"
 
 /* ---- packs ---- */
@@ -48,7 +49,8 @@ mark_packs(
 	return 0;
 }
 
-static bool
+/* 1, 0, -1. */
+static int
 is_named(struct repair *r, const uint8_t *pack, struct err *err)
 {
 	struct pack_table table;
@@ -56,7 +58,7 @@ is_named(struct repair *r, const uint8_t *pack, struct err *err)
 
 	if (found == 1)
 		pack_table_fini(&table);
-	return found != 0;
+	return found;
 }
 
 /*
@@ -69,12 +71,17 @@ drop_pack_marks(struct repair *r, struct err *err)
 {
 	struct verify *v = &r->verify;
 	const struct damage_mark *mark;
+	int named = 0;
 	size_t i;
 
 	for (i = 0; i < v->damage.count; i++) {
 		mark = &v->damage.marks[i];
-		if (mark->of_point || idset_has(&r->present, mark->subject) ||
-		    (r->any_hurt && is_named(r, mark->subject, err)))
+		if (mark->of_point || idset_has(&r->present, mark->subject))
+			continue;
+		if (r->any_hurt &&
+		    (named = is_named(r, mark->subject, err)) == -1)
+			return -1;
+		if (named == 1)
 			continue;
 		if (damage_remove(v->store->backend, mark, err) == -1)
 			return -1;
@@ -110,7 +117,7 @@ has_work(const struct repair *r)
 
 	return v->bad_packs.count > 0 || v->missing.count > 0 ||
 	       v->bad_indexes.count > 0 || v->bad_points.count > 0 ||
-	       v->damage.count > 0 || v->hurt;
+	       v->damage.count > 0 || v->damage.bad.count > 0 || v->hurt;
 }
 
 static int
@@ -126,7 +133,8 @@ act(struct repair *r, struct err *err)
 	    mark_packs(r, &r->verify.bad_packs, true, err) == -1 ||
 	    mark_packs(r, &r->verify.missing, false, err) == -1 ||
 	    repair_aside_indexes(r, err) == -1 ||
-	    repair_aside_points(r, err) == -1)
+	    repair_aside_points(r, err) == -1 ||
+	    repair_aside_marks(r, err) == -1)
 		return -1;
 	if (r->options->dry_run)
 		return 0;
@@ -180,6 +188,39 @@ run(struct repair *r, struct err *err)
 	return act(r, err);
 }
 
+/* What this repair has no remedy for. */
+static bool
+stays(const char *key)
+{
+	static const char *const mended[] = { "packs/", "index/", "points/",
+		"damage/" };
+	size_t i;
+
+	for (i = 0; i < sizeof(mended) / sizeof(mended[0]); i++)
+		if (strncmp(key, mended[i], strlen(mended[i])) == 0)
+			return false;
+	return true;
+}
+
+static void
+pass_damage(void *arg, const struct store_damage *damage)
+{
+	struct repair *r = arg;
+
+	r->result->objects_left += stays(damage->object);
+	if (r->fn != NULL)
+		r->fn(r->arg, damage);
+}
+
+static void
+pass_hurt(void *arg, const struct store_hurt *hurt)
+{
+	struct repair *r = arg;
+
+	if (r->options->hurt != NULL)
+		r->options->hurt(r->arg, hurt);
+}
+
 int
 store_repair(struct store *s, const struct store_repair_options *options,
     store_damage_fn *fn, void *arg, struct store_repair_result *result,
@@ -187,14 +228,17 @@ store_repair(struct store *s, const struct store_repair_options *options,
 {
 	const struct store_verify_options verify = {
 		.threads = options->threads,
-		.hurt = options->hurt,
+		.hurt = pass_hurt,
 	};
-	struct repair r = { .options = options, .result = result };
+	struct repair r = {
+		.options = options, .result = result, .fn = fn, .arg = arg
+	};
 	int rc;
 
 	*result = (struct store_repair_result){ .packs_marked = 0 };
-	if (verify_init(&r.verify, s, &verify, fn, arg, &result->found, err) ==
-	    -1)
+	if (host_refuse(s, "nothing can be repaired", err) == -1 ||
+	    verify_init(&r.verify, s, &verify, pass_damage, &r, &result->found,
+		err) == -1)
 		return -1;
 	rc = run(&r, err);
 	end_session(&r);

@@ -39,6 +39,20 @@ copy_aside(struct repair *r, const char *key, struct err *err)
 	return rc == -1 ? -1 : 1;
 }
 
+/* What could not be copied: is it there still? */
+static bool
+count_left(struct repair *r, const char *key)
+{
+	struct err err = ERR_INIT;
+	uint64_t size;
+
+	if (backend_stat(r->verify.store->backend, key, &size, &err) == -1 &&
+	    err.class == ERR_NOT_FOUND)
+		return false;
+	r->result->objects_left++;
+	return true;
+}
+
 static int
 take_away(struct repair *r, const char *key, struct err *err)
 {
@@ -68,6 +82,8 @@ repair_aside_indexes(struct repair *r, struct err *err)
 	for (i = 0; i < ids->count; i++) {
 		object_key(key, OBJECT_INDEX, ids->ids[i]);
 		rc = copy_aside(r, key, err);
+		if (rc == 0)
+			count_left(r, key);
 		if (rc == -1 || (rc == 1 && take_away(r, key, err) == -1))
 			return -1;
 	}
@@ -98,7 +114,19 @@ say_gone(struct repair *r, const uint8_t *id, struct err *err)
 	return -1;
 }
 
-/* 1: it still cannot be read.  It goes for good, so it is read once more. */
+static void
+tell_lost(struct repair *r, const uint8_t *id, const char *why, bool aside)
+{
+	char hex[HEXID_SIZE];
+
+	r->result->points_lost++;
+	hex_encode(hex, id, OBJECT_ID_BYTES);
+	if (r->options->lost != NULL)
+		r->options->lost(r->arg, hex, why, aside);
+}
+
+/* 1: it still cannot be read, and *err says why.  It goes for good, so it is
+ * read once more. */
 static int
 is_unreadable(struct repair *r, const uint8_t *id, struct err *err)
 {
@@ -106,31 +134,56 @@ is_unreadable(struct repair *r, const uint8_t *id, struct err *err)
 
 	if (points_look(&state, NULL, r->verify.store, id, err) == 0)
 		return 0;
-	if (err->class != ERR_CORRUPT)
-		return -1;
-	err_clear(err);
-	return 1;
+	return err->class == ERR_CORRUPT ? 1 : -1;
 }
 
 static int
 aside_point(struct repair *r, const uint8_t *id, struct err *err)
 {
-	char key[OBJECT_KEY_SIZE];
+	char key[OBJECT_KEY_SIZE], why[sizeof(err->text)];
 	int rc = is_unreadable(r, id, err);
 
+	object_key(key, OBJECT_MANIFEST, id);
 	if (rc == -1 && err->sys_errno == EIO) {
 		log_line(LOG_WARNING, "left where it is: %s", err->text);
+		tell_lost(r, id, err->text, false);
 		err_clear(err);
+		count_left(r, key);
 		return 0;
 	}
 	if (rc != 1)
 		return rc;
-	object_key(key, OBJECT_MANIFEST, id);
-	if ((rc = copy_aside(r, key, err)) != 1)
+	snprintf(why, sizeof(why), "%s", err->text);
+	err_clear(err);
+	if ((rc = copy_aside(r, key, err)) == 0 && count_left(r, key))
+		tell_lost(r, id, why, false);
+	if (rc != 1)
 		return rc;
-	if (say_gone(r, id, err) == -1)
+	if (say_gone(r, id, err) == -1 || take_away(r, key, err) == -1)
 		return -1;
-	return take_away(r, key, err);
+	tell_lost(r, id, why, true);
+	return 0;
+}
+
+/* What would be done. */
+static int
+tell_points(struct repair *r, struct err *err)
+{
+	const struct idset *ids = &r->verify.bad_points;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < ids->count; i++) {
+		if ((rc = is_unreadable(r, ids->ids[i], err)) == 0)
+			continue;
+		if (rc == -1 && err->sys_errno != EIO)
+			return -1;
+		tell_lost(r, ids->ids[i], err->text, rc == 1);
+		r->result->objects_aside += rc == 1;
+		r->result->objects_left += rc == -1;
+		err_clear(err);
+	}
+	return 0;
 }
 
 int
@@ -139,12 +192,32 @@ repair_aside_points(struct repair *r, struct err *err)
 	const struct idset *ids = &r->verify.bad_points;
 	size_t i;
 
-	if (r->options->dry_run) {
-		r->result->objects_aside += ids->count;
-		return 0;
-	}
+	if (r->options->dry_run)
+		return tell_points(r, err);
 	for (i = 0; i < ids->count; i++)
 		if (aside_point(r, ids->ids[i], err) == -1)
 			return -1;
+	return 0;
+}
+
+/* ---- marks ---- */
+
+/* What they said is found again, and was. */
+int
+repair_aside_marks(struct repair *r, struct err *err)
+{
+	const struct idset *ids = &r->verify.damage.bad;
+	char key[OBJECT_KEY_SIZE];
+	size_t i;
+	int rc;
+
+	if (r->options->dry_run)
+		r->result->objects_aside += ids->count;
+	for (i = 0; !r->options->dry_run && i < ids->count; i++) {
+		object_key(key, OBJECT_DAMAGE, ids->ids[i]);
+		rc = copy_aside(r, key, err);
+		if (rc == -1 || (rc == 1 && take_away(r, key, err) == -1))
+			return -1;
+	}
 	return 0;
 }

@@ -303,6 +303,32 @@ look_again(struct salvage *s, const struct damage_mark *mark, struct err *err)
 	return damage_remove(r->verify.store->backend, mark, err);
 }
 
+/* Of packs that are missing, and from which a point needs something. */
+static int
+count_missing(struct salvage *s, struct err *err)
+{
+	struct verify *v = &s->repair->verify;
+	const struct verify_lost *l, *last = NULL;
+	struct pack_blob blob = { .size = 0 };
+	size_t i;
+	int wanted;
+
+	for (i = 0; i < v->lost_count; i++) {
+		l = &v->lost[i];
+		if (!l->told ||
+		    (last != NULL && l->type == last->type &&
+			memcmp(l->hash, last->hash, DIGEST_BYTES) == 0))
+			continue;
+		last = l;
+		blob.type = l->type;
+		memcpy(blob.hash, l->hash, DIGEST_BYTES);
+		if ((wanted = is_wanted(s, &blob, err)) == -1)
+			return -1;
+		s->repair->result->blobs_lost += (uint64_t)wanted;
+	}
+	return 0;
+}
+
 static int
 save_all(struct salvage *s, struct err *err)
 {
@@ -318,7 +344,9 @@ save_all(struct salvage *s, struct err *err)
 	if (put_pack(s, BLOB_DATA, err) == -1 ||
 	    put_pack(s, BLOB_MAP, err) == -1)
 		return -1;
-	return flush_index(s, err);
+	if (flush_index(s, err) == -1)
+		return -1;
+	return count_missing(s, err);
 }
 
 int

@@ -24,7 +24,8 @@ struct store {
 	/* Packs that count as marked already, for this handle alone: what a
 	 * repair is about to mark.  NULL: none; borrowed. */
 	const struct idset *hidden;
-	char *cache_dir;             /* Of this repository. */
+	bool quiet;      /* Who syncs names what is damaged by other means. */
+	char *cache_dir; /* Of this repository. */
 	pthread_mutex_t sync_lock;   /* One sync at a time. */
 	_Atomic uint64_t epoch_seen; /* There is one of this number. */
 	/* Mode public (store/host.h): a host's chain and folder, or what the

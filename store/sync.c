@@ -88,6 +88,13 @@ drop_absent(struct index_set *set, const struct idset *packs)
 	set->count = kept;
 }
 
+static void
+note_left_out(const struct sync *y, const struct err *err)
+{
+	if (!y->store->quiet)
+		log_line(LOG_WARNING, "left out: %s", err->text);
+}
+
 static int
 load_index(struct sync *y, struct localindex_load *load, const uint8_t *id,
     struct err *err)
@@ -98,7 +105,7 @@ load_index(struct sync *y, struct localindex_load *load, const uint8_t *id,
 	if (index_get(&set, y->store->backend, y->store->seal, id, err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
-		log_line(LOG_WARNING, "left out: %s", err->text);
+		note_left_out(y, err);
 		err_clear(err);
 		return 0;
 	}
@@ -164,7 +171,7 @@ load_table(
 		id, err) == -1) {
 		if (!store_worth_resync(err))
 			return -1;
-		log_line(LOG_WARNING, "left out: %s", err->text);
+		note_left_out(y, err);
 		err_clear(err);
 		return 0;
 	}
