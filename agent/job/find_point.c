@@ -47,7 +47,7 @@ refuse(const struct job_context *ctx, const char *point, const char *id,
 				     "cannot be read, and says what is known");
 	return err_hint(err,
 	    "of those that can be read it is %.12s: name that to have it; "
-	    "'holdstill repair' sets the others aside",
+	    "'holdstill repair' sets aside what cannot be read",
 	    id);
 }
 
@@ -180,8 +180,9 @@ job_find_point(struct manifest **out, struct job_context *ctx,
 	/* This host knows it from better days. */
 	if (err->class == ERR_CORRUPT) {
 		err_prefix(err, "point %s cannot be read", id);
-		err_hint(err, "'holdstill list' has others; 'holdstill repair' "
-			      "sets aside what cannot be read");
+		err_hint(err,
+		    "run 'holdstill verify' to see what else is hurt; "
+		    "'holdstill list' has other points");
 	}
 	return -1;
 }
