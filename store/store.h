@@ -395,6 +395,7 @@ struct store_verify_result {
 	uint64_t bytes_checked;
 	uint64_t points_checked;
 	uint64_t packs, packs_checked;
+	uint64_t packs_wanted; /* To know all that was asked for. */
 	uint64_t damaged_objects;
 	uint64_t damaged_points;
 	/* Marked by a repair, so neither read nor counted above. */

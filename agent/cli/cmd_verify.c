@@ -172,6 +172,7 @@ static void
 print_summary(const struct job_verify_result *result)
 {
 	const struct store_verify_result *found = &result->found;
+	bool partial = found->packs_checked < found->packs_wanted;
 	char size[FORMAT_SIZE];
 
 	printf("checked %llu object%s (%s) and %llu point%s: ",
@@ -181,13 +182,18 @@ print_summary(const struct job_verify_result *result)
 	    (unsigned long long)found->points_checked,
 	    format_plural(found->points_checked));
 	if (found->damaged_objects + found->damaged_points == 0)
-		printf("no damage\n");
+		printf("no damage%s\n", partial ? " in what was read" : "");
 	else
 		printf("%llu damaged object%s, %llu point%s hurt\n",
 		    (unsigned long long)found->damaged_objects,
 		    format_plural(found->damaged_objects),
 		    (unsigned long long)found->damaged_points,
 		    format_plural(found->damaged_points));
+	if (partial)
+		printf("%llu of %llu packs were read; nothing is said of the "
+		       "others\n",
+		    (unsigned long long)found->packs_checked,
+		    (unsigned long long)found->packs_wanted);
 	print_marks(found);
 	print_coverage(&result->coverage);
 }

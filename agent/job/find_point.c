@@ -150,6 +150,18 @@ hint_at_forgotten(struct job_context *ctx, struct err *err)
 	return -1;
 }
 
+/* A host that may only add knows but its own newest points. */
+static int
+hint_at_owner(struct err *err)
+{
+	err_set(err, ERR_AUTH,
+	    "the key given is a host key, which knows the newest points of its "
+	    "own host and opens none");
+	return err_hint(err,
+	    "give the repository's passphrase, key file or recovery key, where "
+	    "that is kept");
+}
+
 int
 job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx, const char *point,
     struct err *err)
@@ -159,6 +171,8 @@ job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx, const char *point,
 
 	if (rc == -1 && err->class != ERR_NOT_FOUND)
 		return -1;
+	if (rc == -1 && store_is_host(ctx->store))
+		return hint_at_owner(err);
 	if (strchr(point, '@') == NULL)
 		return rc == 0 ? 0 : explain_start(ctx, point, err);
 	if (ctx->synced.unreadable > 0)

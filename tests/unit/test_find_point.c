@@ -36,6 +36,15 @@ store_forgotten(
 	return 0;
 }
 
+static bool host_key;
+
+bool
+store_is_host(const struct store *store)
+{
+	(void)store;
+	return host_key;
+}
+
 int
 job_open_catalog(struct job_context *c, struct err *err)
 {
@@ -60,6 +69,7 @@ setup(void **state)
 	memset(&s, 0, sizeof(s));
 	memset(s.id, 'f', HEXID_LENGTH);
 	memset(forgotten_id, 0, sizeof(forgotten_id));
+	host_key = false;
 	ctx = (struct job_context){ .store = &s };
 	assert_int_equal(catalog_open(&ctx.catalog, *state, &err), 0);
 	fake_store_add(&s, 'a', "web1", T0);
@@ -164,6 +174,21 @@ test_find_point_that_was_forgotten(void **state)
 	assert_non_null(strstr(err.hint, "--forgotten"));
 }
 
+/* It is no word on what the repository has. */
+static void
+test_find_point_with_the_key_of_a_host(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	host_key = true;
+	assert_int_equal(find("db1@latest", &err), '-');
+	assert_int_equal(err.class, ERR_AUTH);
+	assert_int_equal(find("eeeeee", &err), '-');
+	assert_int_equal(err.class, ERR_AUTH);
+	assert_int_equal(find("web1@latest", &err), 'c');
+}
+
 int
 main(void)
 {
@@ -173,6 +198,7 @@ main(void)
 		CASE(test_find_point_that_the_catalog_knows),
 		CASE(test_find_point_names_the_wrong_words_first),
 		CASE(test_find_point_that_was_forgotten),
+		CASE(test_find_point_with_the_key_of_a_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
