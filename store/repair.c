@@ -192,14 +192,7 @@ run(struct repair *r, struct err *err)
 static bool
 stays(const char *key)
 {
-	static const char *const mended[] = { "packs/", "index/", "points/",
-		"damage/" };
-	size_t i;
-
-	for (i = 0; i < sizeof(mended) / sizeof(mended[0]); i++)
-		if (strncmp(key, mended[i], strlen(mended[i])) == 0)
-			return false;
-	return true;
+	return strncmp(key, "keys/", 5) == 0 || strcmp(key, "config") == 0;
 }
 
 static void

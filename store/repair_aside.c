@@ -216,6 +216,8 @@ repair_aside_marks(struct repair *r, struct err *err)
 	for (i = 0; !r->options->dry_run && i < ids->count; i++) {
 		object_key(key, OBJECT_DAMAGE, ids->ids[i]);
 		rc = copy_aside(r, key, err);
+		if (rc == 0)
+			count_left(r, key);
 		if (rc == -1 || (rc == 1 && take_away(r, key, err) == -1))
 			return -1;
 	}

@@ -437,8 +437,8 @@ struct store_repair_result {
 	uint64_t points_marked; /* Anew. */
 	uint64_t marks_removed; /* Of points that lack nothing any more. */
 	uint64_t marks_of_gone; /* Of points that are gone. */
-	/* Damaged objects that stay as they are: keys, and what sessions and
-	 * prunes tell one another. */
+	/* Damaged objects that stay as they are: keys, and what a disk cannot
+	 * read. */
 	uint64_t objects_left;
 };
 /*

@@ -104,7 +104,9 @@ tell_lost(void *arg, const struct job_lost_point *point)
 	else if (findings->dry_run)
 		printf(", and would be set aside\n");
 	else
-		printf("; it is kept as aside/points/%s\n", point->id);
+		printf("; it is kept as aside/points/%s, and its blocks until "
+		       "the next prune\n",
+		    point->id);
 }
 
 static void

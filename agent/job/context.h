@@ -92,14 +92,14 @@ void job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
 
 /* ---- find_point.c ---- */
 /*
- * The id of a POINT as a person names it, from a catalog that is open.
+ * The id of a POINT as a person names it; opens the catalog.
  * ERR_CORRUPT: it is looked for by domain, and a point that cannot be read may
- * be the one; else as catalog_resolve().
+ * be the one; else as catalog_resolve().  Of one that is not there it is said
+ * whether it was forgotten, or whether the key at hand is a host's.
  */
 int job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx,
     const char *point, struct err *err);
-/* The same, and reads its manifest; opens the catalog.  The caller owns
- * *out. */
+/* The same, and reads its manifest.  The caller owns *out. */
 int job_find_point(struct manifest **out, struct job_context *ctx,
     const char *point, struct err *err);
 

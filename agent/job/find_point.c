@@ -117,11 +117,9 @@ explain_start(struct job_context *ctx, const char *point, struct err *err)
 	    start.found[0] == '\0')
 		return -1;
 	err_clear(err);
-	err_set(err, ERR_NOT_FOUND, "point %s was forgotten", start.found);
-	return err_hint(err,
-	    "'holdstill unforget %.12s' keeps it after all, until a prune has "
-	    "removed it",
-	    start.found);
+	err_set(err, ERR_NOT_FOUND, "point %.8s was forgotten", start.found);
+	return err_hint(
+	    err, "'holdstill unforget %.8s' keeps it after all", start.found);
 }
 
 /* ---- points of a domain ---- */
@@ -152,27 +150,30 @@ hint_at_forgotten(struct job_context *ctx, struct err *err)
 
 /* A host that may only add knows but its own newest points. */
 static int
-hint_at_owner(struct err *err)
+hint_at_owner(const char *point, struct err *err)
 {
 	err_set(err, ERR_AUTH,
-	    "the key given is a host key, which knows the newest points of its "
-	    "own host and opens none");
-	return err_hint(err,
-	    "give the repository's passphrase, key file or recovery key, where "
-	    "that is kept");
+	    "'%.200s' is none of the newest points of this host, and a host "
+	    "key opens no other",
+	    point);
+	return err_hint(err, "give the owner's key, where that is kept: "
+			     "--passphrase-file or --key-file");
 }
 
 int
 job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx, const char *point,
     struct err *err)
 {
-	int rc = catalog_resolve(
-	    out_id, ctx->catalog, store_id(ctx->store), point, err);
+	int rc;
 
+	if (job_open_catalog(ctx, err) == -1)
+		return -1;
+	rc = catalog_resolve(
+	    out_id, ctx->catalog, store_id(ctx->store), point, err);
 	if (rc == -1 && err->class != ERR_NOT_FOUND)
 		return -1;
 	if (rc == -1 && store_is_host(ctx->store))
-		return hint_at_owner(err);
+		return hint_at_owner(point, err);
 	if (strchr(point, '@') == NULL)
 		return rc == 0 ? 0 : explain_start(ctx, point, err);
 	if (ctx->synced.unreadable > 0)
@@ -186,8 +187,7 @@ job_find_point(struct manifest **out, struct job_context *ctx,
 {
 	char id[HEXID_SIZE];
 
-	if (job_open_catalog(ctx, err) == -1 ||
-	    job_resolve(id, ctx, point, err) == -1)
+	if (job_resolve(id, ctx, point, err) == -1)
 		return -1;
 	if (store_manifest_read(out, ctx->store, id, err) == 0)
 		return 0;

@@ -167,7 +167,7 @@ test_find_point_that_was_forgotten(void **state)
 	assert_int_equal(find("DDDDdd", &err), '-');
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 	assert_non_null(strstr(err.text, "was forgotten"));
-	assert_non_null(strstr(err.hint, "unforget dddddddddddd"));
+	assert_non_null(strstr(err.hint, "unforget dddddddd"));
 	assert_int_equal(find("eeeeee", &err), '-');
 	assert_non_null(strstr(err.text, "no point 'eeeeee'"));
 	assert_int_equal(find("db1@latest", &err), '-');
