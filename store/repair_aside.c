@@ -114,54 +114,74 @@ say_gone(struct repair *r, const uint8_t *id, struct err *err)
 	return -1;
 }
 
+struct unread {
+	const uint8_t *id;
+	bool forgotten; /* And so nobody's loss. */
+	char why[sizeof(((struct err *)NULL)->text)];
+};
+
 static void
-tell_lost(struct repair *r, const uint8_t *id, const char *why, bool aside)
+tell_lost(struct repair *r, const struct unread *u, bool aside)
 {
 	char hex[HEXID_SIZE];
 
+	if (u->forgotten)
+		return;
+	hex_encode(hex, u->id, OBJECT_ID_BYTES);
 	r->result->points_lost++;
-	hex_encode(hex, id, OBJECT_ID_BYTES);
 	if (r->options->lost != NULL)
-		r->options->lost(r->arg, hex, why, aside);
+		r->options->lost(r->arg, hex, u->why, aside);
 }
 
-/* 1: it still cannot be read, and *err says why.  It goes for good, so it is
- * read once more. */
+/* 1: it still cannot be read: *u says why; 2: a disk cannot read it; 0: it
+ * can, or is gone.  It goes for good, so it is read once more. */
 static int
-is_unreadable(struct repair *r, const uint8_t *id, struct err *err)
+look_again(
+    struct unread *u, struct repair *r, const uint8_t *id, struct err *err)
 {
+	struct store *s = r->verify.store;
 	enum point_state state;
+	struct forgotten f;
+	int rc;
 
-	if (points_look(&state, NULL, r->verify.store, id, err) == 0)
+	if (points_look(&state, NULL, s, id, err) == 0)
 		return 0;
-	return err->class == ERR_CORRUPT ? 1 : -1;
+	rc = err->class == ERR_CORRUPT ? 1 : 2;
+	if (rc == 2 && err->sys_errno != EIO)
+		return -1;
+	*u = (struct unread){ .id = id };
+	snprintf(u->why, sizeof(u->why), "%s", err->text);
+	err_clear(err);
+	if (forgotten_get(&f, s, id, err) == 0)
+		u->forgotten = f.word == FORGOTTEN_FORGOTTEN;
+	else if (!verify_is_damage(&r->verify, err))
+		return -1;
+	err_clear(err);
+	return rc;
 }
 
 static int
 aside_point(struct repair *r, const uint8_t *id, struct err *err)
 {
-	char key[OBJECT_KEY_SIZE], why[sizeof(err->text)];
-	int rc = is_unreadable(r, id, err);
+	char key[OBJECT_KEY_SIZE];
+	struct unread u;
+	int rc = look_again(&u, r, id, err);
 
+	if (rc <= 0)
+		return rc;
 	object_key(key, OBJECT_MANIFEST, id);
-	if (rc == -1 && err->sys_errno == EIO) {
-		log_line(LOG_WARNING, "left where it is: %s", err->text);
-		tell_lost(r, id, err->text, false);
-		err_clear(err);
-		count_left(r, key);
+	if (rc == 2)
+		log_line(LOG_WARNING, "left where it is: %s", u.why);
+	else if ((rc = copy_aside(r, key, err)) == -1)
+		return -1;
+	if (rc != 1) {
+		if (count_left(r, key))
+			tell_lost(r, &u, false);
 		return 0;
 	}
-	if (rc != 1)
-		return rc;
-	snprintf(why, sizeof(why), "%s", err->text);
-	err_clear(err);
-	if ((rc = copy_aside(r, key, err)) == 0 && count_left(r, key))
-		tell_lost(r, id, why, false);
-	if (rc != 1)
-		return rc;
 	if (say_gone(r, id, err) == -1 || take_away(r, key, err) == -1)
 		return -1;
-	tell_lost(r, id, why, true);
+	tell_lost(r, &u, true);
 	return 0;
 }
 
@@ -170,18 +190,18 @@ static int
 tell_points(struct repair *r, struct err *err)
 {
 	const struct idset *ids = &r->verify.bad_points;
+	struct unread u;
 	size_t i;
 	int rc;
 
 	for (i = 0; i < ids->count; i++) {
-		if ((rc = is_unreadable(r, ids->ids[i], err)) == 0)
-			continue;
-		if (rc == -1 && err->sys_errno != EIO)
+		if ((rc = look_again(&u, r, ids->ids[i], err)) == -1)
 			return -1;
-		tell_lost(r, ids->ids[i], err->text, rc == 1);
+		if (rc == 0)
+			continue;
+		tell_lost(r, &u, rc == 1);
 		r->result->objects_aside += rc == 1;
-		r->result->objects_left += rc == -1;
-		err_clear(err);
+		r->result->objects_left += rc == 2;
 	}
 	return 0;
 }

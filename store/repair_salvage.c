@@ -236,6 +236,7 @@ find_table(
 	return good == 1 ? 2 : good;
 }
 
+/* 1, or 0: nothing says what is in it. */
 static int
 save_pack(struct salvage *s, const uint8_t *id, struct err *err)
 {
@@ -248,7 +249,7 @@ save_pack(struct salvage *s, const uint8_t *id, struct err *err)
 	for (i = 0, rc = 0; rc == 0 && i < t.frame_count; i++)
 		rc = save_frame(s, id, &t, &t.frames[i], err);
 	pack_table_fini(&t);
-	return rc;
+	return rc == -1 ? -1 : 1;
 }
 
 /* 1: every blob of the pack is what its own table says. */
@@ -296,7 +297,7 @@ look_again(struct salvage *s, const struct damage_mark *mark, struct err *err)
 	if ((whole = is_whole(s, mark->subject, err)) == -1)
 		return -1;
 	if (whole == 0)
-		return save_pack(s, mark->subject, err);
+		return save_pack(s, mark->subject, err) == -1 ? -1 : 0;
 	r->result->packs_back++;
 	if (r->options->dry_run)
 		return 0;
@@ -334,10 +335,13 @@ save_all(struct salvage *s, struct err *err)
 {
 	struct verify *v = &s->repair->verify;
 	size_t i;
+	int known;
 
-	for (i = 0; i < v->bad_packs.count; i++)
-		if (save_pack(s, v->bad_packs.ids[i], err) == -1)
+	for (i = 0; i < v->bad_packs.count; i++) {
+		if ((known = save_pack(s, v->bad_packs.ids[i], err)) == -1)
 			return -1;
+		s->repair->result->packs_unknown += known == 0;
+	}
 	for (i = 0; i < v->damage.count; i++)
 		if (look_again(s, &v->damage.marks[i], err) == -1)
 			return -1;

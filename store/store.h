@@ -412,8 +412,8 @@ int store_verify(struct store *s, const struct store_verify_options *options,
     store_damage_fn *fn, void *arg, struct store_verify_result *result,
     struct err *err);
 
-/* A point of which the manifest cannot be read, why, and whether it is set
- * aside (or would be). */
+/* A point that nobody has forgotten and of which the manifest cannot be read:
+ * why, and whether it is set aside (or would be). */
 typedef void store_lost_point_fn(
     void *arg, const char *id, const char *why, bool aside);
 
@@ -431,9 +431,12 @@ struct store_repair_result {
 	/* Blobs of marked packs: copied to new packs, or in none that can be
 	 * read. */
 	uint64_t blobs_saved, blobs_lost;
+	/* Damaged ones of which nothing says what they held: all of it is
+	 * lost, and in no count. */
+	uint64_t packs_unknown;
 	/* Indexes, manifests and marks that cannot be read: under "aside/". */
 	uint64_t objects_aside;
-	uint64_t points_lost;   /* Manifests that cannot be read. */
+	uint64_t points_lost;   /* Not forgotten, and cannot be read. */
 	uint64_t points_marked; /* Anew. */
 	uint64_t marks_removed; /* Of points that lack nothing any more. */
 	uint64_t marks_of_gone; /* Of points that are gone. */

@@ -163,6 +163,9 @@ print_result(const struct store_repair_result *r, bool dry_run)
 		    (unsigned long long)r->blobs_saved,
 		    format_plural(r->blobs_saved), dry_run ? "would be " : "",
 		    (unsigned long long)r->blobs_lost);
+	print_count(r->packs_unknown, "pack",
+	    dry_run ? "of these would be lost whole: nothing says what is in it"
+		    : "of these lost whole: nothing says what was in it");
 	print_count(r->packs_back, "pack",
 	    dry_run ? "found whole after all, would be back in use"
 		    : "found whole after all, back in use");
@@ -203,6 +206,8 @@ result_json(const struct store_repair_result *r,
 		(json_int_t)r->objects_left, "points_marked",
 		(json_int_t)r->points_marked);
 
+	json_object_set_new(
+	    json, "packs_unknown", json_integer((json_int_t)r->packs_unknown));
 	json_object_set_new(json, "marks_removed",
 	    json_integer((json_int_t)(r->marks_removed + r->marks_of_gone)));
 	json_object_set(json, "points_lost", findings->lost);

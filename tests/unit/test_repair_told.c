@@ -130,6 +130,56 @@ test_repair_told_which_point_is_lost(void **state)
 	assert_int_equal(result.points_lost, 0);
 }
 
+/* Nobody misses it, and its bytes are kept all the same. */
+static void
+test_repair_told_nothing_of_a_forgotten_point(void **state)
+{
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+	struct told told;
+	char key[64];
+	int dry;
+
+	(void)state;
+	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
+	snprintf(key, sizeof(key), "points/%s", m->id);
+	rig_flip(&rig, key, 60);
+	for (dry = 1; dry >= 0; dry--) {
+		result = repair(dry, &told);
+		assert_int_equal(told.lost, 0);
+		assert_int_equal(result.points_lost, 0);
+		assert_int_equal(result.objects_aside, 1);
+	}
+}
+
+/* Neither its own table is left nor any index that names it. */
+static void
+test_repair_told_of_packs_without_any_table(void **state)
+{
+	struct store_repair_result result;
+	struct told told;
+	const char *key;
+	uint8_t *bytes;
+	size_t size;
+	int dry;
+
+	(void)state;
+	key = pack_of_data();
+	bytes = rig_load(&rig, key, &size);
+	rig_replace(&rig, key, bytes, size - 1);
+	free(bytes);
+	rig_keys(&rig, &keys, "index/");
+	while (keys.count > 0)
+		rig_replace(&rig, keys.key[--keys.count], NULL, 0);
+	for (dry = 1; dry >= 0; dry--) {
+		result = repair(dry, &told);
+		assert_int_equal(result.packs_marked, 1);
+		assert_int_equal(result.packs_unknown, 1);
+		assert_int_equal(result.blobs_lost, 0);
+	}
+	assert_int_equal(marked(), 1);
+}
+
 static void
 test_repair_told_what_a_missing_pack_had(void **state)
 {
@@ -230,6 +280,8 @@ main(void)
 	    test_repair_told_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TOLD(which_point_is_lost),
+		TOLD(nothing_of_a_forgotten_point),
+		TOLD(of_packs_without_any_table),
 		TOLD(what_a_missing_pack_had),
 		TOLD(verify_keeps_true_marks),
 		TOLD(what_stays_damaged),
