@@ -37,8 +37,13 @@ void catalog_close(struct catalog *c); /* NULL is allowed. */
  * domain is gone, and no word says that it was forgotten, a warning names it:
  * the repository may have been set back to an older state.
  */
+#define CATALOG_UNREADABLE_MAX 8
 struct catalog_sync_result {
 	uint64_t added, removed, damaged;
+	/* Of damaged: points of which nobody can say whose they are; the
+	 * first of them. */
+	uint64_t unreadable;
+	char unreadable_id[CATALOG_UNREADABLE_MAX][HEXID_SIZE];
 	uint64_t newest_gone; /* Domains; their points are in removed. */
 };
 int catalog_sync(struct catalog *c, struct store *s,

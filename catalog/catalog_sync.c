@@ -113,6 +113,16 @@ is_others(const struct store *s, const struct err *err)
 	return err->class == ERR_AUTH && store_is_host(s);
 }
 
+static void
+note_unreadable(struct catalog_sync_result *result, const char *id)
+{
+	if (result->unreadable < CATALOG_UNREADABLE_MAX)
+		memcpy(
+		    result->unreadable_id[result->unreadable], id, HEXID_SIZE);
+	result->unreadable++;
+	result->damaged++;
+}
+
 static int
 add_stored(struct catalog *c, struct store *s, const char *id,
     struct catalog_sync_result *result, struct err *err)
@@ -133,13 +143,13 @@ add_stored(struct catalog *c, struct store *s, const char *id,
 		log_line(
 		    LOG_WARNING, "point %s cannot be read: %s", id, err->text);
 		err_clear(err);
-		result->damaged++;
+		note_unreadable(result, id);
 		return 0;
 	}
 	if (strcmp(m->id, id) != 0) {
 		log_line(LOG_WARNING,
 		    "point %s calls itself %s; it is left out", id, m->id);
-		result->damaged++;
+		note_unreadable(result, id);
 		rc = 0;
 	} else if ((rc = catalog_add(c, store_id(s), m, err)) == 0) {
 		result->added++;

@@ -8,7 +8,6 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/json/json.h"
-#include "common/log.h"
 #include "store/unread.h"
 
 #define MARK_BODY_MAX (16u << 20)
@@ -160,15 +159,15 @@ add_mark(struct damage *d, struct backend *b, const struct seal *seal,
     const uint8_t id[OBJECT_ID_BYTES], bool sure, struct err *err)
 {
 	struct damage_mark mark = { .disks = NULL };
+	bool gone;
 
 	if (read_mark(&mark, b, seal, id, err) == -1) {
 		mark_fini(&mark);
 		if ((sure && err->class == ERR_IO) || !unread_is_own(b, err))
 			return -1;
-		if (err->class != ERR_NOT_FOUND)
-			log_line(LOG_WARNING, "left out: %s", err->text);
+		gone = err->class == ERR_NOT_FOUND;
 		err_clear(err);
-		return 0;
+		return gone ? 0 : idset_add(&d->bad, id, err);
 	}
 	d->marks[d->count++] = mark;
 	return mark.of_point ? 0 : idset_add(&d->packs, mark.subject, err);
@@ -219,6 +218,7 @@ damage_fini(struct damage *d)
 		mark_fini(&d->marks[--d->count]);
 	free(d->marks);
 	idset_fini(&d->packs);
+	idset_fini(&d->bad);
 	memset(d, 0, sizeof(*d));
 }
 

@@ -24,10 +24,11 @@ struct damage { /* Zeroed is empty. */
 	struct damage_mark *marks;
 	size_t count;
 	struct idset packs; /* Marked ones, sorted. */
+	struct idset bad;   /* Marks that cannot be read. */
 };
 
 /*
- * Reads all marks; one that is damaged itself is left out, with a note.
+ * Reads all marks; those that are damaged themselves are left out.
  * seal, here and below: the repository's keys, NULL where it is plain.
  */
 int damage_load(struct damage *out, struct backend *b, const struct seal *seal,

@@ -2,6 +2,7 @@
 /* What marks say, and what points lack, for who backs up or restores. */
 #include <string.h>
 
+#include "common/log.h"
 #include "store/host.h"
 #include "store/verify_internal.h"
 
@@ -24,6 +25,11 @@ store_marks(struct store *s, store_hurt_fn *fn, void *arg, struct err *err)
 			fn(arg, &hurt);
 		}
 	}
+	if (d.bad.count > 0)
+		log_line(LOG_WARNING,
+		    "%zu mark%s of damage cannot be read: 'holdstill repair' "
+		    "looks again",
+		    d.bad.count, d.bad.count == 1 ? "" : "s");
 	damage_fini(&d);
 	return 0;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Repair.  Each step leaves a repository that is no worse, so it may end
- * anywhere: marks first, then copies of what is good, then indexes for what
- * lost its own, and the points' marks last.
+ * anywhere: copies of what is good first, then marks of what was copied from,
+ * then indexes for what lost its own, and the points' marks last.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/host.h"
 #include "store/repair_internal.h"
 
 /* ---- packs ---- */
@@ -48,7 +49,8 @@ mark_packs(
 	return 0;
 }
 
-static bool
+/* 1, 0, -1. */
+static int
 is_named(struct repair *r, const uint8_t *pack, struct err *err)
 {
 	struct pack_table table;
@@ -56,7 +58,7 @@ is_named(struct repair *r, const uint8_t *pack, struct err *err)
 
 	if (found == 1)
 		pack_table_fini(&table);
-	return found != 0;
+	return found;
 }
 
 /*
@@ -69,12 +71,17 @@ drop_pack_marks(struct repair *r, struct err *err)
 {
 	struct verify *v = &r->verify;
 	const struct damage_mark *mark;
+	int named = 0;
 	size_t i;
 
 	for (i = 0; i < v->damage.count; i++) {
 		mark = &v->damage.marks[i];
-		if (mark->of_point || idset_has(&r->present, mark->subject) ||
-		    (r->any_hurt && is_named(r, mark->subject, err)))
+		if (mark->of_point || idset_has(&r->present, mark->subject))
+			continue;
+		if (r->any_hurt &&
+		    (named = is_named(r, mark->subject, err)) == -1)
+			return -1;
+		if (named == 1)
 			continue;
 		if (damage_remove(v->store->backend, mark, err) == -1)
 			return -1;
@@ -110,8 +117,8 @@ has_work(const struct repair *r)
 
 	return v->bad_packs.count > 0 || v->missing.count > 0 ||
 	       v->bad_indexes.count > 0 || v->bad_points.count > 0 ||
-	       v->damage.count > 0 || v->hurt || v->bad_small_count > 0 ||
-	       v->bad_chain || v->strays.count > 0;
+	       v->damage.count > 0 || v->damage.bad.count > 0 || v->hurt ||
+	       v->bad_small_count > 0 || v->bad_chain || v->strays.count > 0;
 }
 
 static int
@@ -119,15 +126,16 @@ act(struct repair *r, struct err *err)
 {
 	struct store *s = r->verify.store;
 
-	if (mark_packs(r, &r->verify.bad_packs, true, err) == -1 ||
-	    mark_packs(r, &r->verify.missing, false, err) == -1)
-		return -1;
-	/* From here on nothing that is marked is found. */
-	if (!r->options->dry_run && store_sync(s, SYNC_TABLES, true, err) == -1)
-		return -1;
-	if (repair_salvage(r, err) == -1 ||
+	/* From here on nothing that will be marked is found by us.  Others
+	 * find it until there are copies: what is good in it is in use. */
+	s->hidden = &r->verify.bad_packs;
+	if (store_sync(s, SYNC_TABLES, true, err) == -1 ||
+	    repair_salvage(r, err) == -1 ||
+	    mark_packs(r, &r->verify.bad_packs, true, err) == -1 ||
+	    mark_packs(r, &r->verify.missing, false, err) == -1 ||
 	    repair_aside_indexes(r, err) == -1 ||
-	    repair_aside_points(r, err) == -1)
+	    repair_aside_points(r, err) == -1 ||
+	    repair_aside_marks(r, err) == -1)
 		return -1;
 	if (r->options->dry_run)
 		return 0;
@@ -184,6 +192,32 @@ run(struct repair *r, struct err *err)
 	return repair_enter_strays(r, err);
 }
 
+/* What this repair has no remedy for. */
+static bool
+stays(const char *key)
+{
+	return strncmp(key, "keys/", 5) == 0 || strcmp(key, "config") == 0;
+}
+
+static void
+pass_damage(void *arg, const struct store_damage *damage)
+{
+	struct repair *r = arg;
+
+	r->result->objects_left += stays(damage->object);
+	if (r->fn != NULL)
+		r->fn(r->arg, damage);
+}
+
+static void
+pass_hurt(void *arg, const struct store_hurt *hurt)
+{
+	struct repair *r = arg;
+
+	if (r->options->hurt != NULL)
+		r->options->hurt(r->arg, hurt);
+}
+
 int
 store_repair(struct store *s, const struct store_repair_options *options,
     store_damage_fn *fn, void *arg, struct store_repair_result *result,
@@ -191,14 +225,17 @@ store_repair(struct store *s, const struct store_repair_options *options,
 {
 	const struct store_verify_options verify = {
 		.threads = options->threads,
-		.hurt = options->hurt,
+		.hurt = pass_hurt,
 	};
-	struct repair r = { .options = options, .result = result };
+	struct repair r = {
+		.options = options, .result = result, .fn = fn, .arg = arg
+	};
 	int rc;
 
 	*result = (struct store_repair_result){ .packs_marked = 0 };
-	if (verify_init(&r.verify, s, &verify, fn, arg, &result->found, err) ==
-	    -1)
+	if (host_refuse(s, "nothing can be repaired", err) == -1 ||
+	    verify_init(&r.verify, s, &verify, pass_damage, &r, &result->found,
+		err) == -1)
 		return -1;
 	rc = run(&r, err);
 	end_session(&r);

@@ -85,6 +85,20 @@ copy_aside(struct repair *r, const char *key, struct err *err)
 	return rc == -1 ? -1 : 1;
 }
 
+/* What could not be copied: is it there still? */
+static bool
+count_left(struct repair *r, const char *key)
+{
+	struct err err = ERR_INIT;
+	uint64_t size;
+
+	if (backend_stat(r->verify.store->backend, key, &size, &err) == -1 &&
+	    err.class == ERR_NOT_FOUND)
+		return false;
+	r->result->objects_left++;
+	return true;
+}
+
 static int
 take_away(struct repair *r, const char *key, struct err *err)
 {
@@ -114,6 +128,8 @@ repair_aside_indexes(struct repair *r, struct err *err)
 	for (i = 0; i < ids->count; i++) {
 		object_key(key, OBJECT_INDEX, ids->ids[i]);
 		rc = copy_aside(r, key, err);
+		if (rc == 0)
+			count_left(r, key);
 		if (rc == -1 || (rc == 1 && take_away(r, key, err) == -1))
 			return -1;
 	}
@@ -144,39 +160,96 @@ say_gone(struct repair *r, const uint8_t *id, struct err *err)
 	return -1;
 }
 
-/* 1: it still cannot be read.  It goes for good, so it is read once more. */
-static int
-is_unreadable(struct repair *r, const uint8_t *id, struct err *err)
-{
-	enum point_state state;
+struct unread {
+	const uint8_t *id;
+	bool forgotten; /* And so nobody's loss. */
+	char why[sizeof(((struct err *)NULL)->text)];
+};
 
-	if (points_look(&state, NULL, r->verify.store, id, err) == 0)
+static void
+tell_lost(struct repair *r, const struct unread *u, bool aside)
+{
+	char hex[HEXID_SIZE];
+
+	if (u->forgotten)
+		return;
+	hex_encode(hex, u->id, OBJECT_ID_BYTES);
+	r->result->points_lost++;
+	if (r->options->lost != NULL)
+		r->options->lost(r->arg, hex, u->why, aside);
+}
+
+/* 1: it still cannot be read: *u says why; 2: a disk cannot read it; 0: it
+ * can, or is gone.  It goes for good, so it is read once more. */
+static int
+look_again(
+    struct unread *u, struct repair *r, const uint8_t *id, struct err *err)
+{
+	struct store *s = r->verify.store;
+	enum point_state state;
+	struct forgotten f;
+	int rc;
+
+	if (points_look(&state, NULL, s, id, err) == 0)
 		return 0;
-	if (err->class != ERR_CORRUPT)
+	rc = err->class == ERR_CORRUPT ? 1 : 2;
+	if (rc == 2 && err->sys_errno != EIO)
+		return -1;
+	*u = (struct unread){ .id = id };
+	snprintf(u->why, sizeof(u->why), "%s", err->text);
+	err_clear(err);
+	if (forgotten_get(&f, s, id, err) == 0)
+		u->forgotten = f.word == FORGOTTEN_FORGOTTEN;
+	else if (!verify_is_damage(&r->verify, err))
 		return -1;
 	err_clear(err);
-	return 1;
+	return rc;
 }
 
 static int
 aside_point(struct repair *r, const uint8_t *id, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	int rc = is_unreadable(r, id, err);
+	struct unread u;
+	int rc = look_again(&u, r, id, err);
 
-	if (rc == -1 && err->sys_errno == EIO) {
-		log_line(LOG_WARNING, "left where it is: %s", err->text);
-		err_clear(err);
-		return 0;
-	}
-	if (rc != 1)
+	if (rc <= 0)
 		return rc;
 	object_key(key, OBJECT_MANIFEST, id);
-	if ((rc = copy_aside(r, key, err)) != 1)
-		return rc;
-	if (say_gone(r, id, err) == -1)
+	if (rc == 2)
+		log_line(LOG_WARNING, "left where it is: %s", u.why);
+	else if ((rc = copy_aside(r, key, err)) == -1)
 		return -1;
-	return take_away(r, key, err);
+	if (rc != 1) {
+		if (count_left(r, key))
+			tell_lost(r, &u, false);
+		return 0;
+	}
+	if (say_gone(r, id, err) == -1 || take_away(r, key, err) == -1)
+		return -1;
+	tell_lost(r, &u, true);
+	return 0;
+}
+
+/* What would be done. */
+static int
+tell_points(struct repair *r, struct err *err)
+{
+	const struct idset *ids = &r->verify.bad_points;
+	struct unread u;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < ids->count; i++) {
+		if ((rc = look_again(&u, r, ids->ids[i], err)) == -1)
+			return -1;
+		if (rc == 0)
+			continue;
+		tell_lost(r, &u, rc == 1);
+		r->result->objects_aside += rc == 1;
+		r->result->objects_left += rc == 2;
+	}
+	return 0;
 }
 
 int
@@ -185,12 +258,34 @@ repair_aside_points(struct repair *r, struct err *err)
 	const struct idset *ids = &r->verify.bad_points;
 	size_t i;
 
-	if (r->options->dry_run) {
-		r->result->objects_aside += ids->count;
-		return 0;
-	}
+	if (r->options->dry_run)
+		return tell_points(r, err);
 	for (i = 0; i < ids->count; i++)
 		if (aside_point(r, ids->ids[i], err) == -1)
 			return -1;
+	return 0;
+}
+
+/* ---- marks ---- */
+
+/* What they said is found again, and was. */
+int
+repair_aside_marks(struct repair *r, struct err *err)
+{
+	const struct idset *ids = &r->verify.damage.bad;
+	char key[OBJECT_KEY_SIZE];
+	size_t i;
+	int rc;
+
+	if (r->options->dry_run)
+		r->result->objects_aside += ids->count;
+	for (i = 0; !r->options->dry_run && i < ids->count; i++) {
+		object_key(key, OBJECT_DAMAGE, ids->ids[i]);
+		rc = copy_aside(r, key, err);
+		if (rc == 0)
+			count_left(r, key);
+		if (rc == -1 || (rc == 1 && take_away(r, key, err) == -1))
+			return -1;
+	}
 	return 0;
 }

@@ -12,6 +12,8 @@ struct repair {
 	struct store_repair_result *result;
 	struct idset present; /* All packs that are there, marked or not. */
 	bool any_hurt;        /* Points that lack something when all is done. */
+	store_damage_fn *fn;  /* The caller's, with arg. */
+	void *arg;
 	/* Registered, so that no prune takes what is put (docs/prune.md); NULL
 	 * in a dry run. */
 	struct store_session *session;
@@ -40,5 +42,6 @@ int repair_enter_strays(struct repair *r, struct err *err);
 /* Puts unreadable objects under another name, byte for byte. */
 int repair_aside_indexes(struct repair *r, struct err *err);
 int repair_aside_points(struct repair *r, struct err *err);
+int repair_aside_marks(struct repair *r, struct err *err);
 
 #endif

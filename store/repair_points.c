@@ -129,7 +129,7 @@ drop_marks_of_gone(
 			continue;
 		if (damage_remove(v->store->backend, mark, err) == -1)
 			return -1;
-		r->result->marks_removed++;
+		r->result->marks_of_gone++;
 	}
 	return 0;
 }

@@ -94,9 +94,7 @@ is_wanted(struct salvage *s, const struct pack_blob *blob, struct err *err)
 	if (rc == 1 && s->repair->session != NULL &&
 	    epoch_find(&s->repair->session->epoch, place.pack) != NULL)
 		return 1;
-	/* Of a dry run the index still has what would be marked. */
-	return rc == 0 || idset_has(&v->bad_packs, place.pack) ||
-	       idset_has(&v->missing, place.pack);
+	return rc == 0;
 }
 
 static struct blob_place
@@ -238,6 +236,7 @@ find_table(
 	return good == 1 ? 2 : good;
 }
 
+/* 1, or 0: nothing says what is in it. */
 static int
 save_pack(struct salvage *s, const uint8_t *id, struct err *err)
 {
@@ -250,7 +249,7 @@ save_pack(struct salvage *s, const uint8_t *id, struct err *err)
 	for (i = 0, rc = 0; rc == 0 && i < t.frame_count; i++)
 		rc = save_frame(s, id, &t, &t.frames[i], err);
 	pack_table_fini(&t);
-	return rc;
+	return rc == -1 ? -1 : 1;
 }
 
 /* 1: every blob of the pack is what its own table says. */
@@ -298,11 +297,37 @@ look_again(struct salvage *s, const struct damage_mark *mark, struct err *err)
 	if ((whole = is_whole(s, mark->subject, err)) == -1)
 		return -1;
 	if (whole == 0)
-		return save_pack(s, mark->subject, err);
+		return save_pack(s, mark->subject, err) == -1 ? -1 : 0;
 	r->result->packs_back++;
 	if (r->options->dry_run)
 		return 0;
 	return damage_remove(r->verify.store->backend, mark, err);
+}
+
+/* Of packs that are missing, and from which a point needs something. */
+static int
+count_missing(struct salvage *s, struct err *err)
+{
+	struct verify *v = &s->repair->verify;
+	const struct verify_lost *l, *last = NULL;
+	struct pack_blob blob = { .size = 0 };
+	size_t i;
+	int wanted;
+
+	for (i = 0; i < v->lost_count; i++) {
+		l = &v->lost[i];
+		if (!l->told ||
+		    (last != NULL && l->type == last->type &&
+			memcmp(l->hash, last->hash, DIGEST_BYTES) == 0))
+			continue;
+		last = l;
+		blob.type = l->type;
+		memcpy(blob.hash, l->hash, DIGEST_BYTES);
+		if ((wanted = is_wanted(s, &blob, err)) == -1)
+			return -1;
+		s->repair->result->blobs_lost += (uint64_t)wanted;
+	}
+	return 0;
 }
 
 static int
@@ -310,17 +335,22 @@ save_all(struct salvage *s, struct err *err)
 {
 	struct verify *v = &s->repair->verify;
 	size_t i;
+	int known;
 
-	for (i = 0; i < v->bad_packs.count; i++)
-		if (save_pack(s, v->bad_packs.ids[i], err) == -1)
+	for (i = 0; i < v->bad_packs.count; i++) {
+		if ((known = save_pack(s, v->bad_packs.ids[i], err)) == -1)
 			return -1;
+		s->repair->result->packs_unknown += known == 0;
+	}
 	for (i = 0; i < v->damage.count; i++)
 		if (look_again(s, &v->damage.marks[i], err) == -1)
 			return -1;
 	if (put_pack(s, BLOB_DATA, err) == -1 ||
 	    put_pack(s, BLOB_MAP, err) == -1)
 		return -1;
-	return flush_index(s, err);
+	if (flush_index(s, err) == -1)
+		return -1;
+	return count_missing(s, err);
 }
 
 int

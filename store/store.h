@@ -401,11 +401,13 @@ struct store_verify_result {
 	uint64_t bytes_checked;
 	uint64_t points_checked;
 	uint64_t packs, packs_checked;
+	uint64_t packs_wanted; /* To know all that was asked for. */
 	uint64_t damaged_objects;
 	uint64_t damaged_points;
 	/* Marked by a repair, so neither read nor counted above. */
 	uint64_t marked_packs;
-	uint64_t marks_removed; /* Of points that are whole again. */
+	uint64_t marks_removed; /* Of points that lack nothing any more. */
+	uint64_t marks_of_gone; /* Removed as well: of points that are gone. */
 };
 /*
  * Reads back and checks.  0 even if damage was found (see result); -1 when
@@ -416,23 +418,37 @@ int store_verify(struct store *s, const struct store_verify_options *options,
     store_damage_fn *fn, void *arg, struct store_verify_result *result,
     struct err *err);
 
+/* A point that nobody has forgotten and of which the manifest cannot be read:
+ * why, and whether it is set aside (or would be). */
+typedef void store_lost_point_fn(
+    void *arg, const char *id, const char *why, bool aside);
+
 struct store_repair_options {
 	bool dry_run;
 	unsigned int threads;
-	store_hurt_fn *hurt; /* As of verify. */
+	store_hurt_fn *hurt;       /* As of verify. */
+	store_lost_point_fn *lost; /* NULL: not told. */
 };
 struct store_repair_result {
 	struct store_verify_result found;
 	/* Damaged or missing ones, which count as not there from now on; or
 	 * of an earlier repair, but whole after all. */
 	uint64_t packs_marked, packs_back;
-	/* Blobs of marked packs: copied to new packs, or unreadable and
-	 * in no other pack. */
+	/* Blobs of marked packs: copied to new packs, or in none that can be
+	 * read. */
 	uint64_t blobs_saved, blobs_lost;
-	/* Index objects and manifests that cannot be read: under "aside/". */
+	/* Damaged ones of which nothing says what they held: all of it is
+	 * lost, and in no count. */
+	uint64_t packs_unknown;
+	/* Indexes, manifests and marks that cannot be read: under "aside/". */
 	uint64_t objects_aside;
+	uint64_t points_lost;   /* Not forgotten, and cannot be read. */
 	uint64_t points_marked; /* Anew. */
-	uint64_t marks_removed; /* Of points that are whole or gone. */
+	uint64_t marks_removed; /* Of points that lack nothing any more. */
+	uint64_t marks_of_gone; /* Of points that are gone. */
+	/* Damaged objects that stay as they are: keys, and what a disk cannot
+	 * read. */
+	uint64_t objects_left;
 	/* That neither a session nor an epoch named, and now one does. */
 	uint64_t points_entered;
 };

@@ -8,6 +8,7 @@
 
 #include "backends/backend.h"
 #include "store/copies.h"
+#include "store/idset.h"
 #include "store/store.h"
 
 struct store {
@@ -19,8 +20,12 @@ struct store {
 	struct store_compression compression;
 	unsigned int undelete_days;
 	struct localindex *index;
-	struct copies *copies;       /* NULL: other copies are not asked. */
-	char *cache_dir;             /* Of this repository. */
+	struct copies *copies; /* NULL: other copies are not asked. */
+	/* Packs that count as marked already, for this handle alone: what a
+	 * repair is about to mark.  NULL: none; borrowed. */
+	const struct idset *hidden;
+	bool quiet;      /* Who syncs names what is damaged by other means. */
+	char *cache_dir; /* Of this repository. */
 	pthread_mutex_t sync_lock;   /* One sync at a time. */
 	_Atomic uint64_t epoch_seen; /* There is one of this number. */
 	/* Mode public (store/host.h): a host's chain and folder, or what the

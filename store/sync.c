@@ -89,6 +89,13 @@ drop_absent(struct index_set *set, const struct idset *packs)
 	set->count = kept;
 }
 
+static void
+note_left_out(const struct sync *y, const struct err *err)
+{
+	if (!y->store->quiet)
+		log_line(LOG_WARNING, "left out: %s", err->text);
+}
+
 static int
 load_index(struct sync *y, struct localindex_load *load, const uint8_t *id,
     struct err *err)
@@ -99,7 +106,7 @@ load_index(struct sync *y, struct localindex_load *load, const uint8_t *id,
 	if (index_get(&set, y->store->backend, y->store->seal, id, err) == -1) {
 		if (!unread_is_own(y->store->backend, err))
 			return -1;
-		log_line(LOG_WARNING, "left out: %s", err->text);
+		note_left_out(y, err);
 		err_clear(err);
 		return 0;
 	}
@@ -165,7 +172,7 @@ load_table(
 		id, err) == -1) {
 		if (!unread_is_own(y->store->backend, err))
 			return -1;
-		log_line(LOG_WARNING, "left out: %s", err->text);
+		note_left_out(y, err);
 		err_clear(err);
 		return 0;
 	}
@@ -198,6 +205,20 @@ load_tables(struct sync *y, enum sync_mode mode, struct err *err)
 	return flush_set(y, mode, err);
 }
 
+/* What is there and counts. */
+static int
+list_packs(struct sync *y, struct err *err)
+{
+	const struct store *s = y->store;
+
+	if (idset_list(&y->packs, s->backend, OBJECT_PACK, err) == -1 ||
+	    damage_hide_packs(&y->packs, s->backend, s->seal, err) == -1)
+		return -1;
+	if (s->hidden != NULL)
+		idset_subtract(&y->packs, s->hidden);
+	return 0;
+}
+
 static int
 sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
     bool rebuild, struct err *err)
@@ -211,9 +232,8 @@ sync_with(struct store *s, enum sync_mode mode, const struct epoch *epoch,
 		return 0;
 	pthread_mutex_lock(&s->sync_lock);
 	if (idset_list(&y.indexes, s->backend, OBJECT_INDEX, err) == 0 &&
-	    idset_list(&y.packs, s->backend, OBJECT_PACK, err) == 0 &&
-	    damage_hide_packs(&y.packs, s->backend, s->seal, err) == 0 &&
-	    drop_stale(&y, rebuild, err) == 0 && load_indexes(&y, err) == 0)
+	    list_packs(&y, err) == 0 && drop_stale(&y, rebuild, err) == 0 &&
+	    load_indexes(&y, err) == 0)
 		rc = mode == SYNC_INDEXES ? 0 : load_tables(&y, mode, err);
 	pthread_mutex_unlock(&s->sync_lock);
 	copies_forget(s->copies);

@@ -3,6 +3,8 @@
  * Reads back and checks: small objects, packs, and whether all that points
  * need is there.  Damage is told object by object, then point by point.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,16 +16,25 @@
 #include "store/verify_internal.h"
 
 void
-verify_tell_object(struct verify *v, const char *key, const char *what)
+verify_tell(struct verify *v, struct store_damage damage)
 {
-	struct store_damage damage = {
-		.object = key, .what = what, .point = "", .disk = ""
-	};
+	char name[OBJECT_KEY_SIZE + 16];
 
-	pthread_mutex_lock(&v->lock);
-	v->result->damaged_objects++;
+	snprintf(name, sizeof(name), "object '%s': ", damage.object);
+	if (strncmp(damage.what, name, strlen(name)) == 0)
+		damage.what += strlen(name);
 	if (v->fn != NULL)
 		v->fn(v->arg, &damage);
+}
+
+void
+verify_tell_object(struct verify *v, const char *key, const char *what)
+{
+	pthread_mutex_lock(&v->lock);
+	v->result->damaged_objects++;
+	verify_tell(
+	    v, (struct store_damage){
+		   .object = key, .what = what, .point = "", .disk = "" });
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -169,6 +180,18 @@ choose_points(struct verify *v, struct err *err)
 	return 0;
 }
 
+static void
+tell_bad_marks(struct verify *v)
+{
+	char key[OBJECT_KEY_SIZE];
+	size_t i;
+
+	for (i = 0; v->options->points == NULL && i < v->damage.bad.count; i++)
+		verify_tell_object(v,
+		    object_key(key, OBJECT_DAMAGE, v->damage.bad.ids[i]),
+		    "the mark cannot be read");
+}
+
 /* What is there, and what was found to be damaged before. */
 static int
 look(struct verify *v, struct err *err)
@@ -188,6 +211,7 @@ look(struct verify *v, struct err *err)
 	v->result->packs = v->packs.count;
 	if (marks_init(&v->marks, &v->packs, err) == -1)
 		return -1;
+	tell_bad_marks(v);
 	return choose_points(v, err);
 }
 
@@ -232,6 +256,7 @@ verify_init(struct verify *v, struct store *s,
 		view_close(&v->view);
 		return err_no_memory(err);
 	}
+	v->store->quiet = true;
 	if (copies_new(&v->view.store.copies, err) == 0)
 		return 0;
 	verify_fini(v);
@@ -253,6 +278,7 @@ verify_fini(struct verify *v)
 	idset_fini(&v->given_up);
 	idset_fini(&v->strays);
 	free(v->bad_small);
+	idset_fini(&v->hurt_points);
 	damage_fini(&v->damage);
 	free(v->checked_ms);
 	free(v->bad);
@@ -274,7 +300,7 @@ store_verify(struct store *s, const struct store_verify_options *options,
 		return -1;
 	rc = verify_run(&v, err);
 	if (rc == 0 && v.damage.count > 0)
-		rc = verify_unmark_points(&v, &result->marks_removed, err);
+		rc = verify_unmark_points(&v, err);
 	verify_fini(&v);
 	return rc;
 }

@@ -115,6 +115,7 @@ verify_choose(size_t **out, size_t *count, struct verify *v, struct err *err)
 	for (i = 0; i < v->packs.count; i++)
 		if (o->points == NULL || marks_any(&v->marks, i))
 			chosen[(*count)++] = i;
+	v->result->packs_wanted = *count;
 	if ((!all || o->budget_ms > 0) && order(chosen, count, v, err) == -1) {
 		free(chosen);
 		return -1;

@@ -48,6 +48,7 @@ struct verify {
 	char (*bad_small)[OBJECT_KEY_SIZE];
 	size_t bad_small_count, bad_small_capacity;
 	bool bad_chain;
+	struct idset hurt_points;
 
 	pthread_mutex_t lock; /* Guards from here on while threads run. */
 	store_damage_fn *fn;
@@ -65,6 +66,10 @@ int verify_init(struct verify *v, struct store *s,
     const struct store_verify_options *options, store_damage_fn *fn, void *arg,
     struct store_verify_result *result, struct err *err);
 void verify_fini(struct verify *v);
+
+/* Tells of damage, without saying the object's name twice; thread-safe where
+ * the lock is held. */
+void verify_tell(struct verify *v, struct store_damage damage);
 
 /* Is it damage that is told, or does it keep us from checking? */
 bool verify_is_damage(struct verify *v, const struct err *err);
@@ -107,9 +112,10 @@ int verify_chains(struct verify *v, struct host_links *links, struct err *err);
 int verify_tell_points(struct verify *v, struct err *err);
 /*
  * Looks again at the points that are marked, and takes the marks away of
- * those that are whole or gone.  The local index is as new as can be.
+ * those that are gone, or lack nothing and were not found hurt.  The local
+ * index is as new as can be.
  */
-int verify_unmark_points(struct verify *v, uint64_t *removed, struct err *err);
+int verify_unmark_points(struct verify *v, struct err *err);
 /* What the disks of a point lack; *out has as many as the manifest.  Caller
  * frees with hurt_free_all().  1: something, 0: nothing. */
 int verify_hurt_of(struct hurt_disk **out, struct store *s,

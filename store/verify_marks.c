@@ -52,28 +52,39 @@ verify_hurt_of(struct hurt_disk **out, struct store *s,
 	return any;
 }
 
-/* 1: gone, or all of it is in packs that count. */
+enum mark_state { MARK_TRUE, MARK_OF_WHOLE, MARK_OF_GONE };
+
+/* Does it lack nothing, as far as is known? */
 static int
-is_whole(struct verify *v, const struct damage_mark *mark, struct err *err)
+look_at(enum mark_state *out, struct verify *v, const struct damage_mark *mark,
+    struct err *err)
 {
 	struct hurt_disk *disks;
 	char id[HEXID_SIZE];
 	struct manifest *m;
 	int hurt;
 
+	*out = MARK_TRUE;
 	hex_encode(id, mark->subject, OBJECT_ID_BYTES);
 	if (store_manifest_read(&m, v->store, id, err) == -1) {
 		if (!verify_is_damage(v, err))
 			return -1;
-		hurt = err->class != ERR_NOT_FOUND;
+		if (err->class == ERR_NOT_FOUND)
+			*out = MARK_OF_GONE;
 		err_clear(err);
-		return !hurt;
+		return 0;
 	}
-	hurt = verify_hurt_of(&disks, v->store, m, err);
-	if (hurt != -1)
-		hurt_free_all(disks, m->disk_count);
+	/* What is there may have been found damaged just now. */
+	hurt = idset_has(&v->hurt_points, mark->subject);
+	if (hurt == 0) {
+		hurt = verify_hurt_of(&disks, v->store, m, err);
+		if (hurt != -1)
+			hurt_free_all(disks, m->disk_count);
+	}
 	manifest_free(m);
-	return hurt == -1 ? -1 : !hurt;
+	if (hurt == 0)
+		*out = MARK_OF_WHOLE;
+	return hurt == -1 ? -1 : 0;
 }
 
 static int
@@ -91,19 +102,22 @@ take_away(struct verify *v, const struct damage_mark *mark, uint64_t *removed,
 }
 
 int
-verify_unmark_points(struct verify *v, uint64_t *removed, struct err *err)
+verify_unmark_points(struct verify *v, struct err *err)
 {
 	const struct damage_mark *mark;
+	enum mark_state state;
 	size_t i;
-	int whole;
 
 	for (i = 0; i < v->damage.count; i++) {
 		mark = &v->damage.marks[i];
 		if (!mark->of_point)
 			continue;
-		if ((whole = is_whole(v, mark, err)) == -1)
-			return -1;
-		if (whole && take_away(v, mark, removed, err) == -1)
+		if (look_at(&state, v, mark, err) == -1 ||
+		    (state != MARK_TRUE &&
+			take_away(v, mark,
+			    state == MARK_OF_GONE ? &v->result->marks_of_gone
+						  : &v->result->marks_removed,
+			    err) == -1))
 			return -1;
 	}
 	return 0;

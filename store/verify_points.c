@@ -60,8 +60,7 @@ each_point(struct verify *v, bool tell, point_fn *fn, struct err *err)
 		if (tell) {
 			v->result->damaged_objects++;
 			v->result->damaged_points++;
-			if (v->fn != NULL)
-				v->fn(v->arg, &damage);
+			verify_tell(v, damage);
 		}
 		err_clear(err);
 	}
@@ -134,8 +133,7 @@ tell(struct teller *t, const uint8_t *pack, const char *what)
 	damage.object =
 	    pack == NULL ? "packs/" : object_key(key, OBJECT_PACK, pack);
 	damage.what = what;
-	if (t->verify->fn != NULL)
-		t->verify->fn(t->verify->arg, &damage);
+	verify_tell(t->verify, damage);
 }
 
 /* An object is damage by itself only if some point needs it. */
@@ -241,17 +239,24 @@ tell_point(
     struct verify *v, const char *id, struct manifest *m, struct err *err)
 {
 	struct teller t = { .verify = v, .point = id };
+	uint8_t binary[OBJECT_ID_BYTES];
 	size_t i;
 
 	for (i = 0; i < m->disk_count; i++)
 		if (tell_disk(&t, &m->disks[i], err) == -1)
 			return -1;
-	v->result->damaged_points += t.hurt;
-	return 0;
+	if (!t.hurt)
+		return 0;
+	v->result->damaged_points++;
+	hex_decode(binary, sizeof(binary), id);
+	return idset_add(&v->hurt_points, binary, err);
 }
 
 int
 verify_tell_points(struct verify *v, struct err *err)
 {
-	return each_point(v, false, tell_point, err);
+	int rc = each_point(v, false, tell_point, err);
+
+	idset_sort(&v->hurt_points);
+	return rc;
 }

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/json/json.h"
+#include "common/log.h"
 #include "store/manifest.h"
 
 #define TARGETS_MAX MANIFEST_DISKS_MAX
@@ -226,7 +227,7 @@ lost_json(const struct restore_point_result *result)
 }
 
 static void
-print_lost(const struct restore_point_result *result)
+print_lost(FILE *out, const struct restore_point_result *result)
 {
 	struct store_hurt hurt;
 	char bytes[FORMAT_SIZE];
@@ -235,9 +236,9 @@ print_lost(const struct restore_point_result *result)
 	for (i = 0; i < result->manifest->disk_count; i++) {
 		if (hurt_of(&hurt, result, i) == NULL)
 			continue;
-		printf("  %-6s %s could not be read and are zeros:\n",
+		fprintf(out, "  %-6s %s could not be read and are zeros:\n",
 		    hurt.disk, format_bytes(bytes, hurt.bytes));
-		hurt_print_ranges(&hurt, "    ");
+		hurt_print_ranges_to(out, &hurt, "    ");
 	}
 }
 
@@ -263,20 +264,39 @@ result_json(const struct restore_point_result *result)
 }
 
 static void
+print_paths(FILE *out, const struct restore_point_result *result)
+{
+	const struct manifest *m = result->manifest;
+	size_t i;
+
+	for (i = 0; i < m->disk_count; i++)
+		if (result->paths[i] != NULL)
+			fprintf(out, "  %-6s %s\n", m->disks[i].target,
+			    result->paths[i]);
+}
+
+/* The disks stay, and nobody could say later what they lack. */
+static void
+print_failed(const struct restore_point_result *result)
+{
+	if (result->lost_bytes == 0)
+		return;
+	log_line(LOG_WARNING, "written before it failed:");
+	print_paths(stderr, result);
+	print_lost(stderr, result);
+}
+
+static void
 print_result(const struct restore_point_result *result, bool started)
 {
 	char time[CLOCK_RFC3339_SIZE], took[FORMAT_SIZE];
 	const struct manifest *m = result->manifest;
-	size_t i;
 
 	printf("%s as of %s, point %.8s, in %s\n", m->domain,
 	    clock_format_rfc3339(time, m->time_ms), m->id,
 	    format_duration(took, result->duration_ms));
-	for (i = 0; i < m->disk_count; i++)
-		if (result->paths[i] != NULL)
-			printf("  %-6s %s\n", m->disks[i].target,
-			    result->paths[i]);
-	print_lost(result);
+	print_paths(stdout, result);
+	print_lost(stdout, result);
 	if (result->definition_path != NULL)
 		printf("  %-6s %s\n", "domain", result->definition_path);
 	if (result->defined_name != NULL)
@@ -290,12 +310,13 @@ work(struct cli *cli, void *state, const struct cli_arguments *arguments,
 {
 	const struct request *request = state;
 	struct restore_point_result result;
-	int rc = 0;
+	int rc;
 
 	(void)arguments;
-	if (job_restore(&cli->ctx, &request->restore, &result, err) == -1)
-		return -1;
-	if (cli->json)
+	rc = job_restore(&cli->ctx, &request->restore, &result, err);
+	if (rc == -1)
+		print_failed(&result);
+	else if (cli->json)
 		rc = cli_print_json(result_json(&result), err);
 	else if (!cli->quiet)
 		print_result(&result, request->restore.start);

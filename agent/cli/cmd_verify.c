@@ -91,7 +91,11 @@ tell_damage(void *arg, const struct store_damage *damage)
 			damage->disk));
 		return;
 	}
-	printf("damaged: %s: %s", damage->object, damage->what);
+	/* Of what is in no pack the object has no name. */
+	if (strcmp(damage->object, "packs/") == 0)
+		printf("damaged: %s", damage->what);
+	else
+		printf("damaged: %s: %s", damage->object, damage->what);
 	if (damage->point[0] != '\0')
 		printf("; hurts point %.8s%s%s", damage->point,
 		    damage->disk[0] != '\0' ? " disk " : "", damage->disk);
@@ -137,7 +141,7 @@ print_coverage(const struct verify_coverage *c)
 
 	if (!c->known || c->packs == 0)
 		return;
-	printf("%llu of %llu packs (%llu %%) were checked",
+	printf("%llu of %llu packs (%llu %%) were found whole",
 	    (unsigned long long)checked, (unsigned long long)c->packs,
 	    (unsigned long long)(checked * 100 / c->packs));
 	if (checked > 0)
@@ -147,28 +151,50 @@ print_coverage(const struct verify_coverage *c)
 }
 
 static void
+print_marks(const struct store_verify_result *found)
+{
+	if (found->marked_packs > 0)
+		printf("%llu pack%s out of use, marked by a repair\n",
+		    (unsigned long long)found->marked_packs,
+		    found->marked_packs == 1 ? " is" : "s are");
+	if (found->marks_removed > 0)
+		printf("%llu mark%s removed of points that lack nothing any "
+		       "more\n",
+		    (unsigned long long)found->marks_removed,
+		    format_plural(found->marks_removed));
+	if (found->marks_of_gone > 0)
+		printf("%llu mark%s removed of points that are gone\n",
+		    (unsigned long long)found->marks_of_gone,
+		    format_plural(found->marks_of_gone));
+}
+
+static void
 print_summary(const struct job_verify_result *result)
 {
 	const struct store_verify_result *found = &result->found;
+	bool partial = found->packs_checked < found->packs_wanted;
 	char size[FORMAT_SIZE];
 
-	printf("checked %llu objects (%s) and %llu points: ",
+	printf("checked %llu object%s (%s) and %llu point%s: ",
 	    (unsigned long long)found->objects_checked,
+	    format_plural(found->objects_checked),
 	    format_bytes(size, found->bytes_checked),
-	    (unsigned long long)found->points_checked);
+	    (unsigned long long)found->points_checked,
+	    format_plural(found->points_checked));
 	if (found->damaged_objects + found->damaged_points == 0)
-		printf("no damage\n");
+		printf("no damage%s\n", partial ? " in what was read" : "");
 	else
-		printf("%llu damaged objects, %llu points hurt\n",
+		printf("%llu damaged object%s, %llu point%s hurt\n",
 		    (unsigned long long)found->damaged_objects,
-		    (unsigned long long)found->damaged_points);
-	if (found->marked_packs > 0)
-		printf("%llu packs are out of use, marked by a repair\n",
-		    (unsigned long long)found->marked_packs);
-	if (found->marks_removed > 0)
-		printf("%llu marks of points that are whole again were "
-		       "removed\n",
-		    (unsigned long long)found->marks_removed);
+		    format_plural(found->damaged_objects),
+		    (unsigned long long)found->damaged_points,
+		    format_plural(found->damaged_points));
+	if (partial)
+		printf("%llu of %llu packs were read; nothing is said of the "
+		       "others\n",
+		    (unsigned long long)found->packs_checked,
+		    (unsigned long long)found->packs_wanted);
+	print_marks(found);
 	print_coverage(&result->coverage);
 }
 
@@ -201,7 +227,8 @@ result_json(const struct job_verify_result *result, struct findings *findings)
 	    (json_int_t)found->marked_packs);
 
 	json_object_set_new(json, "marks_removed",
-	    json_integer((json_int_t)found->marks_removed));
+	    json_integer(
+		(json_int_t)(found->marks_removed + found->marks_of_gone)));
 	json_object_set_new(json, "coverage", coverage_json(&result->coverage));
 	json_object_set(json, "damages", findings->damages);
 	json_object_set(json, "hurts", findings->hurts);

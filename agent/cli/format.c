@@ -22,6 +22,12 @@ format_bytes(char out[FORMAT_SIZE], uint64_t bytes)
 	return out;
 }
 
+const char *
+format_plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 char *
 format_duration(char out[FORMAT_SIZE], int64_t ms)
 {

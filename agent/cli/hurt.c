@@ -32,14 +32,21 @@ hurt_to_json(const struct store_hurt *hurt, bool ranges)
 void
 hurt_print_ranges(const struct store_hurt *hurt, const char *indent)
 {
+	hurt_print_ranges_to(stdout, hurt, indent);
+}
+
+void
+hurt_print_ranges_to(
+    FILE *out, const struct store_hurt *hurt, const char *indent)
+{
 	size_t i;
 
 	for (i = 0; i < hurt->range_count; i++)
-		printf("%sbytes %" PRIu64 " to %" PRIu64 "\n", indent,
+		fprintf(out, "%sbytes %" PRIu64 " to %" PRIu64 "\n", indent,
 		    hurt->ranges[i].offset,
 		    hurt->ranges[i].offset + hurt->ranges[i].bytes - 1);
 	if (hurt->more)
-		printf("%sand further ranges\n", indent);
+		fprintf(out, "%sand further ranges\n", indent);
 }
 
 static void

@@ -4,6 +4,7 @@
 #define HOLDSTILL_AGENT_CLI_HURT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "store/store.h"
 
@@ -15,6 +16,8 @@ struct json_t *hurt_to_json(const struct store_hurt *hurt, bool ranges);
 
 /* A line for each range behind indent, and one if there are more. */
 void hurt_print_ranges(const struct store_hurt *hurt, const char *indent);
+void hurt_print_ranges_to(
+    FILE *out, const struct store_hurt *hurt, const char *indent);
 
 /*
  * What marks say, by point: an object of arrays of hurt_to_json() with

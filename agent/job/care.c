@@ -2,6 +2,7 @@
 /* Verify, repair and prune. */
 #include "agent/job/care.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,17 +95,82 @@ out:
 	return rc;
 }
 
-int
-job_repair(struct job_context *ctx, const struct store_repair_options *options,
-    store_damage_fn *fn, void *arg, struct store_repair_result *out,
-    struct err *err)
+/* ---- repair ---- */
+
+struct repairing {
+	struct job_context *ctx;
+	const struct job_repair_options *options;
+	struct job_lost_point *point; /* That is looked up. */
+	char domain[256];
+};
+
+static void
+pass_damage(void *arg, const struct store_damage *damage)
 {
+	const struct repairing *r = arg;
+
+	r->options->damage(r->options->arg, damage);
+}
+
+static void
+pass_hurt(void *arg, const struct store_hurt *hurt)
+{
+	const struct repairing *r = arg;
+
+	if (r->options->hurt != NULL)
+		r->options->hurt(r->options->arg, hurt);
+}
+
+/* Itself, or one that was made after it, so of the same domain. */
+static int
+take_row(void *arg, const struct manifest *m)
+{
+	struct repairing *r = arg;
+	bool itself = strcmp(m->id, r->point->id) == 0;
+
+	if (!itself && strcmp(m->parent, r->point->id) != 0)
+		return 0;
+	snprintf(r->domain, sizeof(r->domain), "%s", m->domain);
+	r->point->domain = r->domain;
+	if (itself)
+		r->point->time_ms = m->time_ms;
+	return itself;
+}
+
+static void
+pass_lost(void *arg, const char *id, const char *why, bool aside)
+{
+	struct repairing *r = arg;
+	struct job_lost_point point = { .id = id, .why = why, .aside = aside };
+	struct err err = ERR_INIT;
+
+	r->point = &point;
+	/* What is not known is not said; the repair goes on. */
+	if (job_open_history(r->ctx, &err) == 0)
+		catalog_points(r->ctx->catalog, store_id(r->ctx->store), NULL,
+		    take_row, r, &err);
+	r->options->lost(r->options->arg, &point);
+}
+
+int
+job_repair(struct job_context *ctx, const struct job_repair_options *options,
+    struct store_repair_result *out, struct err *err)
+{
+	struct repairing r = { .ctx = ctx, .options = options };
+	const struct store_repair_options repair = {
+		.dry_run = options->dry_run,
+		.hurt = pass_hurt,
+		.lost = pass_lost,
+	};
+
 	memset(out, 0, sizeof(*out));
 	if (job_open_store(ctx, err) == -1 ||
 	    store_need_owner(ctx->store, "nothing can be repaired", err) == -1)
 		return -1;
-	return store_repair(ctx->store, options, fn, arg, out, err);
+	return store_repair(ctx->store, &repair, pass_damage, &r, out, err);
 }
+
+/* ---- prune ---- */
 
 static void
 tell_progress(void *arg, const char *what, uint64_t done, uint64_t total)

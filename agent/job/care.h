@@ -30,10 +30,26 @@ int job_verify(struct job_context *ctx,
     const struct job_verify_options *options, struct job_verify_result *out,
     struct err *err);
 
+/* A point whose manifest cannot be read, and what this host's catalog says. */
+struct job_lost_point {
+	const char *id;
+	const char *why;
+	bool aside;         /* Under aside/, or would be; else left. */
+	const char *domain; /* NULL: not known. */
+	int64_t time_ms;    /* 0: not known. */
+};
+
+struct job_repair_options {
+	bool dry_run;
+	store_damage_fn *damage;
+	store_hurt_fn *hurt; /* As of verify. */
+	void (*lost)(void *arg, const struct job_lost_point *point);
+	void *arg; /* Of all of them. */
+};
 /* As store_repair. */
 int job_repair(struct job_context *ctx,
-    const struct store_repair_options *options, store_damage_fn *fn, void *arg,
-    struct store_repair_result *out, struct err *err);
+    const struct job_repair_options *options, struct store_repair_result *out,
+    struct err *err);
 
 /* The options' progress is the context's. */
 int job_prune(struct job_context *ctx,

@@ -108,13 +108,11 @@ job_open_history(struct job_context *ctx, struct err *err)
 int
 job_open_catalog(struct job_context *ctx, struct err *err)
 {
-	struct catalog_sync_result synced;
-
 	if (job_open_history(ctx, err) == -1)
 		return -1;
 	if (ctx->catalog_synced)
 		return 0;
-	if (catalog_sync(ctx->catalog, ctx->store, &synced, err) == -1)
+	if (catalog_sync(ctx->catalog, ctx->store, &ctx->synced, err) == -1)
 		return -1;
 	ctx->catalog_synced = true;
 	return 0;
@@ -170,53 +168,4 @@ job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	ctx->events.step(ctx->events.arg, domain, text);
-}
-
-/* ---- points ---- */
-
-/* *err says that there is no such point. */
-static int
-explain_absence(struct job_context *ctx, const char *point, struct err *err)
-{
-	struct err ignored = ERR_INIT;
-	char id[HEXID_SIZE];
-
-	if (store_is_host(ctx->store)) {
-		err_set(err, ERR_AUTH,
-		    "'%.200s' is none of the newest points of this host, and a "
-		    "host key opens no other",
-		    point);
-		return err_hint(err,
-		    "give the owner's key, where that is kept: "
-		    "--passphrase-file or --key-file");
-	}
-	if (job_find_forgotten(id, ctx, point, &ignored) != 1)
-		return -1;
-	err_set(err, ERR_NOT_FOUND, "point %.8s was forgotten", id);
-	return err_hint(
-	    err, "'holdstill unforget %.8s' keeps it after all", id);
-}
-
-int
-job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx, const char *point,
-    struct err *err)
-{
-	if (job_open_catalog(ctx, err) == -1)
-		return -1;
-	if (catalog_resolve(
-		out_id, ctx->catalog, store_id(ctx->store), point, err) == 0)
-		return 0;
-	return err->class == ERR_NOT_FOUND ? explain_absence(ctx, point, err)
-					   : -1;
-}
-
-int
-job_find_point(struct manifest **out, struct job_context *ctx,
-    const char *point, struct err *err)
-{
-	char id[HEXID_SIZE];
-
-	if (job_resolve(id, ctx, point, err) == -1)
-		return -1;
-	return store_manifest_read(out, ctx->store, id, err);
 }

@@ -73,6 +73,7 @@ struct job_context {
 	struct journal *journal;
 	struct domain_connection *connection;
 	bool catalog_synced;
+	struct catalog_sync_result synced; /* What came of that. */
 };
 
 /* Each opens its part once; 0 if it is open already. */
@@ -94,12 +95,16 @@ void job_context_fini(struct job_context *ctx);
 void job_step(struct job_context *ctx, const char *domain, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Resolves a POINT, and says of one that is not there whether it was forgotten
- * or whether the key at hand is a host's.  Opens the catalog. */
+/* ---- find_point.c ---- */
+/*
+ * The id of a POINT as a person names it; opens the catalog.
+ * ERR_CORRUPT: it is looked for by domain, and a point that cannot be read may
+ * be the one; else as catalog_resolve().  Of one that is not there it is said
+ * whether it was forgotten, or whether the key at hand is a host's.
+ */
 int job_resolve(char out_id[HEXID_SIZE], struct job_context *ctx,
     const char *point, struct err *err);
-
-/* The same, and reads its manifest; the caller owns *out. */
+/* The same, and reads its manifest.  The caller owns *out. */
 int job_find_point(struct manifest **out, struct job_context *ctx,
     const char *point, struct err *err);
 

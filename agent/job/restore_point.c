@@ -290,9 +290,14 @@ restore_to_dir(struct restoring *r, struct err *err)
 	    (r->options->define && check_identity_free(r, err) == -1))
 		return -1;
 	if (make_absolute_dir(&dir, r->options->dir, err) == -1 ||
-	    restore_all(r, dir, err) == -1 || rewrite(&xml, r, err) == -1 ||
-	    write_definition(r, dir, xml, err) == -1)
+	    restore_all(r, dir, err) == -1)
 		goto out;
+	if (rewrite(&xml, r, err) == -1 ||
+	    write_definition(r, dir, xml, err) == -1) {
+		err_prefix(err,
+		    "the disks are restored, but not the domain's definition");
+		goto out;
+	}
 	rc = r->options->define ? define(r, xml, err) : 0;
 out:
 	free(xml);
@@ -432,8 +437,15 @@ hint_at_verify(struct err *err)
 static int
 explain(struct job_context *ctx, const struct manifest *m, struct err *err)
 {
-	if (err->class != ERR_CORRUPT || !store_point_gone(ctx->store, m->id))
-		return hint_at_verify(err);
+	if (err->class != ERR_CORRUPT)
+		return -1;
+	if (!store_point_gone(ctx->store, m->id)) {
+		if (err->hint[0] == '\0')
+			err_hint(err, "run 'holdstill verify' to see what else "
+				      "is hurt; --salvage writes what can be "
+				      "read");
+		return -1;
+	}
 	err_set(err, ERR_NOT_FOUND,
 	    "point %s is gone: it was forgotten, and a prune removed it "
 	    "while it was restored",
@@ -456,8 +468,6 @@ job_restore(struct job_context *ctx,
 	out->paths = calloc(r.manifest->disk_count + 1, sizeof(*out->paths));
 	out->lost = calloc(r.manifest->disk_count + 1, sizeof(*out->lost));
 	if (out->paths == NULL || out->lost == NULL) {
-		free(out->paths);
-		free(out->lost);
 		manifest_free(r.manifest);
 		return err_no_memory(err);
 	}
@@ -471,12 +481,7 @@ job_restore(struct job_context *ctx,
 	if (ctx->events.progress_end != NULL)
 		ctx->events.progress_end(ctx->events.arg);
 	out->duration_ms = clock_monotonic_ms() - started_ms;
-	if (rc == -1) {
-		rc = explain(ctx, r.manifest, err);
-		restore_point_result_fini(out);
-		return rc;
-	}
-	return 0;
+	return rc == -1 ? explain(ctx, r.manifest, err) : 0;
 }
 
 void

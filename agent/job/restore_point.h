@@ -39,7 +39,7 @@ struct restore_point_options {
 };
 
 struct restore_point_result {
-	struct manifest *manifest; /* The caller frees it; NULL on failure. */
+	struct manifest *manifest; /* NULL: there was none to read. */
 	char **paths; /* Where each disk of the manifest went; NULL: nowhere. */
 	struct lost_ranges *lost; /* What each disk lacks there. */
 	uint64_t lost_bytes;      /* Of all of them. */
@@ -48,8 +48,11 @@ struct restore_point_result {
 	int64_t duration_ms;
 };
 
-/* ERR_CORRUPT: something that is to be restored is damaged, and salvage was
- * not asked for. */
+/*
+ * ERR_CORRUPT: something that is to be restored is damaged, and salvage was
+ * not asked for.  The caller finis *out in any case: after a failure it says
+ * which disks were written before, and what they lack.
+ */
 int job_restore(struct job_context *ctx,
     const struct restore_point_options *options,
     struct restore_point_result *out, struct err *err);

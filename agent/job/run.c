@@ -287,10 +287,12 @@ run_verify(
 		return 0;
 	if (job_verify(ctx, &options, &result, err) == -1)
 		return err_prefix(err, "verify");
-	if (result.found.damaged_objects == 0)
+	if (result.found.damaged_objects + result.found.damaged_points == 0)
 		return 0;
-	err_set(err, ERR_CORRUPT, "verify found %llu damaged objects: %s",
-	    (unsigned long long)result.found.damaged_objects, text.first);
+	err_set(err, ERR_CORRUPT,
+	    "verify found damaged objects: %llu, points hurt: %llu: %s",
+	    (unsigned long long)result.found.damaged_objects,
+	    (unsigned long long)result.found.damaged_points, text.first);
 	return err_hint(err, "run 'holdstill verify' to see all of it, then "
 			     "'holdstill repair'");
 }

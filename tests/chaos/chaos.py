@@ -36,9 +36,9 @@ JOBS_AT_ONCE = 4
 POINTS_WANTED = 20
 SIGNS = re.compile(r"WRONG BYTES|Sanitizer|runtime error|\((bug|no-memory)\)|"
                    r"our own mistake")
-NO_POINT = re.compile(r"is gone|no( forgotten)? point|object 'points.* does not")
-DAMAGE = re.compile(r"^damaged:|^marked:|^hurt:|[1-9]\d* (packs taken out|points "
-                    r"marked|objects set aside)", re.M)
+NO_POINT = re.compile(r"is gone|no( forgotten)? point|was forgotten|object 'points.* does not")
+DAMAGE = re.compile(r"^damaged:|^marked:|^hurt:|^lost:|[1-9]\d* (packs? taken "
+                    r"out|points? marked|objects? that cannot)", re.M)
 WEIGHTS = {"backup": 40, "prune": 12, "actor-prune": 10, "verify": 5,
            "repair": 3, "actor-repair": 4, "forget": 14, "unforget": 7,
            "restore": 9, "actor-restore": 9, "list": 5}

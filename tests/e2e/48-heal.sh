@@ -48,7 +48,7 @@ rig_guest_exec web 'echo two >/mnt/a/two; sync'
 hs_make 0 "$RIG_DIR/ref2"
 hs_assert_disk vda '.source == "bitmap" and .new_bytes > 0'
 assert_ok holdstill verify
-assert_match "$ASSERT_OUT" "whole again"
+assert_match "$ASSERT_OUT" "lack nothing any more"
 hs_restore_and_compare "$one" "$RIG_DIR/ref1"
 rm -rf "$HS_RESTORED"
 hs_restore_and_compare "$HS_POINT" "$RIG_DIR/ref2"

@@ -68,6 +68,9 @@ target_sources(test_restore_point PRIVATE fake_job.c temp_dir.c
 hs_unit_test(test_run hs_config hs_retention)
 target_sources(test_run PRIVATE fake_job.c
   ${CMAKE_SOURCE_DIR}/agent/job/run.c)
+hs_unit_test(test_find_point hs_catalog)
+target_sources(test_find_point PRIVATE fake_store.c temp_dir.c
+  ${CMAKE_SOURCE_DIR}/agent/job/find_point.c)
 hs_unit_test(test_verify_memory hs_catalog)
 target_sources(test_verify_memory PRIVATE temp_dir.c
   ${CMAKE_SOURCE_DIR}/agent/job/verify_memory.c)

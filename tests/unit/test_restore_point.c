@@ -26,6 +26,7 @@ static const char *refused_target, *taken_name, *taken_uuid;
 static bool define_fails, start_fails;
 static bool marked, healed; /* vdb. */
 static unsigned int written, defined, started;
+static uint64_t lost_bytes, lost_at; /* Of the result. */
 
 int
 job_find_point(struct manifest **out, struct job_context *ctx,
@@ -67,11 +68,11 @@ restore_disk(struct store *s, const struct manifest_disk *disk,
 	FILE *f = fopen(options->target, "we");
 
 	(void)s;
-	(void)disk;
-	(void)err;
 	assert_non_null(f);
 	fclose(f);
 	written++;
+	if (options->lost != NULL && strcmp(disk->target, "vda") == 0)
+		return options->lost(options->arg, 65536, 4096, err);
 	return 0;
 }
 
@@ -226,8 +227,11 @@ restore_to_dir(struct restore_point_options *options, struct err *err)
 	options->dir = to;
 	options->define = true;
 	rc = job_restore(&ctx, options, &result, err);
-	if (rc == 0)
-		restore_point_result_fini(&result);
+	lost_bytes = result.lost_bytes;
+	lost_at = result.lost != NULL && result.lost[0].count > 0
+		      ? result.lost[0].ranges[0].offset
+		      : 0;
+	restore_point_result_fini(&result);
 	return rc;
 }
 
@@ -322,10 +326,25 @@ test_restore_point_all_targets_are_judged_first(void **state)
 	assert_int_equal(err.class, ERR_NO_SPACE);
 	says(err.text, "disk 'vdb': 'second' is too small");
 	assert_int_equal(written, 0);
+	restore_point_result_fini(&result);
 	refused_target = NULL;
 	assert_int_equal(job_restore(&ctx, &options, &result, &err), 0);
 	restore_point_result_fini(&result);
 	assert_int_equal(written, 2);
+}
+
+/* What the disks lack is known to nobody else. */
+static void
+test_restore_point_lost_ranges_outlive_a_failure(void **state)
+{
+	struct restore_point_options options = { .salvage = true };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	define_fails = true;
+	assert_int_equal(restore_to_dir(&options, &err), -1);
+	assert_int_equal(lost_bytes, 4096);
+	assert_int_equal(lost_at, 65536);
 }
 
 /* Hours would pass until the range that is lost. */
@@ -357,6 +376,7 @@ main(void)
 		CASE(test_restore_point_domain_stays_when_start_fails),
 		CASE(test_restore_point_taken_identity_is_found_first),
 		CASE(test_restore_point_all_targets_are_judged_first),
+		CASE(test_restore_point_lost_ranges_outlive_a_failure),
 		CASE(test_restore_point_marked_is_refused_first),
 	};
 

@@ -29,6 +29,7 @@ static struct {
 } domains[8];
 static size_t domain_count;
 static enum err_class retention, verify;
+static unsigned int points_hurt;        /* That a verify finds. */
 static char tried[128], forgotten[128]; /* Names, each with a blank. */
 static unsigned int verified;
 static char *excluded; /* By name. */
@@ -124,6 +125,7 @@ job_verify(struct job_context *ctx, const struct job_verify_options *options,
 	assert_int_equal(options->sample_percent, 5);
 	verified++;
 	memset(out, 0, sizeof(*out));
+	out->found.damaged_points = points_hurt;
 	return verify == ERR_NONE ? 0 : err_set(err, verify, "cannot verify");
 }
 
@@ -135,6 +137,7 @@ setup(void **state)
 	(void)state;
 	domain_count = 0;
 	retention = verify = ERR_NONE;
+	points_hurt = 0;
 	tried[0] = forgotten[0] = '\0';
 	verified = 0;
 	excluded = NULL;
@@ -254,6 +257,21 @@ test_run_without_a_point_verifies_nothing(void **state)
 	assert_string_equal(forgotten, "");
 }
 
+/* What a repair has marked is no damaged object any more, and not well. */
+static void
+test_run_is_not_well_with_points_hurt(void **state)
+{
+	struct err err = ERR_INIT;
+	struct run_result result;
+
+	(void)state;
+	add("web1", true, ERR_NONE);
+	points_hurt = 2;
+	assert_int_equal(run(&result, &err, W("web1"), NULL), -1);
+	assert_int_equal(err.class, ERR_CORRUPT);
+	assert_non_null(strstr(err.text, "points hurt: 2"));
+}
+
 /* A retention that fails is told at the end: the backups and the verify of
  * the others come first. */
 static void
@@ -288,6 +306,8 @@ main(void)
 		    test_run_leaves_out_what_is_excluded_by_name_too, setup),
 		cmocka_unit_test_setup(
 		    test_run_without_a_point_verifies_nothing, setup),
+		cmocka_unit_test_setup(
+		    test_run_is_not_well_with_points_hurt, setup),
 		cmocka_unit_test_setup(
 		    test_run_retention_that_fails_stops_nobody, setup),
 	};

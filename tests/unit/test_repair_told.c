@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a repair says that it lost, found and left. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "tests/unit/store_rig.h"
+
+#define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
+#define BLOCKS 64u
+
+static struct rig rig;
+static struct keys keys;
+static struct image im;
+static struct manifest *m;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	rig_init(&rig, "mem");
+	image_init(&im, BLOCKS * BLOCK);
+	image_fill(&im, 0, im.size, 1, false);
+	m = rig_point(&rig, &im, NULL, NULL);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	manifest_free(m);
+	image_fini(&im);
+	rig_fini(&rig);
+	return 0;
+}
+
+static const char *
+pack_of_data(void)
+{
+	size_t size, i;
+
+	rig_keys(&rig, &keys, "packs/");
+	for (i = 0; i < keys.count; i++) {
+		free(rig_load(&rig, keys.key[i], &size));
+		if (size > BLOCK)
+			return keys.key[i];
+	}
+	fail();
+	return NULL;
+}
+
+struct told {
+	unsigned int lost, aside;
+	char id[HEXID_SIZE], why[128];
+};
+
+static void
+note_lost_point(void *arg, const char *id, const char *why, bool aside)
+{
+	struct told *told = arg;
+
+	told->lost++;
+	told->aside += aside;
+	snprintf(told->id, sizeof(told->id), "%s", id);
+	snprintf(told->why, sizeof(told->why), "%s", why);
+}
+
+static struct store_repair_result
+repair(bool dry_run, struct told *told)
+{
+	struct store_repair_options options = {
+		.dry_run = dry_run, .threads = 2, .lost = note_lost_point
+	};
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+
+	memset(told, 0, sizeof(*told));
+	if (store_repair(rig.store, &options, NULL, told, &result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	return result;
+}
+
+static void
+count_mark(void *arg, const struct store_hurt *hurt)
+{
+	(void)hurt;
+	++*(unsigned int *)arg;
+}
+
+static unsigned int
+marked(void)
+{
+	unsigned int count = 0;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(store_marks(rig.store, count_mark, &count, &err), 0);
+	return count;
+}
+
+static void
+test_repair_told_which_point_is_lost(void **state)
+{
+	struct store_repair_result result;
+	struct told told;
+	char key[64];
+	int dry;
+
+	(void)state;
+	snprintf(key, sizeof(key), "points/%s", m->id);
+	rig_flip(&rig, key, 60);
+	for (dry = 1; dry >= 0; dry--) {
+		result = repair(dry, &told);
+		assert_int_equal(result.points_lost, 1);
+		assert_int_equal(result.objects_aside, 1);
+		assert_int_equal(result.objects_left, 0);
+		assert_int_equal(told.lost, 1);
+		assert_int_equal(told.aside, 1);
+		assert_string_equal(told.id, m->id);
+		assert_true(told.why[0] != '\0');
+	}
+	result = repair(false, &told);
+	assert_int_equal(result.points_lost, 0);
+}
+
+/* Nobody misses it, and its bytes are kept all the same. */
+static void
+test_repair_told_nothing_of_a_forgotten_point(void **state)
+{
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+	struct told told;
+	char key[64];
+	int dry;
+
+	(void)state;
+	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
+	snprintf(key, sizeof(key), "points/%s", m->id);
+	rig_flip(&rig, key, 60);
+	for (dry = 1; dry >= 0; dry--) {
+		result = repair(dry, &told);
+		assert_int_equal(told.lost, 0);
+		assert_int_equal(result.points_lost, 0);
+		assert_int_equal(result.objects_aside, 1);
+	}
+}
+
+/* Neither its own table is left nor any index that names it. */
+static void
+test_repair_told_of_packs_without_any_table(void **state)
+{
+	struct store_repair_result result;
+	struct told told;
+	const char *key;
+	uint8_t *bytes;
+	size_t size;
+	int dry;
+
+	(void)state;
+	key = pack_of_data();
+	bytes = rig_load(&rig, key, &size);
+	rig_replace(&rig, key, bytes, size - 1);
+	free(bytes);
+	rig_keys(&rig, &keys, "index/");
+	while (keys.count > 0)
+		rig_replace(&rig, keys.key[--keys.count], NULL, 0);
+	for (dry = 1; dry >= 0; dry--) {
+		result = repair(dry, &told);
+		assert_int_equal(result.packs_marked, 1);
+		assert_int_equal(result.packs_unknown, 1);
+		assert_int_equal(result.blobs_lost, 0);
+	}
+	assert_int_equal(marked(), 1);
+}
+
+static void
+test_repair_told_what_a_missing_pack_had(void **state)
+{
+	struct store_repair_result result;
+	struct told told;
+
+	(void)state;
+	rig_replace(&rig, pack_of_data(), NULL, 0);
+	result = repair(true, &told);
+	assert_int_equal(result.packs_marked, 1);
+	assert_int_equal(result.blobs_lost, BLOCKS);
+	result = repair(false, &told);
+	assert_int_equal(result.blobs_lost, BLOCKS);
+	assert_int_equal(result.points_marked, 1);
+}
+
+/* Its blocks are there, and wrong: who has just read them must not say that
+ * the point is whole. */
+static void
+test_repair_told_verify_keeps_true_marks(void **state)
+{
+	struct store_repair_result result;
+	struct store_verify_result checked;
+	struct told told;
+	size_t i;
+
+	(void)state;
+	rig_flip(&rig, pack_of_data(), 48 + 17 * BLOCK);
+	repair(false, &told);
+	assert_int_equal(marked(), 1);
+	/* Of the two marks that of the pack is lost. */
+	rig_keys(&rig, &keys, "damage/");
+	assert_int_equal(keys.count, 2);
+	for (i = 0; i < 2; i++) {
+		rig_flip(&rig, keys.key[i], 60);
+		if (marked() == 1)
+			break;
+		rig_flip(&rig, keys.key[i], 60);
+	}
+	assert_true(i < 2);
+	/* The copies as well, so that the point needs the pack again. */
+	assert_true(rig_verify(rig.store, &checked) > 0);
+	assert_int_equal(checked.damaged_points, 1);
+	assert_int_equal(checked.marks_removed, 0);
+	assert_int_equal(marked(), 1);
+	/* A mark that cannot be read is damage, and is set aside. */
+	result = repair(false, &told);
+	assert_int_equal(result.objects_aside, 1);
+	assert_int_equal(result.packs_marked, 1);
+	rig_keys(&rig, &keys, "aside/damage/");
+	assert_int_equal(keys.count, 1);
+	rig_verify(rig.store, &checked);
+	assert_int_equal(checked.damaged_objects, 0);
+	assert_int_equal(marked(), 1);
+}
+
+/* A key that opens nothing is damage, and no repair makes it anew. */
+static void
+test_repair_told_what_stays_damaged(void **state)
+{
+	struct store_repair_result result;
+	struct told told;
+
+	(void)state;
+	if (!rig_sealed())
+		skip();
+	rig_keys(&rig, &keys, "keys/");
+	assert_true(keys.count > 0);
+	rig_flip(&rig, keys.key[0], 60);
+	assert_int_equal(rig_verify(rig.store, NULL), 1);
+	result = repair(false, &told);
+	assert_int_equal(result.objects_left, 1);
+	assert_int_equal(result.objects_aside, 0);
+}
+
+static void
+test_repair_told_marks_of_points_that_are_gone(void **state)
+{
+	struct store_verify_result checked;
+	struct told told;
+	char key[64];
+
+	(void)state;
+	rig_flip(&rig, pack_of_data(), 48 + 17 * BLOCK);
+	repair(false, &told);
+	snprintf(key, sizeof(key), "points/%s", m->id);
+	rig_replace(&rig, key, NULL, 0);
+	rig_verify(rig.store, &checked);
+	assert_int_equal(checked.marks_removed, 0);
+	assert_int_equal(checked.marks_of_gone, 1);
+}
+
+int
+main(void)
+{
+#define TOLD(name) \
+	cmocka_unit_test_setup_teardown( \
+	    test_repair_told_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TOLD(which_point_is_lost),
+		TOLD(nothing_of_a_forgotten_point),
+		TOLD(of_packs_without_any_table),
+		TOLD(what_a_missing_pack_had),
+		TOLD(verify_keeps_true_marks),
+		TOLD(what_stays_damaged),
+		TOLD(marks_of_points_that_are_gone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
