@@ -15,7 +15,8 @@
 #
 # The repository is a folder of HOLDSTILL_TEST_DIR, which takes some 12 GiB.
 # The disks are made up as they are read: that is within the times. Each
-# figure of an incremental is the median of three.
+# figure of an incremental is the median of three, or of nine where sizes of
+# disks are compared.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -54,6 +55,7 @@ if [ -n "$quick" ]; then
 	fulls="64 128 256"
 	disks="64 1024 8192"
 	change=$((16 * M))
+	rounds=3
 	changes="4 16 64"
 	points="10 100"
 	blocks="10000 100000"
@@ -61,6 +63,7 @@ else
 	fulls="256 512 1024 2048 4096"
 	disks="64 256 1024 4096 8192"
 	change=$((256 * M))
+	rounds=9
 	changes="16 64 256 1024"
 	points="10 100 1000 10000"
 	blocks="10000 100000 1000000 10000000"
@@ -115,17 +118,24 @@ disk() {
 	took "$make" "$repo" "$cache" disk "$@"
 }
 
+# middle FILE: of its lines, by time, to $figures and $words.
+middle() {
+	local best
+
+	best=$(sort -n "$1" | sed -n "$((($(wc -l <"$1") + 1) / 2))p")
+	figures=${best%%|*} words=${best#*|}
+}
+
 # median CURVE X UNIT SIZE DATA PIECE BASE: of three incrementals.
 median() {
-	local i best
+	local i
 
 	for i in 1 2 3; do
 		disk "$4" "$5" "$6" $((seed + i)) "$7"
 		echo "$figures|$words"
-	done | sort -n >"$dir/three"
+	done >"$dir/three"
 	seed=$((seed + 3))
-	best=$(sed -n 2p "$dir/three")
-	figures=${best%%|*} words=${best#*|}
+	middle "$dir/three"
 	row "$1" "$2" "$3"
 }
 
@@ -143,20 +153,46 @@ curve_full() {
 	done
 }
 
+# place GIB: of the repository of a disk of that size.
+place() {
+	repo=$dir/repo-$1 state=$dir/state-$1
+	cache=$state
+}
+
+# The sizes take turns: what else the machine does hits all of them alike.
 curve_disk() {
-	local gib base
+	local gib round
+	local -A base
 
 	for gib in $disks; do
-		say "incrementals of a disk of $gib GiB"
+		say "a disk of $gib GiB"
+		place "$gib"
 		fresh
 		disk $((gib * G)) "$change" $((M)) 1
-		base=$(point)
-		seed=10
-		median incremental-by-disk "$gib" GiB $((gib * G)) "$change" \
-			$((M)) "$base"
-		median scattered-by-disk "$gib" GiB $((gib * G)) \
-			$((change / 8)) $((64 * K)) "$base"
+		base[$gib]=$(point)
 	done
+	for round in $(seq "$rounds"); do
+		say "incrementals of each, $round of $rounds"
+		for gib in $disks; do
+			place "$gib"
+			disk $((gib * G)) "$change" $((M)) $((10 + round)) \
+				"${base[$gib]}"
+			echo "$figures|$words" >>"$dir/pieces-$gib"
+			disk $((gib * G)) $((change / 8)) $((64 * K)) \
+				$((1010 + round)) "${base[$gib]}"
+			echo "$figures|$words" >>"$dir/scattered-$gib"
+		done
+	done
+	for gib in $disks; do
+		place "$gib"
+		rm -rf --one-file-system "$repo" "$state"
+		middle "$dir/pieces-$gib"
+		row incremental-by-disk "$gib" GiB
+		middle "$dir/scattered-$gib"
+		row scattered-by-disk "$gib" GiB
+	done
+	repo=$dir/repo state=$dir/state
+	cache=$state
 }
 
 curve_change() {
