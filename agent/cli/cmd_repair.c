@@ -135,7 +135,8 @@ did_nothing(const struct store_repair_result *r)
 {
 	return r->packs_marked + r->packs_back + r->blobs_saved +
 		   r->objects_aside + r->objects_left + r->points_marked +
-		   r->marks_removed + r->marks_of_gone + r->points_lost ==
+		   r->marks_removed + r->marks_of_gone + r->points_lost +
+		   r->points_entered ==
 	       0;
 }
 
@@ -177,6 +178,9 @@ print_result(const struct store_repair_result *r, bool dry_run)
 	    "removed of points that lack nothing any more");
 	print_count(
 	    r->marks_of_gone, "mark", "removed of points that are gone");
+	print_count(r->points_entered, "point",
+	    dry_run ? "that no session named would be registered"
+		    : "that no session named registered");
 	print_count(r->objects_left, "damaged object",
 	    "left, which a repair cannot mend");
 }
@@ -208,6 +212,8 @@ result_json(const struct store_repair_result *r,
 
 	json_object_set_new(
 	    json, "packs_unknown", json_integer((json_int_t)r->packs_unknown));
+	json_object_set_new(json, "points_entered",
+	    json_integer((json_int_t)r->points_entered));
 	json_object_set_new(json, "marks_removed",
 	    json_integer((json_int_t)(r->marks_removed + r->marks_of_gone)));
 	json_object_set(json, "points_lost", findings->lost);
