@@ -4,8 +4,9 @@ target_link_libraries(hs_store_rig PUBLIC hs_store PkgConfig::CMOCKA)
 # The same in repositories that are sealed.
 function(hs_sealed_test name cipher)
   add_test(NAME ${name}_${cipher} COMMAND ${name})
-  set_tests_properties(${name}_${cipher} PROPERTIES TIMEOUT 600 LABELS unit
-    ENVIRONMENT HOLDSTILL_TEST_SEAL=${cipher})
+  # Its threads are those of the plain one.
+  set_tests_properties(${name}_${cipher} PROPERTIES TIMEOUT 600
+    LABELS "unit;asan-only" ENVIRONMENT HOLDSTILL_TEST_SEAL=${cipher})
 endfunction()
 hs_unit_test(test_session hs_store_rig)
 hs_sealed_test(test_session aes-256-gcm)
@@ -48,6 +49,8 @@ hs_unit_test(test_walk hs_store_rig)
 hs_unit_test(test_localindex hs_store_rig)
 hs_unit_test(test_localindex_broken hs_store_rig)
 hs_unit_test(test_localindex_runs hs_store_rig)
+# One thread, and two minutes of it under TSan.
+set_tests_properties(test_localindex_runs PROPERTIES LABELS "unit;asan-only")
 hs_unit_test(test_localindex_sync hs_store_rig)
 hs_unit_test(test_manifest hs_store_rig)
 hs_unit_test(test_claims hs_store_rig)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
 #define BLOCKS 64u
 #define SICK_MAX 4
+#define ANY (INT64_MAX / 2)
 
 /* Around a store's backend: reads of these keys fail, or all after some. */
 struct sick {
@@ -27,7 +29,8 @@ struct sick {
 	struct store *store;
 	char prefix[SICK_MAX][BACKEND_KEY_MAX + 1];
 	unsigned int count;
-	int64_t reads_left; /* -1: any number. */
+	/* Counted down, also from several threads; ANY: for ever. */
+	_Atomic int64_t reads_left;
 	int errnum;
 };
 
@@ -48,10 +51,8 @@ sick_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 	for (i = 0; i < s->count; i++)
 		fails = fails ||
 			strncmp(key, s->prefix[i], strlen(s->prefix[i])) == 0;
-	if (s->reads_left == 0)
+	if (atomic_fetch_sub(&s->reads_left, 1) <= 0)
 		fails = true;
-	else if (s->reads_left > 0)
-		s->reads_left--;
 	if (fails)
 		return err_errno(
 		    err, s->errnum, "cannot read object '%s'", key);
@@ -100,7 +101,7 @@ sick_begin(struct store *s)
 	sick = (struct sick){ .backend.ops = &sick_ops,
 		.inner = s->backend,
 		.store = s,
-		.reads_left = -1,
+		.reads_left = ANY,
 		.errnum = EIO };
 	s->backend = &sick.backend;
 }
