@@ -206,7 +206,7 @@ try_in_child(const struct manifest *m, const struct image *im)
 {
 	struct err err = ERR_INIT;
 	struct store *s = NULL;
-	struct image back;
+	struct image back = { .bytes = NULL };
 	int status, bad;
 	pid_t pid = fork();
 
@@ -220,6 +220,7 @@ try_in_child(const struct manifest *m, const struct image *im)
 		      rig_read(s, m, &back, &err) == -1;
 		if (!bad && memcmp(back.bytes, im->bytes, im->size) != 0)
 			bad = 2;
+		image_fini(&back);
 		store_close(s);
 		_exit(bad);
 	}
