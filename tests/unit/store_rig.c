@@ -126,6 +126,14 @@ init(struct rig *rig, const char *kind)
 	make(rig);
 }
 
+bool
+rig_slow(void)
+{
+	const char *rounds = getenv("HOLDSTILL_ROUNDS");
+
+	return rounds != NULL && strcmp(rounds, "1") == 0;
+}
+
 void
 rig_init(struct rig *rig, const char *kind)
 {

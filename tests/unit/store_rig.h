@@ -6,6 +6,8 @@
 #ifndef HOLDSTILL_TESTS_UNIT_STORE_RIG_H
 #define HOLDSTILL_TESTS_UNIT_STORE_RIG_H
 
+#include <stdbool.h>
+
 #include "backends/wrap_fault.h"
 #include "store/store.h"
 
@@ -25,6 +27,9 @@ bool rig_sealed(void);
 /* The key file that opens them. */
 struct slot_secret;
 extern const struct slot_secret rig_key;
+
+/* A tool makes each step slow (HOLDSTILL_ROUNDS=1): fewer of the same do. */
+bool rig_slow(void);
 
 /* kind: "mem" or "dir".  Opens a new repository. */
 void rig_init(struct rig *rig, const char *kind);

@@ -120,6 +120,7 @@ test_care_flipped_byte_is_found_everywhere(void **state)
 		for (at = i % 3; at < size; at += step) {
 			/* Head and end closely, every so often between. */
 			step = at < 64 || at + 120 > size ? 3 : size / 12 + 1;
+			step *= rig_slow() ? 7 : 1;
 			bytes[at] ^= 0x20;
 			rig_replace(&rig, keys.key[i], bytes, size);
 			if (rig_verify(rig.store, NULL) == 0)
@@ -446,7 +447,7 @@ test_care_prune_may_die_anywhere(void **state)
 	int rc;
 
 	(void)state;
-	for (plan.fail_at = 1;; plan.fail_at++) {
+	for (plan.fail_at = 1;; plan.fail_at += rig_slow() ? 4 : 1) {
 		history_init(&h, 4 * MIB);
 		assert_int_equal(
 		    store_point_forget(rig.store, h.m[0]->id, &err), 0);

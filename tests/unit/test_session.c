@@ -73,6 +73,7 @@ test_session_incrementals_keep_every_point(void **state)
 {
 	struct manifest *m[12];
 	struct image im[12];
+	const unsigned int count = rig_slow() ? 5 : 12;
 	uint64_t size = 40 * MIB, at, n;
 	unsigned int i, j;
 
@@ -81,7 +82,7 @@ test_session_incrementals_keep_every_point(void **state)
 	image_init(&im[0], size);
 	image_fill(&im[0], 3 * MIB, 20 * MIB, 1, true);
 	m[0] = rig_point(&rig, &im[0], NULL, NULL);
-	for (i = 1; i < 12; i++) {
+	for (i = 1; i < count; i++) {
 		if (i % 3 == 0) {
 			/* Across levels of the map: 4 MiB and 256 MiB. */
 			size = i == 3 ? 300 * MIB : i == 6 ? 2 * MIB : 70 * MIB;
@@ -102,7 +103,7 @@ test_session_incrementals_keep_every_point(void **state)
 		m[i] = rig_point(&rig, &im[i], m[i - 1], &im[i - 1]);
 	}
 	rig_reopen(&rig);
-	for (i = 0; i < 12; i++) {
+	for (i = 0; i < count; i++) {
 		rig_expect(rig.store, m[i], &im[i]);
 		manifest_free(m[i]);
 		image_fini(&im[i]);
@@ -139,21 +140,22 @@ test_session_scattered_changes_cost_little(void **state)
 {
 	struct keys *before = malloc(sizeof(*before));
 	struct keys *after = malloc(sizeof(*after));
+	const unsigned int blocks = rig_slow() ? 2048 : 8192;
 	struct image im, changed;
 	struct manifest *m, *n;
 	unsigned int i;
 
 	(void)state;
-	image_init(&im, 512 * MIB);
+	image_init(&im, blocks * BLOCK);
 	/* Every block is data, and all differ, so that the map is full. */
-	for (i = 0; i < 512 * MIB / BLOCK; i++)
+	for (i = 0; i < blocks; i++)
 		memcpy(im.bytes + i * BLOCK, &(uint32_t){ i + 1 }, 4);
 	m = rig_point(&rig, &im, NULL, NULL);
 	rig_keys(&rig, before, "");
 	image_copy(&changed, &im);
 	for (i = 0; i < 100; i++)
-		image_fill(
-		    &changed, (i * 81 + 5) * BLOCK + 4096, 4096, i, false);
+		image_fill(&changed, (i * (blocks / 101) + 5) * BLOCK + 4096,
+		    4096, i, false);
 	n = rig_point(&rig, &changed, m, &im);
 	rig_keys(&rig, after, "");
 	assert_int_equal(n->disks[0].new_bytes, 100 * BLOCK);
