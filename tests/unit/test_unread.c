@@ -29,6 +29,7 @@ struct sick {
 	unsigned int count;
 	int64_t reads_left; /* -1: any number. */
 	int errnum;
+	int settle_errnum; /* 0: settles. */
 };
 
 static struct rig rig;
@@ -85,6 +86,16 @@ sick_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
 	return backend_list(((struct sick *)b)->inner, prefix, fn, arg, err);
 }
 
+static int
+sick_settle(struct backend *b, const char *key, struct err *err)
+{
+	struct sick *s = (struct sick *)b;
+
+	if (s->settle_errnum == 0)
+		return backend_settle(s->inner, key, err);
+	return err_errno(err, s->settle_errnum, "cannot settle '%s'", key);
+}
+
 static const struct backend_ops sick_ops = {
 	.scheme = "sick",
 	.get = sick_get,
@@ -92,6 +103,7 @@ static const struct backend_ops sick_ops = {
 	.stat = sick_stat,
 	.remove = sick_remove,
 	.list = sick_list,
+	.settle = sick_settle,
 };
 
 static void
@@ -448,6 +460,37 @@ test_unread_at_all_is_no_loss(void **state)
 	assert_int_equal(err.sys_errno, EIO);
 }
 
+/* Its journal is broken, so that it is read-only now, or worse. */
+static void
+test_unread_where_nothing_settles(void **state)
+{
+	struct store_verify_result result;
+	struct err err = ERR_INIT;
+	struct told told;
+	uint64_t lost;
+
+	(void)state;
+	sick_begin(rig.store);
+	sick_add(pack_of(true));
+	sick.settle_errnum = EROFS;
+	if (verify(&told, &result, &err) == -1)
+		fail_msg("verify: %s", err.text);
+	assert_true(told.count > 0);
+	if (salvage(&lost, &err) == -1)
+		fail_msg("salvage: %s", err.text);
+	assert_int_equal(lost, im.size);
+	sick.settle_errnum = EIO;
+	assert_int_equal(verify(&told, &result, &err), -1);
+	assert_int_equal(told.count, 0);
+	err_clear(&err);
+	if (salvage(&lost, &err) == -1)
+		fail_msg("salvage: %s", err.text);
+	assert_int_equal(lost, im.size);
+	sick_add("config");
+	assert_int_equal(salvage(&lost, &err), -1);
+	assert_int_equal(err.sys_errno, EIO);
+}
+
 #define CASE(name) \
 	cmocka_unit_test_setup_teardown(test_unread_##name, setup, teardown)
 
@@ -462,6 +505,7 @@ main(void)
 		CASE(objects_end_a_prune),
 		CASE(at_all_is_no_damage),
 		CASE(at_all_is_no_loss),
+		CASE(where_nothing_settles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
