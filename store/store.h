@@ -451,6 +451,8 @@ struct store_repair_result {
 	uint64_t objects_left;
 	/* That neither a session nor an epoch named, and now one does. */
 	uint64_t points_entered;
+	/* Behind a chain of epochs that nobody could go on from. */
+	bool epoch_begun;
 };
 /*
  * Reads everything, takes out of use what is damaged, saves what is good in
