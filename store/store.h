@@ -495,8 +495,9 @@ struct store_prune_options {
 	int64_t silence_ms;
 	/* Packs of which less than this is used are written anew; 0: 75. */
 	unsigned int live_percent;
-	/* Of packs to be written anew, in one prune: bytes, or percent of
-	 * all that is stored, whichever is more; both 0: no limit. */
+	/* Of packs to be written anew, but marked ones, in one prune: bytes,
+	 * or percent of all that is stored, whichever is more; both 0: no
+	 * limit. */
 	uint64_t repack_bytes;
 	unsigned int repack_percent;
 	/* May be NULL: says what is done now, and how far it is. */
