@@ -336,6 +336,30 @@ test_unread_mark_is_left_out(void **state)
 		fail_msg("restore: %s", err.text);
 }
 
+/* What has its name may be anything: there is another name. */
+static void
+test_unread_copy_is_no_copy(void **state)
+{
+	struct store_repair_result result;
+	char aside[BACKEND_KEY_MAX + 8];
+	struct backend *b = rig_backend(&rig);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	snprintf(aside, sizeof(aside), "aside/%s", index_key());
+	assert_int_equal(backend_put(b, aside, "x", 1, &err), 0);
+	backend_close(b);
+	rig_flip(&rig, index_key(), 60);
+	sick_begin(rig.store);
+	sick_add("aside/");
+	if (repair(&result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	sick_end();
+	assert_int_equal(result.objects_aside, 1);
+	rig_keys(&rig, &keys, "aside/");
+	assert_int_equal(keys.count, 2);
+}
+
 /* What a prune cannot see it must not judge. */
 static void
 test_unread_objects_end_a_prune(void **state)
@@ -502,6 +526,7 @@ main(void)
 		CASE(table_is_damage),
 		CASE(piece_of_a_map_is_damage),
 		CASE(mark_is_left_out),
+		CASE(copy_is_no_copy),
 		CASE(objects_end_a_prune),
 		CASE(at_all_is_no_damage),
 		CASE(at_all_is_no_loss),
