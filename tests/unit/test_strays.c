@@ -563,6 +563,10 @@ test_strays_beats_of_nobody(void **state)
 	assert_int_equal(result.sessions_alive, 0);
 	rig_keys(&rig, &keys, "beats/");
 	assert_int_equal(keys.count, 0);
+	/* Of another the first is missing: no prune waits for it twice. */
+	assert_int_equal(sessions_beat(rig.store, &name, 3, &err), 0);
+	assert_int_equal(prune().sessions_dead, 1);
+	assert_int_equal(prune().sessions_dead, 0);
 }
 
 int
