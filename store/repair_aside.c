@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "store/aside.h"
 #include "store/points.h"
 #include "store/repair_internal.h"
 #include "store/unread.h"
@@ -49,23 +50,24 @@ is_copy(
 static int
 put_copy(struct backend *b, const struct copy *c, struct err *err)
 {
-	char name[OBJECT_KEY_SIZE + HEXID_SIZE + 8], id[HEXID_SIZE];
+	char first[ASIDE_KEY_SIZE], id[HEXID_SIZE];
+	char name[ASIDE_KEY_SIZE + HEXID_SIZE];
 	int rc;
 
-	snprintf(name, sizeof(name), "aside/%s", c->key);
-	if (backend_put(b, name, c->bytes, c->size, err) == 0)
+	aside_key(first, c->key);
+	if (backend_put(b, first, c->bytes, c->size, err) == 0)
 		return 0;
 	if (err->class != ERR_EXISTS)
 		return -1;
 	err_clear(err);
-	if ((rc = is_copy(b, name, c, err)) != 0)
+	if ((rc = is_copy(b, first, c, err)) != 0)
 		return rc == 1 ? 0 : -1;
 	if (hexid_new(id, err) == -1)
 		return -1;
-	snprintf(name, sizeof(name), "aside/%s.%s", c->key, id);
+	snprintf(name, sizeof(name), "%s.%s", first, id);
 	log_line(LOG_NOTICE,
-	    "'aside/%s' is something else: '%s' is set aside as '%s'", c->key,
-	    c->key, name);
+	    "'%s' is something else: '%s' is set aside as '%s'", first, c->key,
+	    name);
 	return backend_put(b, name, c->bytes, c->size, err);
 }
 
