@@ -91,8 +91,9 @@ struct backend_ops {
 	    size_t size, const struct backend_pace *pace, struct err *err);
 	/*
 	 * 0: the object is durable, also if the put that made it has not
-	 * returned.  ERR_NOT_FOUND without the object.  NULL: what stat sees
-	 * is durable.
+	 * returned.  ERR_NOT_FOUND without the object; after another failure
+	 * get() asks the disk, where the system can be made to.  NULL: what
+	 * stat sees is durable.
 	 */
 	int (*settle)(struct backend *b, const char *key, struct err *err);
 };

@@ -153,6 +153,8 @@ fault_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
 static int
 fault_settle(struct backend *b, const char *key, struct err *err)
 {
+	if (judge(b, WRAP_FAULT_SETTLE, err) != PASS)
+		return -1;
 	return backend_settle(inner_of(b), key, err);
 }
 

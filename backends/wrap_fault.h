@@ -17,6 +17,7 @@ enum wrap_fault_op {
 	WRAP_FAULT_STAT = 4,
 	WRAP_FAULT_REMOVE = 8,
 	WRAP_FAULT_LIST = 16,
+	WRAP_FAULT_SETTLE = 32,
 };
 
 struct wrap_fault_plan {

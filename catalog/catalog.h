@@ -44,6 +44,8 @@ struct catalog_sync_result {
 	 * first of them. */
 	uint64_t unreadable;
 	char unreadable_id[CATALOG_UNREADABLE_MAX][HEXID_SIZE];
+	bool newer;        /* A later version has made one of these. */
+	bool out_of_reach; /* One may be whole, and was refused or not had. */
 	uint64_t newest_gone; /* Domains; their points are in removed. */
 };
 int catalog_sync(struct catalog *c, struct store *s,

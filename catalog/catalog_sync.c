@@ -114,8 +114,12 @@ is_others(const struct store *s, const struct err *err)
 }
 
 static void
-note_unreadable(struct catalog_sync_result *result, const char *id)
+note_unreadable(
+    struct catalog_sync_result *result, const char *id, enum err_class why)
 {
+	result->newer = result->newer || why == ERR_UNSUPPORTED;
+	result->out_of_reach =
+	    result->out_of_reach || why == ERR_IO || why == ERR_AUTH;
 	if (result->unreadable < CATALOG_UNREADABLE_MAX)
 		memcpy(
 		    result->unreadable_id[result->unreadable], id, HEXID_SIZE);
@@ -142,14 +146,14 @@ add_stored(struct catalog *c, struct store *s, const char *id,
 			return -1;
 		log_line(
 		    LOG_WARNING, "point %s cannot be read: %s", id, err->text);
+		note_unreadable(result, id, err->class);
 		err_clear(err);
-		note_unreadable(result, id);
 		return 0;
 	}
 	if (strcmp(m->id, id) != 0) {
 		log_line(LOG_WARNING,
 		    "point %s calls itself %s; it is left out", id, m->id);
-		note_unreadable(result, id);
+		note_unreadable(result, id, ERR_CORRUPT);
 		rc = 0;
 	} else if ((rc = catalog_add(c, store_id(s), m, err)) == 0) {
 		result->added++;

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "store/envelope.h"
 
 /* Instead of what a disk cannot read. */
 static const char unread[] = "not readable\n";
@@ -19,17 +18,17 @@ aside_is_damage(const struct err *err)
 	return err->class == ERR_CORRUPT || err->sys_errno == EIO;
 }
 
-static char *
-aside_key(char out[OBJECT_KEY_SIZE + 8], const char *key)
+char *
+aside_key(char out[ASIDE_KEY_SIZE], const char *key)
 {
-	snprintf(out, OBJECT_KEY_SIZE + 8, "aside/%s", key);
+	snprintf(out, ASIDE_KEY_SIZE, "aside/%s", key);
 	return out;
 }
 
 int
 aside_passes(struct backend *b, const char *key, struct err *err)
 {
-	char aside[OBJECT_KEY_SIZE + 8];
+	char aside[ASIDE_KEY_SIZE];
 	struct err own = ERR_INIT;
 	uint64_t size;
 
@@ -53,7 +52,7 @@ aside_passes(struct backend *b, const char *key, struct err *err)
 int
 aside_put(struct backend *b, const char *key, struct err *err)
 {
-	char aside[OBJECT_KEY_SIZE + 8];
+	char aside[ASIDE_KEY_SIZE];
 	void *bytes = NULL;
 	size_t size;
 	int rc;

@@ -9,8 +9,15 @@
 
 #include <stdbool.h>
 
+#include "store/envelope.h"
+
 struct backend;
 struct err;
+
+#define ASIDE_KEY_SIZE (OBJECT_KEY_SIZE + 8)
+
+/* Where the copy of what is under key is.  Returns out. */
+char *aside_key(char out[ASIDE_KEY_SIZE], const char *key);
 
 /* Is the object itself damaged, rather than out of reach for now? */
 bool aside_is_damage(const struct err *err);

@@ -335,10 +335,7 @@ epochs_newest(struct epoch *out, struct store *s, struct err *err)
 		err_clear(err);
 	}
 	atomic_store(&s->epoch_seen, number);
-	if (host_saw_epoch(s, number, err) == 0)
-		return 0;
-	epoch_fini(out);
-	return -1;
+	return 0;
 }
 
 int
@@ -346,7 +343,10 @@ epochs_settle(struct store *s, const struct epoch *e, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 
-	return backend_settle(s->backend, epoch_key(key, e->number), err);
+	if (backend_settle(s->backend, epoch_key(key, e->number), err) == -1)
+		return -1;
+	/* Not before: what a power cut could take nobody has seen. */
+	return host_saw_epoch(s, e->number, err);
 }
 
 /* ---- a new one ---- */

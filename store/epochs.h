@@ -51,7 +51,8 @@ int epochs_newest(struct epoch *out, struct store *s, struct err *err);
 /* The first number without an epoch, behind the newest. */
 int epochs_count(uint64_t *out, struct store *s, struct err *err);
 
-/* Makes sure that the epoch stays: what follows from it does. */
+/* Makes sure that the epoch stays: what follows from it does.  A host that may
+ * only add remembers from then on that it has seen it. */
 int epochs_settle(struct store *s, const struct epoch *e, struct err *err);
 
 /* Sorts the list and the roll and puts both.  ERR_EXISTS: another was

@@ -39,13 +39,15 @@ enum outcome { ROUND_DONE, ROUND_AGAIN, ROUND_MISSED };
 static int
 begin_round(struct prune *p, struct err *err)
 {
+	bool dry_run = p->options->dry_run;
+
+	/* What is noted of its own packs is dated by an epoch that stays. */
 	if (epochs_newest(&p->epoch, p->store, err) == -1 ||
+	    (!dry_run && epochs_settle(p->store, &p->epoch, err) == -1) ||
 	    prune_find_own(p, err) == -1)
 		return -1;
-	if (p->options->dry_run)
+	if (dry_run)
 		return 0;
-	if (epochs_settle(p->store, &p->epoch, err) == -1)
-		return -1;
 	/* First of all: whoever put the epoch may have died before this. */
 	if (p->epoch.number > 0 &&
 	    sessions_seal(p->store, p->epoch.number - 1, err) == -1)

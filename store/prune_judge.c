@@ -251,7 +251,8 @@ limit_rewrites(struct prune *p, struct err *err)
 	if (all == NULL)
 		return err_no_memory(err);
 	for (i = 0; i < p->packs.count; i++) {
-		if (p->pack[i].action == PRUNE_REWRITE)
+		/* What is marked is out of use until then, and goes. */
+		if (p->pack[i].action == PRUNE_REWRITE && !p->pack[i].marked)
 			all[count++].pack = &p->pack[i];
 	}
 	if (count > 1)

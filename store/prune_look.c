@@ -329,8 +329,9 @@ give_up(struct prune *p, struct prune_session *k, struct err *err)
 	}
 	idset_fini(&open);
 	p->result->sessions_dead++;
+	/* By listing: where the first is missing none was counted. */
 	if (rc == 0 && !p->options->dry_run)
-		sessions_drop_beats(p->store, &k->name, k->beats);
+		sessions_drop_listed_beats(p->store, &k->name);
 	return rc;
 }
 

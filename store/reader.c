@@ -71,7 +71,7 @@ store_reader_salvage(struct store_reader *r, store_range_fn *lost, void *arg)
 static bool
 is_loss(const struct store_reader *r, const struct err *err)
 {
-	return r->lost != NULL && unread_is_own(r->store->backend, err);
+	return r->lost != NULL && unread_is_loss(r->store->backend, err);
 }
 
 int

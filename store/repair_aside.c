@@ -6,15 +6,13 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "store/aside.h"
 #include "store/points.h"
 #include "store/repair_internal.h"
 #include "store/unread.h"
 
 /* Of words that others say at the same time. */
 #define WORD_TRIES 16
-/* Of names for a copy. */
-#define COPY_TRIES 16
-
 struct copy {
 	const char *key; /* Of what is set aside. */
 	void *bytes;
@@ -30,38 +28,47 @@ is_copy(
 	size_t size;
 	int same;
 
-	if (backend_settle(b, name, err) == -1 ||
-	    backend_get_all(b, name, BACKEND_OBJECT_MAX, &bytes, &size, err) ==
-		-1)
+	if (backend_settle(b, name, err) == -1)
 		return -1;
+	if (backend_get_all(b, name, BACKEND_OBJECT_MAX, &bytes, &size, err) ==
+	    -1) {
+		if (!unread_is_own(b, err))
+			return -1;
+		err_clear(err);
+		return 0;
+	}
 	same = size == c->size && memcmp(bytes, c->bytes, size) == 0;
 	free(bytes);
 	return same;
 }
 
-/* A copy that is there already, of a repair that was killed after it, serves
- * if it is one; else there is a further name. */
+/*
+ * A copy that is there already, of a repair that was killed after it, serves
+ * if it is one; else there is a further name, by chance: whoever may add could
+ * take those that can be guessed.
+ */
 static int
 put_copy(struct backend *b, const struct copy *c, struct err *err)
 {
-	char name[OBJECT_KEY_SIZE + 16];
-	int n, rc;
+	char first[ASIDE_KEY_SIZE], id[HEXID_SIZE];
+	char name[ASIDE_KEY_SIZE + HEXID_SIZE];
+	int rc;
 
-	for (n = 0; n < COPY_TRIES; n++) {
-		if (n == 0)
-			snprintf(name, sizeof(name), "aside/%s", c->key);
-		else
-			snprintf(name, sizeof(name), "aside/%s.%d", c->key, n);
-		if (backend_put(b, name, c->bytes, c->size, err) == 0)
-			return 0;
-		if (err->class != ERR_EXISTS)
-			return -1;
-		err_clear(err);
-		if ((rc = is_copy(b, name, c, err)) != 0)
-			return rc == 1 ? 0 : -1;
-	}
-	return err_set(err, ERR_EXISTS,
-	    "there are too many copies of '%s' below 'aside/'", c->key);
+	aside_key(first, c->key);
+	if (backend_put(b, first, c->bytes, c->size, err) == 0)
+		return 0;
+	if (err->class != ERR_EXISTS)
+		return -1;
+	err_clear(err);
+	if ((rc = is_copy(b, first, c, err)) != 0)
+		return rc == 1 ? 0 : -1;
+	if (hexid_new(id, err) == -1)
+		return -1;
+	snprintf(name, sizeof(name), "%s.%s", first, id);
+	log_line(LOG_NOTICE,
+	    "'%s' is something else: '%s' is set aside as '%s'", first, c->key,
+	    name);
+	return backend_put(b, name, c->bytes, c->size, err);
 }
 
 /* 1: the copy is there; 0: the object is gone, or a disk cannot read it. */

@@ -118,6 +118,33 @@ mend_chain(struct repair *r, struct err *err)
 	    "epoch %" PRIu64 " begins anew: of the one before something is "
 	    "damaged or missing",
 	    number);
+	r->result->epoch_begun = true;
+	return 0;
+}
+
+/* Of a chain that is bad: not if all that is wrong is a session of the newest,
+ * which is set aside. */
+static int
+would_begin(struct repair *r, struct err *err)
+{
+	struct verify *v = &r->verify;
+	char prefix[OBJECT_KEY_SIZE];
+	struct epoch e;
+	size_t i;
+
+	r->result->epoch_begun = true;
+	if (epochs_newest(&e, v->store, err) == -1) {
+		if (!aside_is_damage(err))
+			return -1;
+		err_clear(err);
+		return 0;
+	}
+	snprintf(prefix, sizeof(prefix), "sessions/%" PRIu64 "/", e.number);
+	for (i = 0; i < v->bad_small_count; i++) {
+		if (strncmp(v->bad_small[i], prefix, strlen(prefix)) == 0)
+			r->result->epoch_begun = false;
+	}
+	epoch_fini(&e);
 	return 0;
 }
 
@@ -129,7 +156,7 @@ repair_ledger(struct repair *r, struct err *err)
 
 	if (r->options->dry_run) {
 		r->result->objects_aside += v->bad_small_count;
-		return 0;
+		return v->bad_chain ? would_begin(r, err) : 0;
 	}
 	for (i = 0; i < v->bad_small_count; i++) {
 		if (set_aside(r, v->bad_small[i], err) == -1)

@@ -313,6 +313,26 @@ sessions_drop_beats(
 		    s->backend, beat_key(key, name, count), &ignored);
 }
 
+static int
+remove_shown(void *arg, const char *key, uint64_t size_bytes)
+{
+	struct err ignored = ERR_INIT;
+
+	(void)size_bytes;
+	backend_remove(arg, key, &ignored);
+	return 0;
+}
+
+void
+sessions_drop_listed_beats(struct store *s, const struct session_name *name)
+{
+	struct err ignored = ERR_INIT;
+	char prefix[OBJECT_KEY_SIZE];
+
+	backend_list(s->backend, beats_prefix(prefix, name), remove_shown,
+	    s->backend, &ignored);
+}
+
 struct tidying {
 	struct backend *backend;
 	uint64_t decided;

@@ -86,6 +86,9 @@ int sessions_beats(uint64_t *out, struct store *s,
 /* Removes the beats of a session that is decided; best effort. */
 void sessions_drop_beats(
     struct store *s, const struct session_name *name, uint64_t count);
+/* The same of those that a listing shows, however many. */
+void sessions_drop_listed_beats(
+    struct store *s, const struct session_name *name);
 /* The same of all sessions of epochs below decided. */
 void sessions_tidy(struct store *s, uint64_t decided);
 

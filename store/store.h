@@ -451,6 +451,8 @@ struct store_repair_result {
 	uint64_t objects_left;
 	/* That neither a session nor an epoch named, and now one does. */
 	uint64_t points_entered;
+	/* Behind a chain of epochs that nobody could go on from. */
+	bool epoch_begun;
 };
 /*
  * Reads everything, takes out of use what is damaged, saves what is good in
@@ -493,8 +495,9 @@ struct store_prune_options {
 	int64_t silence_ms;
 	/* Packs of which less than this is used are written anew; 0: 75. */
 	unsigned int live_percent;
-	/* Of packs to be written anew, in one prune: bytes, or percent of
-	 * all that is stored, whichever is more; both 0: no limit. */
+	/* Of packs to be written anew, but marked ones, in one prune: bytes,
+	 * or percent of all that is stored, whichever is more; both 0: no
+	 * limit. */
 	uint64_t repack_bytes;
 	unsigned int repack_percent;
 	/* May be NULL: says what is done now, and how far it is. */

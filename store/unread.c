@@ -10,8 +10,8 @@
 
 #define SETTINGS "config"
 
-bool
-unread_is_own(struct backend *b, const struct err *err)
+static bool
+is_own(struct backend *b, const struct err *err, bool salvage)
 {
 	struct err why = ERR_INIT;
 	void *bytes;
@@ -21,12 +21,31 @@ unread_is_own(struct backend *b, const struct err *err)
 		return true;
 	if (err->sys_errno != EIO)
 		return false;
-	/* The kernel may have the settings in memory still: what a folder is
-	 * asked to settle has to reach the disk. */
-	if (backend_settle(b, SETTINGS, &why) == -1 ||
-	    backend_get_all(
+	/*
+	 * The kernel may have the settings in memory still: what a folder is
+	 * asked to settle has to reach the disk.  On a file system that has
+	 * gone read-only nothing does, and yet the rest of it can be read.
+	 */
+	if (backend_settle(b, SETTINGS, &why) == -1) {
+		if (why.sys_errno != EROFS && !salvage)
+			return false;
+		err_clear(&why);
+	}
+	if (backend_get_all(
 		b, SETTINGS, BACKEND_OBJECT_MAX, &bytes, &size, &why) == -1)
 		return false;
 	free(bytes);
 	return true;
+}
+
+bool
+unread_is_own(struct backend *b, const struct err *err)
+{
+	return is_own(b, err, false);
+}
+
+bool
+unread_is_loss(struct backend *b, const struct err *err)
+{
+	return is_own(b, err, true);
 }

@@ -133,6 +133,8 @@ print_count(uint64_t count, const char *what, const char *done)
 static bool
 did_nothing(const struct store_repair_result *r)
 {
+	if (r->epoch_begun)
+		return false;
 	return r->packs_marked + r->packs_back + r->blobs_saved +
 		   r->objects_aside + r->objects_left + r->points_marked +
 		   r->marks_removed + r->marks_of_gone + r->points_lost +
@@ -181,6 +183,10 @@ print_result(const struct store_repair_result *r, bool dry_run)
 	print_count(r->points_entered, "point",
 	    dry_run ? "that no session named would be registered"
 		    : "that no session named registered");
+	if (r->epoch_begun)
+		printf("a new epoch %s: backups and prunes could not go on "
+		       "from the last\n",
+		    dry_run ? "would be begun" : "has begun");
 	print_count(r->objects_left, "damaged object",
 	    "left, which a repair cannot mend");
 }
@@ -214,6 +220,7 @@ result_json(const struct store_repair_result *r,
 	    json, "packs_unknown", json_integer((json_int_t)r->packs_unknown));
 	json_object_set_new(json, "points_entered",
 	    json_integer((json_int_t)r->points_entered));
+	json_object_set_new(json, "epoch_begun", json_boolean(r->epoch_begun));
 	json_object_set_new(json, "marks_removed",
 	    json_integer((json_int_t)(r->marks_removed + r->marks_of_gone)));
 	json_object_set(json, "points_lost", findings->lost);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A POINT as a person names it, where not all points can be read. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/job/context.h"
+#include "agent/job/forget.h"
 #include "common/err.h"
 #include "store/manifest.h"
 #include "store/store.h"
@@ -28,6 +28,17 @@ list_unreadable(
 	return out;
 }
 
+static const char *
+remedy(const struct catalog_sync_result *synced)
+{
+	if (synced->newer)
+		return "use a newer holdstill: a later version has made it";
+	if (synced->out_of_reach)
+		return "the warning of it says why";
+	return "'holdstill repair' sets aside what cannot be read, and says "
+	       "what is known";
+}
+
 /* It may be of the domain, and the newest: what is taken instead has to be
  * named by somebody who knows. */
 static int
@@ -43,83 +54,63 @@ refuse(const struct job_context *ctx, const char *point, const char *id,
 	    one ? "" : "s", list_unreadable(list, sizeof(list), &ctx->synced),
 	    one ? "may" : "one of them may", point);
 	if (id == NULL)
-		return err_hint(err, "'holdstill repair' sets aside what "
-				     "cannot be read, and says what is known");
+		return err_hint(err, "%s", remedy(&ctx->synced));
 	return err_hint(err,
-	    "of those that can be read it is %.12s: name that to have it; "
-	    "'holdstill repair' sets aside what cannot be read",
-	    id);
+	    "of those that can be read it is %.12s: name that to have it; %s",
+	    id, remedy(&ctx->synced));
 }
 
 /* ---- the start of an id that no listed point has ---- */
 
-struct start {
-	char digits[HEXID_SIZE];
-	size_t length;
-	char found[HEXID_SIZE];
-};
-
-static int
-match(void *arg, const char *id, int64_t time_ms)
+/* NULL: it is none of those that are named. */
+static const char *
+find_unreadable(const struct job_context *ctx, const char *start)
 {
-	struct start *start = arg;
-
-	(void)time_ms;
-	if (strncmp(id, start->digits, start->length) != 0)
-		return 0;
-	memcpy(start->found, id, HEXID_SIZE);
-	return 1;
-}
-
-static bool
-take_start(struct start *start, const char *point)
-{
-	size_t i, length = strlen(point);
-
-	memset(start, 0, sizeof(*start));
-	if (length < 4 || length > HEXID_LENGTH)
-		return false;
-	for (i = 0; i < length; i++)
-		start->digits[i] = (char)tolower((unsigned char)point[i]);
-	start->length = length;
-	return strspn(start->digits, "0123456789abcdef") == length;
-}
-
-static bool
-is_unreadable(const struct job_context *ctx, struct start *start)
-{
+	const struct catalog_sync_result *synced = &ctx->synced;
 	uint64_t i;
 
-	for (i = 0; i < ctx->synced.unreadable && i < CATALOG_UNREADABLE_MAX;
-	     i++)
-		if (match(start, ctx->synced.unreadable_id[i], 0) == 1)
-			return true;
-	return false;
+	for (i = 0; i < synced->unreadable && i < CATALOG_UNREADABLE_MAX; i++)
+		if (strncmp(synced->unreadable_id[i], start, strlen(start)) ==
+		    0)
+			return synced->unreadable_id[i];
+	return NULL;
+}
+
+static int
+explain_unreadable(
+    const struct job_context *ctx, const char *id, struct err *err)
+{
+	err_clear(err);
+	err_set(err, ERR_CORRUPT, "point %s cannot be read", id);
+	return err_hint(err, "'holdstill verify' says what is wrong; %s",
+	    remedy(&ctx->synced));
 }
 
 /* Why there is none of that name, where more can be said. */
 static int
 explain_start(struct job_context *ctx, const char *point, struct err *err)
 {
+	char start[HEXID_SIZE], id[HEXID_SIZE];
 	struct err own = ERR_INIT;
-	struct start start;
+	const char *unreadable;
+	int count;
 
-	if (!take_start(&start, point))
+	if (hexid_start(start, point) == -1)
 		return -1;
-	if (is_unreadable(ctx, &start)) {
-		err_clear(err);
-		err_set(
-		    err, ERR_CORRUPT, "point %s cannot be read", start.found);
-		return err_hint(err, "'holdstill verify' says what is wrong, "
-				     "'holdstill repair' sets it aside");
-	}
-	if (store_forgotten(ctx->store, match, &start, &own) == -1 ||
-	    start.found[0] == '\0')
+	if ((unreadable = find_unreadable(ctx, start)) != NULL)
+		return explain_unreadable(ctx, unreadable, err);
+	if ((count = job_find_forgotten(id, ctx, point, &own)) < 1)
 		return -1;
 	err_clear(err);
-	err_set(err, ERR_NOT_FOUND, "point %.8s was forgotten", start.found);
+	if (count > 1) {
+		err_set(err, ERR_NOT_FOUND,
+		    "no point begins with '%.40s', but %d that were forgotten",
+		    point, count);
+		return err_hint(err, "see 'holdstill list --forgotten'");
+	}
+	err_set(err, ERR_NOT_FOUND, "point %.8s was forgotten", id);
 	return err_hint(
-	    err, "'holdstill unforget %.8s' keeps it after all", start.found);
+	    err, "'holdstill unforget %.8s' keeps it after all", id);
 }
 
 /* ---- points of a domain ---- */

@@ -314,6 +314,19 @@ dir_remove(struct backend *b, const char *key, struct err *err)
 	return rc;
 }
 
+/* What cannot be settled may be but a memory of what a disk has lost: what is
+ * read of it next is to come from there. */
+static void
+forget_cached(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1)
+		return;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
+}
+
 /* The bytes are durable before there is a name. */
 static int
 dir_settle(struct backend *b, const char *key, struct err *err)
@@ -326,8 +339,8 @@ dir_settle(struct backend *b, const char *key, struct err *err)
 		return err_no_memory(err);
 	if (access(path, F_OK) == -1)
 		rc = no_object(err, errno, key);
-	else
-		rc = sync_folders(d, path, true, err);
+	else if ((rc = sync_folders(d, path, true, err)) == -1)
+		forget_cached(path);
 	free(path);
 	return rc;
 }

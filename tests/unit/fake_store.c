@@ -96,6 +96,10 @@ store_manifest_read(
 	if (s->points[i].damaged)
 		return err_set(
 		    err, ERR_CORRUPT, "'manifests/%s' is damaged", id);
+	if (s->points[i].newer || s->points[i].away)
+		return err_set(err,
+		    s->points[i].newer ? ERR_UNSUPPORTED : ERR_IO,
+		    "'manifests/%s' cannot be read", id);
 	*out = fake_store_manifest(&s->points[i]);
 	return 0;
 }

@@ -20,6 +20,8 @@ struct fake_point {
 	const char *domain;
 	int64_t time_ms;
 	bool damaged; /* Reading it is ERR_CORRUPT. */
+	bool newer;   /* Reading it is ERR_UNSUPPORTED. */
+	bool away;    /* Reading it is ERR_IO. */
 	bool gone;    /* Listed, but reading it is ERR_NOT_FOUND. */
 };
 

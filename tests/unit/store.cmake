@@ -19,6 +19,8 @@ hs_unit_test(test_forged_public hs_store_rig)
 target_sources(test_forged_public PRIVATE public_rig.c)
 hs_unit_test(test_liars hs_store_rig)
 target_sources(test_liars PRIVATE public_rig.c)
+hs_unit_test(test_seen hs_store_rig)
+target_sources(test_seen PRIVATE public_rig.c)
 hs_unit_test(test_sealed hs_store_rig)
 target_link_options(test_sealed PRIVATE
   LINKER:--wrap=aead_seal,--wrap=aead_set_key)

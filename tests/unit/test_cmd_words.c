@@ -220,6 +220,24 @@ test_words_of_unforget_take_four_digits(void **state)
 	cli_rig_expect(1, line, "no forgotten point");
 }
 
+/* It has put something, whatever no point has lost. */
+static void
+test_words_of_a_repair_that_begins_an_epoch(void **state)
+{
+	char path[128], id[9];
+
+	(void)state;
+	cli_rig_file("conf", "");
+	with_a_point(id);
+	assert_int_equal(unlink(in_root(path, "repo/epochs/0")), 0);
+	cli_rig_expect(1, CLI_RIG_HS "repair --dry-run", "would be begun");
+	cli_rig_unsaid("nothing to repair");
+	cli_rig_expect(0, CLI_RIG_HS "repair", "a new epoch has begun");
+	cli_rig_unsaid("nothing to repair");
+	cli_rig_expect(0, CLI_RIG_HS "repair", "nothing to repair");
+	cli_rig_expect(0, CLI_RIG_HS "repair --json", "\"epoch_begun\": false");
+}
+
 #define CASE(name) \
 	cmocka_unit_test_setup_teardown(name, cli_rig_setup, cli_rig_teardown)
 
@@ -235,6 +253,7 @@ main(void)
 		CASE(test_words_of_a_host_key_that_is_tried),
 		CASE(test_words_of_forget_only_what_is_durable),
 		CASE(test_words_of_unforget_take_four_digits),
+		CASE(test_words_of_a_repair_that_begins_an_epoch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

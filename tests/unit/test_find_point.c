@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/job/context.h"
+#include "agent/job/forget.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "fake_store.h"
@@ -34,6 +35,24 @@ store_forgotten(
 	if (forgotten_id[0] != '\0')
 		fn(arg, forgotten_id, T0);
 	return 0;
+}
+
+static int forgotten_count;
+
+int
+job_find_forgotten(char out_id[HEXID_SIZE], struct job_context *c,
+    const char *point, struct err *err)
+{
+	char start[HEXID_SIZE];
+
+	(void)c;
+	(void)err;
+	if (hexid_start(start, point) == -1 ||
+	    strncmp(forgotten_id, start, strlen(start)) != 0)
+		return 0;
+	if (forgotten_count == 1)
+		memcpy(out_id, forgotten_id, HEXID_SIZE);
+	return forgotten_count;
 }
 
 static bool host_key;
@@ -69,6 +88,7 @@ setup(void **state)
 	memset(&s, 0, sizeof(s));
 	memset(s.id, 'f', HEXID_LENGTH);
 	memset(forgotten_id, 0, sizeof(forgotten_id));
+	forgotten_count = 1;
 	host_key = false;
 	ctx = (struct job_context){ .store = &s };
 	assert_int_equal(catalog_open(&ctx.catalog, *state, &err), 0);
@@ -133,6 +153,26 @@ test_find_point_takes_no_older_one_silently(void **state)
 	assert_non_null(strstr(err.hint, "holdstill repair"));
 }
 
+/* A repair is no remedy for what is not damaged. */
+static void
+test_find_point_of_a_newer_version(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	s.points[2].away = true;
+	refuses("web1@latest", "bbbbbbbbbbbb");
+	assert_int_equal(find("web1@latest", &err), '-');
+	assert_null(strstr(err.hint, "repair"));
+	s.points[2].newer = true;
+	refuses("web1@latest", "bbbbbbbbbbbb");
+	refuses("web1@latest", "newer holdstill");
+	refuses("other@latest", "newer holdstill");
+	refuses("cccccccc", "newer holdstill");
+	assert_int_equal(find("cccccccc", &err), '-');
+	assert_null(strstr(err.hint, "repair"));
+}
+
 /* Known from better days, it is named for what it is. */
 static void
 test_find_point_that_the_catalog_knows(void **state)
@@ -168,6 +208,11 @@ test_find_point_that_was_forgotten(void **state)
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 	assert_non_null(strstr(err.text, "was forgotten"));
 	assert_non_null(strstr(err.hint, "unforget dddddddd"));
+	forgotten_count = 2;
+	assert_int_equal(find("dddd", &err), '-');
+	assert_int_equal(err.class, ERR_NOT_FOUND);
+	assert_null(strstr(err.hint, "unforget"));
+	assert_non_null(strstr(err.hint, "list --forgotten"));
 	assert_int_equal(find("eeeeee", &err), '-');
 	assert_non_null(strstr(err.text, "no point 'eeeeee'"));
 	assert_int_equal(find("db1@latest", &err), '-');
@@ -195,6 +240,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(test_find_point_takes_no_older_one_silently),
+		CASE(test_find_point_of_a_newer_version),
 		CASE(test_find_point_that_the_catalog_knows),
 		CASE(test_find_point_names_the_wrong_words_first),
 		CASE(test_find_point_that_was_forgotten),

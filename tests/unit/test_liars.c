@@ -17,15 +17,22 @@
 
 /* A prune that ends without an error. */
 static void
-prune_all(void)
+prune_within(uint64_t repack_bytes)
 {
 	const struct store_prune_options options = { .silence_ms = 1,
-		.live_percent = 99 };
+		.live_percent = 99,
+		.repack_bytes = repack_bytes };
 	struct store_prune_result result;
 	struct err err = ERR_INIT;
 
 	if (store_prune(public_rig.store, &options, &result, &err) == -1)
 		fail_msg("prune: %s", err.text);
+}
+
+static void
+prune_all(void)
+{
+	prune_within(0);
 }
 
 static void
@@ -207,7 +214,7 @@ expect_gone(const struct keys *packs)
 
 /* As a repair leaves them that was killed before it copied anything. */
 static void
-expect_moved(struct keys *packs, bool tables)
+expect_moved(struct keys *packs, bool tables, uint64_t repack_bytes)
 {
 	struct manifest *m = public_backup(public_host, &public_im, NULL, NULL);
 	struct store_repair_result result;
@@ -216,7 +223,7 @@ expect_moved(struct keys *packs, bool tables)
 	mark(packs);
 	public_put_lying_indexes(12);
 	spoil(packs, false, tables);
-	prune_all();
+	prune_within(repack_bytes);
 	expect_gone(packs);
 	rig_reopen(&public_rig);
 	public_expect(m->id, &public_im);
@@ -232,7 +239,17 @@ test_liars_marked_packs_are_moved(void **state)
 	static struct keys packs;
 
 	(void)state;
-	expect_moved(&packs, false);
+	expect_moved(&packs, false, 0);
+}
+
+/* Which is for what is wasted, not for what is damaged. */
+static void
+test_liars_marked_packs_are_moved_past_the_limit(void **state)
+{
+	static struct keys packs;
+
+	(void)state;
+	expect_moved(&packs, false, 1);
 }
 
 static void
@@ -241,7 +258,7 @@ test_liars_marked_packs_without_a_table_are_moved(void **state)
 	static struct keys packs;
 
 	(void)state;
-	expect_moved(&packs, true);
+	expect_moved(&packs, true, 0);
 }
 
 /* What lies has nothing that is to be kept. */
@@ -328,6 +345,7 @@ main(void)
 		CASE(test_liars_indexes_hide_no_copy),
 		CASE(test_liars_indexes_lose_nothing_to_a_repair),
 		CASE(test_liars_marked_packs_are_moved),
+		CASE(test_liars_marked_packs_are_moved_past_the_limit),
 		CASE(test_liars_marked_packs_without_a_table_are_moved),
 		CASE(test_liars_that_are_marked_go),
 		CASE(test_liars_under_freed_ids_fool_no_host),

@@ -272,6 +272,44 @@ test_repair_told_marks_of_points_that_are_gone(void **state)
 	assert_int_equal(checked.marks_of_gone, 1);
 }
 
+/* Whoever may add can take each name that he can think of. */
+static void
+test_repair_told_sets_aside_beside_others(void **state)
+{
+	struct backend *b = rig_backend(&rig);
+	uint8_t *bytes, *copy;
+	struct err err = ERR_INIT;
+	struct told told;
+	char key[64], aside[128];
+	bool found = false;
+	size_t size, i, n;
+
+	(void)state;
+	snprintf(key, sizeof(key), "points/%s", m->id);
+	rig_flip(&rig, key, 60);
+	bytes = rig_load(&rig, key, &size);
+	snprintf(aside, sizeof(aside), "aside/%s", key);
+	assert_int_equal(backend_put(b, aside, "x", 1, &err), 0);
+	for (i = 1; i < 32; i++) {
+		snprintf(aside, sizeof(aside), "aside/%s.%zu", key, i);
+		assert_int_equal(backend_put(b, aside, "x", 1, &err), 0);
+	}
+	backend_close(b);
+	assert_int_equal(repair(false, &told).objects_aside, 1);
+	assert_int_equal(told.aside, 1);
+	rig_keys(&rig, &keys, "aside/points/");
+	assert_int_equal(keys.count, 33);
+	for (i = 0; i < keys.count && !found; i++) {
+		if (strlen(keys.key[i]) < strlen(aside) + 8)
+			continue;
+		copy = rig_load(&rig, keys.key[i], &n);
+		found = n == size && memcmp(copy, bytes, n) == 0;
+		free(copy);
+	}
+	assert_true(found);
+	free(bytes);
+}
+
 int
 main(void)
 {
@@ -286,6 +324,7 @@ main(void)
 		TOLD(verify_keeps_true_marks),
 		TOLD(what_stays_damaged),
 		TOLD(marks_of_points_that_are_gone),
+		TOLD(sets_aside_beside_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

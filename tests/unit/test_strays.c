@@ -93,15 +93,31 @@ prune_refuses(const char *word, const char *hint)
 }
 
 static struct store_repair_result
-repair(void)
+repair_as(bool dry_run)
 {
-	struct store_repair_options options = { .threads = 2 };
+	struct store_repair_options options = { .dry_run = dry_run,
+		.threads = 2 };
 	struct store_repair_result result;
 	struct err err = ERR_INIT;
 
 	if (store_repair(rig.store, &options, NULL, NULL, &result, &err) == -1)
 		fail_msg("repair: %s", err.text);
 	return result;
+}
+
+static struct store_repair_result
+repair(void)
+{
+	return repair_as(false);
+}
+
+/* Says that there is a new epoch, before it is put and after. */
+static void
+repair_begins_anew(void)
+{
+	assert_true(repair_as(true).epoch_begun);
+	assert_true(repair().epoch_begun);
+	assert_false(repair().epoch_begun);
 }
 
 /* All that a repair is for: the rest goes on as if nothing had been. */
@@ -349,7 +365,7 @@ damage_newest(const char *prefix)
 	assert_int_equal(rig_verify(rig.store, NULL), 1);
 	backup_refuses("holdstill repair");
 	prune_refuses(key, "holdstill repair");
-	repair();
+	repair_begins_anew();
 	expect_whole();
 }
 
@@ -378,7 +394,7 @@ test_strays_lost_epoch(void **state)
 	rig_reopen(&rig);
 	backup_refuses("holdstill repair");
 	assert_int_equal(rig_verify(rig.store, NULL), 1);
-	repair();
+	repair_begins_anew();
 	expect_whole();
 }
 
@@ -392,7 +408,7 @@ test_strays_lost_epochs(void **state)
 	backup_refuses("holdstill repair");
 	prune_refuses("epochs/", "holdstill repair");
 	assert_int_equal(rig_verify(rig.store, NULL), 1);
-	repair();
+	repair_begins_anew();
 	expect_whole();
 }
 
@@ -406,7 +422,7 @@ test_strays_nothing_else_is_left(void **state)
 	remove_all("rolls/");
 	remove_all("sessions/");
 	rig_reopen(&rig);
-	repair();
+	repair_begins_anew();
 	rig_expect(rig.store, m, &im);
 	expect_whole();
 }
@@ -421,7 +437,7 @@ test_strays_sealed_too_soon(void **state)
 	assert_int_equal(sessions_seal(rig.store, 0, &err), 0);
 	backup_refuses("holdstill repair");
 	assert_int_equal(rig_verify(rig.store, NULL), 1);
-	repair();
+	repair_begins_anew();
 	rig_keys(&rig, &keys, "epochs/");
 	assert_int_equal(keys.count, 2);
 	expect_whole();
@@ -430,6 +446,7 @@ test_strays_sealed_too_soon(void **state)
 static void
 test_strays_garbage_in_sessions(void **state)
 {
+	struct store_repair_result result;
 	struct err err = ERR_INIT;
 	struct backend *b = rig_backend(&rig);
 
@@ -438,7 +455,10 @@ test_strays_garbage_in_sessions(void **state)
 	backend_close(b);
 	backup_refuses("holdstill repair");
 	prune_refuses("sessions/0/1", "holdstill repair");
-	assert_int_equal(repair().objects_aside, 1);
+	assert_false(repair_as(true).epoch_begun);
+	result = repair();
+	assert_int_equal(result.objects_aside, 1);
+	assert_false(result.epoch_begun);
 	expect_whole();
 }
 
@@ -543,6 +563,10 @@ test_strays_beats_of_nobody(void **state)
 	assert_int_equal(result.sessions_alive, 0);
 	rig_keys(&rig, &keys, "beats/");
 	assert_int_equal(keys.count, 0);
+	/* Of another the first is missing: no prune waits for it twice. */
+	assert_int_equal(sessions_beat(rig.store, &name, 3, &err), 0);
+	assert_int_equal(prune().sessions_dead, 1);
+	assert_int_equal(prune().sessions_dead, 0);
 }
 
 int

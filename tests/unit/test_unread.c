@@ -32,6 +32,7 @@ struct sick {
 	/* Counted down, also from several threads; ANY: for ever. */
 	_Atomic int64_t reads_left;
 	int errnum;
+	int settle_errnum; /* 0: settles. */
 };
 
 static struct rig rig;
@@ -86,6 +87,16 @@ sick_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
 	return backend_list(((struct sick *)b)->inner, prefix, fn, arg, err);
 }
 
+static int
+sick_settle(struct backend *b, const char *key, struct err *err)
+{
+	struct sick *s = (struct sick *)b;
+
+	if (s->settle_errnum == 0)
+		return backend_settle(s->inner, key, err);
+	return err_errno(err, s->settle_errnum, "cannot settle '%s'", key);
+}
+
 static const struct backend_ops sick_ops = {
 	.scheme = "sick",
 	.get = sick_get,
@@ -93,6 +104,7 @@ static const struct backend_ops sick_ops = {
 	.stat = sick_stat,
 	.remove = sick_remove,
 	.list = sick_list,
+	.settle = sick_settle,
 };
 
 static void
@@ -325,6 +337,30 @@ test_unread_mark_is_left_out(void **state)
 		fail_msg("restore: %s", err.text);
 }
 
+/* What has its name may be anything: there is another name. */
+static void
+test_unread_copy_is_no_copy(void **state)
+{
+	struct store_repair_result result;
+	char aside[BACKEND_KEY_MAX + 8];
+	struct backend *b = rig_backend(&rig);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	snprintf(aside, sizeof(aside), "aside/%s", index_key());
+	assert_int_equal(backend_put(b, aside, "x", 1, &err), 0);
+	backend_close(b);
+	rig_flip(&rig, index_key(), 60);
+	sick_begin(rig.store);
+	sick_add("aside/");
+	if (repair(&result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	sick_end();
+	assert_int_equal(result.objects_aside, 1);
+	rig_keys(&rig, &keys, "aside/");
+	assert_int_equal(keys.count, 2);
+}
+
 /* What a prune cannot see it must not judge. */
 static void
 test_unread_objects_end_a_prune(void **state)
@@ -449,6 +485,37 @@ test_unread_at_all_is_no_loss(void **state)
 	assert_int_equal(err.sys_errno, EIO);
 }
 
+/* Its journal is broken, so that it is read-only now, or worse. */
+static void
+test_unread_where_nothing_settles(void **state)
+{
+	struct store_verify_result result;
+	struct err err = ERR_INIT;
+	struct told told;
+	uint64_t lost;
+
+	(void)state;
+	sick_begin(rig.store);
+	sick_add(pack_of(true));
+	sick.settle_errnum = EROFS;
+	if (verify(&told, &result, &err) == -1)
+		fail_msg("verify: %s", err.text);
+	assert_true(told.count > 0);
+	if (salvage(&lost, &err) == -1)
+		fail_msg("salvage: %s", err.text);
+	assert_int_equal(lost, im.size);
+	sick.settle_errnum = EIO;
+	assert_int_equal(verify(&told, &result, &err), -1);
+	assert_int_equal(told.count, 0);
+	err_clear(&err);
+	if (salvage(&lost, &err) == -1)
+		fail_msg("salvage: %s", err.text);
+	assert_int_equal(lost, im.size);
+	sick_add("config");
+	assert_int_equal(salvage(&lost, &err), -1);
+	assert_int_equal(err.sys_errno, EIO);
+}
+
 #define CASE(name) \
 	cmocka_unit_test_setup_teardown(test_unread_##name, setup, teardown)
 
@@ -460,9 +527,11 @@ main(void)
 		CASE(table_is_damage),
 		CASE(piece_of_a_map_is_damage),
 		CASE(mark_is_left_out),
+		CASE(copy_is_no_copy),
 		CASE(objects_end_a_prune),
 		CASE(at_all_is_no_damage),
 		CASE(at_all_is_no_loss),
+		CASE(where_nothing_settles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

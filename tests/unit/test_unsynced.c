@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,6 +46,25 @@ fsync(int fd)
 		return (int)syscall(SYS_fsync, fd);
 	errno = EIO;
 	return -1;
+}
+
+/* Of the object "others/a". */
+static int forgotten;
+
+/* In the place of the C library's. */
+int
+posix_fadvise(int fd, off_t offset, off_t size, int advice)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	forgotten += offset == 0 && size == 0 &&
+		     advice == POSIX_FADV_DONTNEED &&
+		     strstr(path, "/others/a") != NULL;
+	return 0;
 }
 
 static int
@@ -93,6 +113,23 @@ test_unsynced_object_stays(void **state)
 	assert_int_equal(backend_settle(b, "others/a", &err), 0);
 	assert_int_equal(backend_put(b, "others/a", "y", 1, &err), -1);
 	assert_int_equal(err.class, ERR_EXISTS);
+	backend_close(b);
+}
+
+/* What memory has of it is no proof that a disk has it. */
+static void
+test_unsynced_object_is_read_from_the_disk(void **state)
+{
+	struct backend *b = rig_backend(&rig);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(backend_put(b, "others/a", "x", 1, &err), 0);
+	assert_int_equal(backend_settle(b, "others/a", &err), 0);
+	assert_int_equal(forgotten, 0);
+	fail_in("/others", 1);
+	assert_int_equal(backend_settle(b, "others/a", &err), -1);
+	assert_int_equal(forgotten, 1);
 	backend_close(b);
 }
 
@@ -222,6 +259,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_unsynced_object_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_unsynced_object_is_read_from_the_disk, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_unsynced_point_is_settled, setup, teardown),
 		cmocka_unit_test_setup_teardown(
