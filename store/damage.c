@@ -2,6 +2,7 @@
 /* Marks of damage: objects put, read, removed. */
 #include "store/damage.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,17 @@ mark_fini(struct damage_mark *mark)
 	hurt_free_all(mark->disks, mark->disk_count);
 }
 
+/* What it said is found again. */
+static int
+refuse(struct err *err)
+{
+	if (err->class != ERR_CORRUPT && err->sys_errno != EIO)
+		return -1;
+	return err_hint(err,
+	    "run 'holdstill repair', which finds again what the mark said; "
+	    "one that it has to leave can be removed by hand then");
+}
+
 static int
 add_mark(struct damage *d, struct backend *b, const struct seal *seal,
     const uint8_t id[OBJECT_ID_BYTES], bool sure, struct err *err)
@@ -163,9 +175,11 @@ add_mark(struct damage *d, struct backend *b, const struct seal *seal,
 
 	if (read_mark(&mark, b, seal, id, err) == -1) {
 		mark_fini(&mark);
-		if ((sure && err->class == ERR_IO) || !unread_is_own(b, err))
-			return -1;
 		gone = err->class == ERR_NOT_FOUND;
+		if (sure && !gone)
+			return refuse(err);
+		if (!unread_is_own(b, err))
+			return -1;
 		err_clear(err);
 		return gone ? 0 : idset_add(&d->bad, id, err);
 	}

@@ -33,8 +33,8 @@ struct damage { /* Zeroed is empty. */
  */
 int damage_load(struct damage *out, struct backend *b, const struct seal *seal,
     struct err *err);
-/* The same for whoever takes away what is not marked: a mark that a disk
- * cannot read is an error. */
+/* The same for whoever takes away or builds upon what is not marked: a mark
+ * that cannot be read is an error. */
 int damage_load_sure(struct damage *out, struct backend *b,
     const struct seal *seal, struct err *err);
 void damage_fini(struct damage *d);

@@ -28,6 +28,7 @@ struct prune_pack { /* One that is there and not doomed. */
 	bool indexed; /* Some index that can be read names it. */
 	bool spared;  /* Put by a session that is still at work. */
 	bool marked;  /* By a repair: the last to be asked for a blob. */
+	bool unread;  /* Marked, and a disk cannot read what is used. */
 	bool trusted; /* Wary: an earlier prune has put it from here. */
 	bool judged;
 };
@@ -93,7 +94,6 @@ struct prune {
 
 void prune_tell(
     struct prune *p, const char *what, uint64_t done, uint64_t total);
-/* Makes room for one more in an array; NULL without memory. */
 
 /* ---- prune_look.c: points and sessions ---- */
 /* The window of forgotten points; puts `gone` and removes. */
@@ -130,6 +130,9 @@ int prune_decide(struct prune *p, struct err *err);
 /* Takes the table over; one that is noted already goes. */
 int prune_marked_add(
     struct prune *p, size_t pack, struct index_pack *late, struct err *err);
+/* Is it but a marked pack of which a read failed, and no other? */
+bool prune_marked_unread(
+    const struct prune *p, size_t pack, const struct err *err);
 /* NULL: nothing says what is in it. */
 const struct prune_late *prune_marked_find(const struct prune *p, size_t pack);
 /* Wary: was this blob read there, and wrong? */

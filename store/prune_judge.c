@@ -17,6 +17,19 @@ struct walker {
 	struct walk walk;
 };
 
+/*
+ * What the piece names is there, and is not to be judged unseen - unless a
+ * repair has taken the piece's pack out of use, and told the point's loss.
+ */
+static bool
+is_told_lost(const struct walker *k, const struct blob_place *place)
+{
+	return place != NULL &&
+	       idset_has(&k->prune->damage.packs, place->pack) &&
+	       prune_told(
+		   k->disk->hurt, k->walk.first_block, k->walk.block_count);
+}
+
 static int
 mark_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
     const struct blob_place *place, const struct err *why, struct err *err)
@@ -25,10 +38,12 @@ mark_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
 
 	(void)type;
 	(void)hash;
-	/* What the piece names is there, and is not to be judged unseen. */
-	if (why != NULL && !store_worth_resync(why)) {
+	if (why != NULL && !store_worth_resync(why) &&
+	    !is_told_lost(k, place)) {
 		*err = *why;
-		return -1;
+		return err_hint(err,
+		    "nothing more was removed; run 'holdstill repair', which "
+		    "marks the points that lack it");
 	}
 	if ((place == NULL || why != NULL) &&
 	    !prune_told(
@@ -133,7 +148,7 @@ weigh(struct prune *p, size_t pack, const struct pack_table *t, struct err *err)
 	if (count_used(p, pack, t, err) == -1)
 		return -1;
 	/* What is on the list goes its way; what is being written stays. */
-	if (k->listed || k->spared)
+	if (k->listed || k->spared || k->unread)
 		return 0;
 	if (k->used_blobs == 0)
 		k->action = PRUNE_CONDEMN;
@@ -143,6 +158,23 @@ weigh(struct prune *p, size_t pack, const struct pack_table *t, struct err *err)
 		 k->used_bytes * 100 < k->size * percent)
 		k->action = PRUNE_REWRITE;
 	return 0;
+}
+
+/* Their tables are not asked for again. */
+static void
+drop_judged(struct prune *p, struct index_set *set)
+{
+	unsigned int i, kept = 0;
+	int64_t pack;
+
+	for (i = 0; i < set->count; i++) {
+		pack = idset_find(&p->packs, set->packs[i].id);
+		if (pack >= 0 && !p->pack[pack].judged)
+			set->packs[kept++] = set->packs[i];
+		else
+			pack_table_fini(&set->packs[i].table);
+	}
+	set->count = kept;
 }
 
 static int
@@ -159,6 +191,7 @@ weigh_index(struct prune *p, const uint8_t *id, struct err *err)
 		err_clear(err);
 		return 0;
 	}
+	drop_judged(p, set);
 	rc = index_check_tables_sure(
 	    set, p->store->backend, p->store->seal, err);
 	for (i = 0; rc == 0 && i < set->count; i++) {
@@ -202,7 +235,8 @@ weigh_rest(struct prune *p, struct err *err)
 			p->store->seal, p->packs.ids[i], err) == 0) {
 			rc = weigh(p, i, &table, err);
 			pack_table_fini(&table);
-		} else if (store_worth_resync(err)) {
+		} else if (store_worth_resync(err) ||
+			   prune_marked_unread(p, i, err)) {
 			err_clear(err);
 		} else {
 			return -1;
@@ -380,6 +414,23 @@ is_needed(struct prune *p, const struct pack_table *t, struct err *err)
 	return rc;
 }
 
+/* The same of a pack whose own table cannot be read, as err says. */
+static int
+pardoned_unseen(struct prune *p, size_t pack, struct err *err)
+{
+	const struct prune_pack *k = &p->pack[pack];
+	int rc;
+
+	if (!store_worth_resync(err) && !prune_marked_unread(p, pack, err))
+		return -1;
+	rc = err->class == ERR_NOT_FOUND ? 0 : 2;
+	/* What an index says of it was looked at. */
+	if (k->marked && k->indexed)
+		rc = marks_any(&p->marks, pack);
+	err_clear(err);
+	return rc;
+}
+
 /* 1: it is pardoned; 0: it is not; 2: nobody can say. */
 static int
 pardoned(struct prune *p, const struct epoch_entry *e, struct err *err)
@@ -396,16 +447,8 @@ pardoned(struct prune *p, const struct epoch_entry *e, struct err *err)
 	    (late = prune_marked_find(p, (size_t)pack)) != NULL)
 		return prune_uses_any(p, (size_t)pack, &late->pack.table, err);
 	if (pack_read_table(&table, &size, p->store->backend, p->store->seal,
-		e->pack, err) == -1) {
-		if (!store_worth_resync(err))
-			return -1;
-		rc = err->class == ERR_NOT_FOUND ? 0 : 2;
-		/* What an index says of it was looked at. */
-		if (p->pack[pack].marked && p->pack[pack].indexed)
-			rc = marks_any(&p->marks, (size_t)pack);
-		err_clear(err);
-		return rc;
-	}
+		e->pack, err) == -1)
+		return pardoned_unseen(p, (size_t)pack, err);
 	rc = is_needed(p, &table, err);
 	pack_table_fini(&table);
 	return rc;

@@ -229,7 +229,7 @@ load_orphan(struct prune *p, size_t i, struct err *err)
 
 	if (pack_read_table(&pack.table, &pack.size, p->store->backend,
 		p->store->seal, p->packs.ids[i], err) == -1) {
-		if (!store_worth_resync(err))
+		if (!store_worth_resync(err) && !prune_marked_unread(p, i, err))
 			return -1;
 		log_line(LOG_WARNING, "left out: %s", err->text);
 		err_clear(err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which points there are, and who is at work on others. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -131,6 +132,11 @@ cannot_read(const uint8_t *id, struct err *err)
 
 	hex_encode(hex, id, OBJECT_ID_BYTES);
 	err_prefix(err, "point %s", hex);
+	if (err->sys_errno == EIO)
+		return err_hint(err,
+		    "nothing more was removed; run 'holdstill repair': what a "
+		    "disk cannot read it has to leave, so then remove that "
+		    "object by hand");
 	if (err->class != ERR_CORRUPT)
 		return -1;
 	return err_hint(err,

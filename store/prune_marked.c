@@ -2,7 +2,8 @@
 /*
  * What a repair has marked (docs/care.md).  A marked pack serves for a blob
  * only where no other pack has it, and only if the blob is read and found
- * right.  A marked point may lack what its mark says.
+ * right; what a disk cannot read (EIO) is not judged, and stays.  A marked
+ * point may lack what its mark says.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 #include "common/cancel.h"
 #include "common/ckd.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "store/prune.h"
+#include "store/unread.h"
 
 /* ---- packs ---- */
 
@@ -37,6 +40,12 @@ prune_marked_wrong(const struct prune *p, size_t pack, uint32_t ordinal)
 	return late != NULL && late->wrong != NULL &&
 	       ordinal < late->pack.table.blob_count &&
 	       (late->wrong[ordinal / 8] >> ordinal % 8 & 1) != 0;
+}
+
+bool
+prune_marked_unread(const struct prune *p, size_t pack, const struct err *err)
+{
+	return p->pack[pack].marked && unread_is_own(p->store->backend, err);
 }
 
 int
@@ -114,17 +123,22 @@ find_used(bool *used, struct prune *p, size_t pack, const struct pack_table *t,
 	return rc == -1 ? -1 : n;
 }
 
-/* 1: good; 0: what is stored is wrong.  -1: any other failure, after which
- * nothing is known. */
+/* 1: good; 0: what is stored is wrong; 2: a disk cannot read it.  -1: any
+ * other failure, after which nothing is known. */
 static int
-is_good(int rc, struct err *err)
+is_good(struct sifter *s, size_t pack, int rc, struct err *err)
 {
 	if (rc == 0)
 		return 1;
-	if (!store_worth_resync(err))
-		return -1;
+	if (!store_worth_resync(err)) {
+		if (!prune_marked_unread(s->prune, pack, err))
+			return -1;
+		log_line(LOG_WARNING, "kept: %s", err->text);
+		s->prune->pack[pack].unread = true;
+		rc = 2;
+	}
 	err_clear(err);
-	return 0;
+	return rc == 2 ? 2 : 0;
 }
 
 static void
@@ -150,15 +164,15 @@ read_frame(struct sifter *s, struct prune_late *late, size_t pack,
 	uint32_t i;
 
 	memcpy(place.pack, s->prune->packs.ids[pack], OBJECT_ID_BYTES);
-	frame =
-	    is_good(frame_reader_fetch(s->frames, s->raw, &place, err), err);
+	frame = is_good(
+	    s, pack, frame_reader_fetch(s->frames, s->raw, &place, err), err);
 	for (i = 0; frame != -1 && i < f->blob_count; i++) {
 		b = &late->pack.table.blobs[f->first_blob + i];
 		if (!used[i])
 			continue;
 		good = frame;
 		if (good == 1)
-			good = is_good(
+			good = is_good(s, pack,
 			    frame_reader_check(s->frames, s->raw + b->offset,
 				b->size, b->hash, &place, err),
 			    err);

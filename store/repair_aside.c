@@ -122,25 +122,31 @@ int
 repair_aside_indexes(struct repair *r, struct err *err)
 {
 	const struct idset *ids = &r->verify.bad_indexes;
+	struct store *s = r->verify.store;
 	char key[OBJECT_KEY_SIZE];
+	struct idset read;
 	size_t i;
-	int rc;
+	int rc = 0;
 
 	if (r->options->dry_run)
 		r->result->objects_aside += ids->count;
 	if (r->options->dry_run || ids->count == 0)
 		return 0;
-	if (store_sync_session(r->verify.store, &r->session->epoch, err) == -1)
+	if (store_sync_session(s, &r->session->epoch, err) == -1 ||
+	    localindex_indexes(&read, s->index, err) == -1)
 		return -1;
-	for (i = 0; i < ids->count; i++) {
+	for (i = 0; rc != -1 && i < ids->count; i++) {
+		/* It can be read after all, and names its packs for good. */
+		if (idset_has(&read, ids->ids[i]))
+			continue;
 		object_key(key, OBJECT_INDEX, ids->ids[i]);
-		rc = copy_aside(r, key, err);
-		if (rc == 0)
+		if ((rc = copy_aside(r, key, err)) == 0)
 			count_left(r, key);
-		if (rc == -1 || (rc == 1 && take_away(r, key, err) == -1))
-			return -1;
+		else if (rc == 1)
+			rc = take_away(r, key, err);
 	}
-	return 0;
+	idset_fini(&read);
+	return rc == -1 ? -1 : 0;
 }
 
 /* ---- points ---- */

@@ -209,7 +209,8 @@ struct store_session_options {
 /*
  * Registers, which keeps prunes from removing what is used (docs/prune.md),
  * syncs the local index, adopts finished packs of interrupted runs (R8),
- * starts the pipeline.
+ * starts the pipeline.  A mark of damage that cannot be read is an error: nobody
+ * knows what pack is not to be built upon.
  */
 int store_session_begin(struct store_session **out, struct store *s,
     const struct store_session_options *options, struct err *err);

@@ -21,9 +21,8 @@ struct usable {
 	pthread_mutex_t lock;    /* Guards from here on. */
 	struct verdict *verdict; /* Open addressing; a power of two. */
 	size_t capacity, count;
-	struct idset found; /* By this session; not sorted. */
-	/* On a host, which keeps its index: what a repair has marked. */
-	struct damage damage;
+	struct idset found;   /* By this session; not sorted. */
+	struct damage damage; /* What a repair has marked. */
 };
 
 /* ---- the lists since then ---- */
@@ -169,9 +168,9 @@ usable_new(struct usable **out, struct store *s, const struct epoch *epoch,
 		usable_free(u);
 		return err_no_memory(err);
 	}
+	/* A pack whose mark cannot be read may not have what it says. */
 	if (advance(u, err) == -1 ||
-	    (store_is_host(s) &&
-		damage_load(&u->damage, s->backend, s->seal, err) == -1)) {
+	    damage_load_sure(&u->damage, s->backend, s->seal, err) == -1) {
 		usable_free(u);
 		return -1;
 	}

@@ -16,7 +16,8 @@ struct usable;
 
 /*
  * The session has registered in this epoch, which is borrowed.  Brings the
- * local index's notes up to it.
+ * local index's notes up to it.  A mark of damage that cannot be read is an
+ * error.
  */
 int usable_new(struct usable **out, struct store *s, const struct epoch *epoch,
     struct err *err);

@@ -248,6 +248,45 @@ test_hidden_marks_seen_again_heal(void **state)
 	manifest_free(again);
 }
 
+/* Else of the copies the wrong one might be kept. */
+static void
+test_hidden_mark_that_is_damaged_ends_a_prune(void **state)
+{
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+	struct keys marks, before, after;
+	struct manifest *again;
+	size_t i;
+
+	(void)state;
+	again = rig_point(&rig, &im, NULL, NULL);
+	rig_keys(&rig, &before, "packs/");
+	rig_keys(&rig, &marks, "damage/");
+	assert_true(marks.count > 0);
+	for (i = 0; i < marks.count; i++) {
+		rig_flip(&rig, marks.key[i], 60);
+		err_clear(&err);
+		assert_int_equal(rig_prune(rig.store, &result, &err), -1);
+		assert_int_equal(err.class, ERR_CORRUPT);
+		assert_non_null(strstr(err.text, marks.key[i]));
+		assert_non_null(strstr(err.hint, "holdstill repair"));
+		rig_flip(&rig, marks.key[i], 60);
+	}
+	for (i = 0; i < marks.count; i++)
+		rig_flip(&rig, marks.key[i], 60);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(rig_prune(rig.store, &result, &err), -1);
+	rig_keys(&rig, &after, "packs/");
+	assert_int_equal(before.count, after.count);
+	repair();
+	prune();
+	rig_reopen(&rig);
+	rig_expect(rig.store, m, &im);
+	rig_expect(rig.store, again, &im);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+	manifest_free(again);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -256,6 +295,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_hidden_marks_cost_nothing_that_was_right),
 		CASE(test_hidden_marks_seen_again_heal),
+		CASE(test_hidden_mark_that_is_damaged_ends_a_prune),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

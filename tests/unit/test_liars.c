@@ -289,6 +289,29 @@ test_liars_that_are_marked_go(void **state)
 	manifest_free(m);
 }
 
+/* A nuisance: what looks like a mark that was damaged. */
+static void
+test_liars_mark_ends_backups_until_a_repair(void **state)
+{
+	const char *const key = "damage/00112233445566778899aabbccddeeff";
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+	struct manifest *m;
+
+	(void)state;
+	manifest_free(public_backup(public_host, &public_im, NULL, NULL));
+	public_place(key, "?", 1);
+	assert_int_equal(rig_backup(&public_rig, public_host, &m, &public_im,
+			     NULL, NULL, &err),
+	    -1);
+	public_expect_words(&err, ERR_CORRUPT, key);
+	repair(&result);
+	assert_int_equal(result.objects_aside, 1);
+	m = public_backup(public_host, &public_im, NULL, NULL);
+	assert_int_equal(m->disks[0].new_bytes, 0);
+	manifest_free(m);
+}
+
 /* A host remembers packs by their ids, too. */
 static void
 expect_host_not_fooled(unsigned int epochs_lost)
@@ -348,6 +371,7 @@ main(void)
 		CASE(test_liars_marked_packs_are_moved_past_the_limit),
 		CASE(test_liars_marked_packs_without_a_table_are_moved),
 		CASE(test_liars_that_are_marked_go),
+		CASE(test_liars_mark_ends_backups_until_a_repair),
 		CASE(test_liars_under_freed_ids_fool_no_host),
 		CASE(test_liars_under_freed_ids_fool_no_late_host),
 	};

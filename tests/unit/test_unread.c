@@ -31,6 +31,7 @@ struct sick {
 	unsigned int count;
 	/* Counted down, also from several threads; ANY: for ever. */
 	_Atomic int64_t reads_left;
+	_Atomic int64_t ills_left; /* How often these keys fail. */
 	int errnum;
 	int settle_errnum; /* 0: settles. */
 };
@@ -52,6 +53,8 @@ sick_get(struct backend *b, const char *key, uint64_t offset, void *buf,
 	for (i = 0; i < s->count; i++)
 		fails = fails ||
 			strncmp(key, s->prefix[i], strlen(s->prefix[i])) == 0;
+	if (fails && atomic_fetch_sub(&s->ills_left, 1) <= 0)
+		fails = false;
 	if (atomic_fetch_sub(&s->reads_left, 1) <= 0)
 		fails = true;
 	if (fails)
@@ -114,6 +117,7 @@ sick_begin(struct store *s)
 		.inner = s->backend,
 		.store = s,
 		.reads_left = ANY,
+		.ills_left = ANY,
 		.errnum = EIO };
 	s->backend = &sick.backend;
 }
@@ -135,14 +139,28 @@ sick_end(void)
 
 /* A pack of data, a pack of its map, an index, a point. */
 static int
-setup(void **state)
+fill(void)
 {
-	(void)state;
-	rig_init(&rig, "mem");
 	image_init(&im, BLOCKS * BLOCK);
 	image_fill(&im, 0, im.size, 1, false);
 	m = rig_point(&rig, &im, NULL, NULL);
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	rig_init(&rig, "mem");
+	return fill();
+}
+
+static int
+setup_public(void **state)
+{
+	(void)state;
+	rig_init_public(&rig);
+	return fill();
 }
 
 static int
@@ -314,7 +332,7 @@ test_unread_piece_of_a_map_is_damage(void **state)
 	assert_int_equal(restore_anew(map, &err), -1);
 }
 
-/* A mark is a note that could be found again. */
+/* By who reads: who takes away, or builds upon packs, does not go on. */
 static void
 test_unread_mark_is_left_out(void **state)
 {
@@ -385,6 +403,237 @@ test_unread_objects_end_a_prune(void **state)
 		sick_end();
 		rig_keys(&rig, &after, "packs/");
 		assert_int_equal(before.count, after.count);
+	}
+}
+
+static bool
+is_there(const char *key)
+{
+	size_t i;
+
+	rig_keys(&rig, &keys, key);
+	for (i = 0; i < keys.count; i++)
+		if (strcmp(keys.key[i], key) == 0)
+			return true;
+	return false;
+}
+
+static void
+expect_repair(unsigned int packs_marked, unsigned int points_marked)
+{
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+
+	if (repair(&result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	assert_int_equal(result.packs_marked, packs_marked);
+	assert_int_equal(result.points_marked, points_marked);
+}
+
+static void
+expect_prune(void)
+{
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+
+	if (rig_prune(rig.store, &result, &err) == -1)
+		fail_msg("prune: %s", err.text);
+}
+
+/* A disk that can read it again: nothing of it was given away. */
+static void
+expect_back(void)
+{
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+
+	if (repair(&result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	assert_int_equal(result.packs_back, 1);
+	rig_expect(rig.store, m, &im);
+	assert_int_equal(rig_verify(rig.store, NULL), 0);
+}
+
+/* Nobody can say that what only it has is wrong. */
+static void
+test_unread_marked_pack_stays(void **state)
+{
+	char data[BACKEND_KEY_MAX + 1];
+
+	(void)state;
+	snprintf(data, sizeof(data), "%s", pack_of(true));
+	sick_begin(rig.store);
+	sick_add(data);
+	expect_repair(1, 1);
+	expect_prune();
+	expect_prune();
+	assert_true(is_there(data));
+	sick_end();
+	expect_back();
+}
+
+/* It has nothing then that is not elsewhere - where a host is believed. */
+static void
+expect_healed(bool stays)
+{
+	char data[BACKEND_KEY_MAX + 1];
+	struct manifest *again;
+
+	snprintf(data, sizeof(data), "%s", pack_of(true));
+	sick_begin(rig.store);
+	sick_add(data);
+	expect_repair(1, 1);
+	again = rig_point(&rig, &im, NULL, NULL);
+	expect_prune();
+	expect_prune();
+	assert_int_equal(is_there(data), stays);
+	rig_expect(rig.store, m, &im);
+	rig_expect(rig.store, again, &im);
+	sick_end();
+	manifest_free(again);
+}
+
+static void
+test_unread_marked_pack_goes_once_healed(void **state)
+{
+	(void)state;
+	expect_healed(false);
+}
+
+static void
+test_unread_marked_pack_stays_in_public(void **state)
+{
+	(void)state;
+	expect_healed(true);
+	expect_back();
+}
+
+static void
+test_unread_marked_pack_without_an_index_stays(void **state)
+{
+	char data[BACKEND_KEY_MAX + 1];
+
+	(void)state;
+	snprintf(data, sizeof(data), "%s", pack_of(true));
+	rig_replace(&rig, index_key(), NULL, 0);
+	sick_begin(rig.store);
+	sick_add(data);
+	expect_repair(1, 1);
+	expect_prune();
+	expect_prune();
+	assert_true(is_there(data));
+	sick_end();
+	expect_back();
+}
+
+/* What it names is as lost as the point's mark says. */
+static void
+test_unread_piece_that_is_told_ends_no_prune(void **state)
+{
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+	char map[BACKEND_KEY_MAX + 1];
+	uint8_t id[OBJECT_ID_BYTES];
+
+	(void)state;
+	snprintf(map, sizeof(map), "%s", pack_of(false));
+	object_key_parse(id, OBJECT_PACK, map);
+	assert_int_equal(
+	    damage_put_pack(rig.store->backend, rig.store->seal, id, &err), 0);
+	sick_begin(rig.store);
+	sick_add(map);
+	/* Of a pack alone a mark says too little. */
+	assert_int_equal(rig_prune(rig.store, &result, &err), -1);
+	assert_int_equal(err.class, ERR_IO);
+	assert_non_null(strstr(err.hint, "holdstill repair"));
+	expect_repair(0, 1);
+	expect_prune();
+	assert_true(is_there(map));
+}
+
+static void
+test_unread_manifest_is_removed_by_hand(void **state)
+{
+	char point[BACKEND_KEY_MAX + 1];
+	struct store_prune_result pruned;
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	snprintf(point, sizeof(point), "points/%s", m->id);
+	sick_begin(rig.store);
+	sick_add(point);
+	if (repair(&result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	assert_int_equal(result.objects_left, 1);
+	assert_int_equal(rig_prune(rig.store, &pruned, &err), -1);
+	assert_int_equal(err.class, ERR_IO);
+	assert_non_null(strstr(err.hint, "by hand"));
+	sick_end();
+	rig_replace(&rig, point, NULL, 0);
+	expect_prune();
+}
+
+/* Packs that another might have marked are not to be built upon. */
+static void
+test_unread_mark_ends_a_backup(void **state)
+{
+	struct err err = ERR_INIT;
+	uint8_t id[OBJECT_ID_BYTES] = { 1 };
+	struct manifest *none;
+	struct keys marks;
+	int i;
+
+	(void)state;
+	assert_int_equal(
+	    damage_put_pack(rig.store->backend, rig.store->seal, id, &err), 0);
+	rig_keys(&rig, &marks, "damage/");
+	assert_int_equal(marks.count, 1);
+	for (i = 0; i < 2; i++) {
+		if (i == 0) {
+			sick_begin(rig.store);
+			sick_add("damage/");
+		} else {
+			rig_flip(&rig, marks.key[0], 60);
+		}
+		err_clear(&err);
+		assert_int_equal(
+		    rig_backup(&rig, rig.store, &none, &im, NULL, NULL, &err),
+		    -1);
+		assert_int_equal(err.class, i == 0 ? ERR_IO : ERR_CORRUPT);
+		assert_non_null(strstr(err.text, marks.key[0]));
+		assert_non_null(strstr(err.hint, "holdstill repair"));
+		sick_end();
+	}
+	expect_repair(0, 0);
+	manifest_free(rig_point(&rig, &im, NULL, NULL));
+}
+
+/* An index that cannot be read for a while: whenever that ends, some index
+ * names its packs. */
+static void
+test_unread_index_that_comes_back_stays(void **state)
+{
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+	char index[BACKEND_KEY_MAX + 1];
+	int64_t n;
+
+	(void)state;
+	snprintf(index, sizeof(index), "%s", index_key());
+	for (n = 1; n < 30; n++) {
+		sick_begin(rig.store);
+		sick_add(index);
+		sick.ills_left = n;
+		if (repair(&result, &err) == -1)
+			fail_msg("repair: %s", err.text);
+		sick_end();
+		rig_keys(&rig, &keys, "index/");
+		if (keys.count == 0)
+			fail_msg("after %d reads no index is there", (int)n);
+		teardown(state);
+		setup(state);
+		snprintf(index, sizeof(index), "%s", index_key());
 	}
 }
 
@@ -529,6 +778,16 @@ main(void)
 		CASE(mark_is_left_out),
 		CASE(copy_is_no_copy),
 		CASE(objects_end_a_prune),
+		CASE(marked_pack_stays),
+		CASE(marked_pack_goes_once_healed),
+		cmocka_unit_test_setup_teardown(
+		    test_unread_marked_pack_stays_in_public, setup_public,
+		    teardown),
+		CASE(marked_pack_without_an_index_stays),
+		CASE(piece_that_is_told_ends_no_prune),
+		CASE(manifest_is_removed_by_hand),
+		CASE(mark_ends_a_backup),
+		CASE(index_that_comes_back_stays),
 		CASE(at_all_is_no_damage),
 		CASE(at_all_is_no_loss),
 		CASE(where_nothing_settles),
