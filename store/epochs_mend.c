@@ -11,11 +11,11 @@
 #include "common/err.h"
 #include "common/json/json.h"
 #include "common/log.h"
-#include "store/aside.h"
 #include "store/epochs.h"
 #include "store/grow.h"
 #include "store/numbered.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 /* Numbers so far beyond the chain are nobody's who counts. */
 #define BEYOND_MAX 16384u
@@ -134,7 +134,7 @@ find_listed(struct idset *packs, struct store *s, uint64_t from, size_t *read,
 	for (i = 0; rc == 0 && i < r.count; i++) {
 		if (epochs_get_roll(
 			&old, s, r.roll[i].epoch, r.roll[i].id, err) == -1) {
-			if (!store_worth_resync(err) && !aside_is_damage(err))
+			if (!unread_is_useless(err))
 				rc = -1;
 			else
 				err_clear(err);
@@ -217,7 +217,7 @@ begin_with(struct epoch *next, uint64_t *from, struct store *s, uint64_t top,
 	if (epochs_get(next, s, top, err) == 0) {
 		*from = top + 1;
 	} else {
-		if (!store_worth_resync(err) && !aside_is_damage(err))
+		if (!unread_is_useless(err))
 			return -1;
 		err_clear(err);
 		*next = (struct epoch){ .decided = 0 };

@@ -130,7 +130,7 @@ is_good(struct sifter *s, size_t pack, int rc, struct err *err)
 {
 	if (rc == 0)
 		return 1;
-	if (!store_worth_resync(err)) {
+	if (!unread_is_wrong(err)) {
 		if (!prune_marked_unread(s->prune, pack, err))
 			return -1;
 		log_line(LOG_WARNING, "kept: %s", err->text);

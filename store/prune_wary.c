@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "store/prune.h"
 #include "store/tables.h"
+#include "store/unread.h"
 
 bool
 prune_is_wary(const struct prune *p)
@@ -76,7 +77,7 @@ load_trusted(struct prune *p, size_t i, struct err *err)
 	if (pack_read_table_bound(&pack.table, &pack.size, bound,
 		p->store->backend, p->store->seal, p->packs.ids[i],
 		err) == -1) {
-		if (!store_worth_resync(err))
+		if (!unread_is_wrong(err))
 			return -1;
 		err_clear(err);
 		return 0;
@@ -97,7 +98,7 @@ find_marked(struct index_pack *out, struct prune *p, size_t i, struct err *err)
 	if (pack_read_table(&out->table, &out->size, p->store->backend,
 		p->store->seal, out->id, err) == 0)
 		return 1;
-	if (!copies_worth_asking(err))
+	if (!unread_is_useless(err))
 		return -1;
 	err_clear(err);
 	return tables_find(&out->table, p->store, &p->indexes, out->id, err);

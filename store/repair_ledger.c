@@ -13,6 +13,7 @@
 #include "store/points.h"
 #include "store/repair_internal.h"
 #include "store/strays.h"
+#include "store/unread.h"
 
 /* ---- set aside, and left where they are ---- */
 
@@ -96,7 +97,7 @@ is_open(struct store *s, struct err *err)
 		if (rc == 0)
 			return 1;
 	}
-	if (!aside_is_damage(err))
+	if (!unread_is_damaged(err))
 		return -1;
 	err_clear(err);
 	return 0;
@@ -134,7 +135,7 @@ would_begin(struct repair *r, struct err *err)
 
 	r->result->epoch_begun = true;
 	if (epochs_newest(&e, v->store, err) == -1) {
-		if (!aside_is_damage(err))
+		if (!unread_is_damaged(err))
 			return -1;
 		err_clear(err);
 		return 0;

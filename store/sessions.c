@@ -13,6 +13,7 @@
 #include "store/aside.h"
 #include "store/numbered.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 void
 session_object_fini(struct session_object *o)
@@ -142,7 +143,7 @@ is_seal(bool *out, struct store *s, const struct session_name *name,
 
 	if (sessions_get(&o, s, name, err) == -1) {
 		/* Behind what is damaged another seal does no harm. */
-		if (!passing || !aside_is_damage(err))
+		if (!passing || !unread_is_damaged(err))
 			return -1;
 		err_clear(err);
 		*out = false;

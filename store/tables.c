@@ -8,6 +8,7 @@
 #include "common/cancel.h"
 #include "common/err.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 struct search {
 	struct store *store;
@@ -26,7 +27,7 @@ is_good(int rc, struct err *err)
 {
 	if (rc == 0)
 		return 1;
-	if (!copies_worth_asking(err))
+	if (!unread_is_useless(err))
 		return -1;
 	err_clear(err);
 	return 0;
@@ -143,7 +144,7 @@ look_into(struct search *k, const uint8_t *index, struct err *err)
 
 	if (index_get(&set, k->store->backend, k->store->seal, index, err) ==
 	    -1) {
-		if (!copies_worth_asking(err) && err->class != ERR_UNSUPPORTED)
+		if (!unread_is_useless(err) && err->class != ERR_UNSUPPORTED)
 			return -1;
 		err_clear(err);
 		return 0;

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "store/damage.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 struct verdict {
 	uint8_t pack[OBJECT_ID_BYTES];
@@ -71,7 +72,7 @@ lists_between(
 		return -1;
 	while (rc == 0 && --n > from && n < u->epoch->number) {
 		if (epochs_get(&e, u->store, n, err) == -1) {
-			if (!store_worth_resync(err))
+			if (!unread_is_wrong(err))
 				return -1;
 			err_clear(err);
 			return 0;
