@@ -168,3 +168,24 @@ prune_uses_any(
 	localindex_view_end(&v);
 	return rc;
 }
+
+int64_t
+prune_find_used(bool *used, const struct prune *p, size_t pack,
+    const struct pack_table *t, const struct pack_frame *f, struct err *err)
+{
+	struct localindex_view v;
+	int64_t n = 0;
+	uint32_t i;
+	int rc = 0;
+
+	if (localindex_view_begin(&v, p->view.store.index, err) == -1)
+		return -1;
+	for (i = 0; rc != -1 && i < f->blob_count; i++) {
+		rc = prune_uses(p, &v, pack, f->first_blob + i,
+		    &t->blobs[f->first_blob + i], err);
+		used[i] = rc == 1;
+		n += rc == 1;
+	}
+	localindex_view_end(&v);
+	return rc == -1 ? -1 : n;
+}
