@@ -105,15 +105,11 @@ static struct blob_place
 place_of(const uint8_t *pack, const struct pack_frame *f,
     const struct pack_blob *b, uint32_t ordinal)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.offset = b->offset,
-		.size = b->size,
-		.ordinal = ordinal,
-		.coding = f->coding };
+	struct blob_place place = blob_place_of_frame(pack, f);
 
-	memcpy(place.pack, pack, OBJECT_ID_BYTES);
+	place.offset = b->offset;
+	place.size = b->size;
+	place.ordinal = ordinal;
 	return place;
 }
 

@@ -132,15 +132,12 @@ static int
 read_frame(struct sifter *s, struct prune_late *late, size_t pack,
     const struct pack_frame *f, const bool *used, struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.coding = f->coding };
+	struct blob_place place =
+	    blob_place_of_frame(s->prune->packs.ids[pack], f);
 	const struct pack_blob *b;
 	int frame, good;
 	uint32_t i;
 
-	memcpy(place.pack, s->prune->packs.ids[pack], OBJECT_ID_BYTES);
 	frame = is_good(
 	    s, pack, frame_reader_fetch(s->frames, s->raw, &place, err), err);
 	for (i = 0; frame != -1 && i < f->blob_count; i++) {

@@ -103,11 +103,11 @@ pick_used(struct copier *c, size_t pack, const struct pack_table *t,
     const struct pack_frame *f, const bool *used, struct pack_blob *picked,
     struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset };
+	struct blob_place place =
+	    blob_place_of_frame(c->prune->packs.ids[pack], f);
 	const struct pack_blob *b;
 	uint32_t i, n = 0, at = 0;
 
-	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
 	for (i = 0; i < f->blob_count; i++) {
 		b = &t->blobs[f->first_blob + i];
 		if (!used[i])
@@ -152,17 +152,14 @@ static int
 copy_frame(struct copier *c, size_t pack, const struct pack_table *t,
     const struct pack_frame *f, struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.coding = f->coding };
+	struct blob_place place =
+	    blob_place_of_frame(c->prune->packs.ids[pack], f);
 	struct pack_blob *picked = calloc(f->blob_count, sizeof(*picked));
 	bool *used = calloc(f->blob_count, sizeof(*used));
 	int64_t found;
 	uint32_t n;
 	int rc = -1;
 
-	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
 	if (picked == NULL || used == NULL)
 		err_no_memory(err);
 	else if ((found = prune_find_used(used, c->prune, pack, t, f, err)) ==

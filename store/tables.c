@@ -38,16 +38,12 @@ static int64_t
 good_of(struct search *k, const struct pack_table *t,
     const struct pack_frame *f, struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.coding = f->coding };
+	struct blob_place place = blob_place_of_frame(k->pack, f);
 	const struct pack_blob *b;
 	int64_t good = 0;
 	uint32_t i;
 	int rc;
 
-	memcpy(place.pack, k->pack, OBJECT_ID_BYTES);
 	rc = is_good(frame_reader_fetch(k->frames, k->raw, &place, err), err);
 	for (i = 0; rc == 1 && i < f->blob_count; i++) {
 		b = &t->blobs[f->first_blob + i];
