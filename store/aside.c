@@ -24,15 +24,16 @@ aside_passes(struct backend *b, const char *key, struct err *err)
 {
 	char aside[ASIDE_KEY_SIZE];
 	struct err own = ERR_INIT;
-	uint64_t size;
+	int rc;
 
 	if (!unread_is_damaged(err))
 		return -1;
-	if (backend_stat(b, aside_key(aside, key), &size, &own) == 0) {
+	rc = backend_has(b, aside_key(aside, key), NULL, &own);
+	if (rc == 1) {
 		err_clear(err);
 		return 1;
 	}
-	if (own.class != ERR_NOT_FOUND) {
+	if (rc == -1) {
 		*err = own;
 		return -1;
 	}

@@ -237,15 +237,6 @@ find_start(uint64_t *out, struct store *s, struct err *err)
 	return 0;
 }
 
-static int
-note_any(void *arg, const char *key, uint64_t size_bytes)
-{
-	(void)key;
-	(void)size_bytes;
-	*(bool *)arg = true;
-	return 1;
-}
-
 /*
  * Epoch 0 is put right after the settings, by which a repository exists: an
  * init that was killed in between has left one without.  Nobody has worked in
@@ -258,11 +249,12 @@ begin(struct store *s, struct err *err)
 		"index/", "packs/" };
 	bool any = false;
 	size_t i;
+	int rc;
 
 	for (i = 0; i < sizeof(work) / sizeof(work[0]); i++) {
-		if (backend_list(s->backend, work[i], note_any, &any, err) ==
-		    -1)
+		if ((rc = backend_has_any(s->backend, work[i], err)) == -1)
 			return -1;
+		any = any || rc == 1;
 	}
 	if (!any)
 		return epochs_init(s->backend, s->seal, err);

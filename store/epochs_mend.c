@@ -190,16 +190,13 @@ static int
 fill_below(struct store *s, uint64_t number, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	uint64_t size;
+	int rc;
 
 	while (number-- > 0) {
 		snprintf(key, sizeof(key), "epochs/%" PRIu64, number);
-		if (backend_stat(s->backend, key, &size, err) == 0)
-			continue;
-		if (err->class != ERR_NOT_FOUND)
-			return -1;
-		err_clear(err);
-		if (epochs_put_lost(s, number, err) == -1)
+		rc = backend_has(s->backend, key, NULL, err);
+		if (rc == -1 ||
+		    (rc == 0 && epochs_put_lost(s, number, err) == -1))
 			return -1;
 	}
 	return 0;

@@ -96,15 +96,9 @@ is_taken(
     struct backend *b, const char *prefix, uint64_t number, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	uint64_t size;
 
 	snprintf(key, sizeof(key), "%s%" PRIu64, prefix, number);
-	if (backend_stat(b, key, &size, err) == 0)
-		return 1;
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	return backend_has(b, key, NULL, err);
 }
 
 int

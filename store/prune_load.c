@@ -18,13 +18,8 @@ look_for_pack(
 {
 	char key[OBJECT_KEY_SIZE];
 
-	if (backend_stat(p->store->backend, object_key(key, OBJECT_PACK, id),
-		size, err) == 0)
-		return 1;
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	return backend_has(
+	    p->store->backend, object_key(key, OBJECT_PACK, id), size, err);
 }
 
 int

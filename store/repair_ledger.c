@@ -24,17 +24,14 @@ seal_behind(struct store *s, const char *session, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	const char *rest;
-	uint64_t epoch, size;
+	uint64_t epoch;
+	int rc;
 
 	if (!numbered_parse_part(&epoch, &rest, "sessions/", session))
 		return 0;
 	snprintf(key, sizeof(key), "epochs/%" PRIu64, epoch + 1);
-	if (backend_stat(s->backend, key, &size, err) == 0)
-		return sessions_seal(s, epoch, err);
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	rc = backend_has(s->backend, key, NULL, err);
+	return rc == 1 ? sessions_seal(s, epoch, err) : rc;
 }
 
 static int
