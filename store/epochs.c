@@ -410,36 +410,11 @@ epochs_put_lost(struct store *s, uint64_t number, struct err *err)
 
 /* ---- old rolls ---- */
 
-struct tidying {
-	struct backend *backend;
-	uint64_t below;
-};
-
-static int
-remove_roll(void *arg, const char *key, uint64_t size_bytes)
-{
-	struct tidying *t = arg;
-	struct err ignored = ERR_INIT;
-	const char *rest;
-	uint64_t number;
-
-	(void)size_bytes;
-	/* The epoch of that number is there: a roll that it does not name
-	 * will never be named. */
-	if (numbered_parse_part(&number, &rest, "rolls/", key) &&
-	    *rest == '/' && number < t->below)
-		backend_remove(t->backend, key, &ignored);
-	return 0;
-}
-
 void
 epochs_tidy(struct store *s, uint64_t newest)
 {
-	struct tidying t = { .backend = s->backend };
-	struct err ignored = ERR_INIT;
-
-	if (newest <= EPOCH_ROLLS_KEPT)
-		return;
-	t.below = newest - EPOCH_ROLLS_KEPT;
-	backend_list(s->backend, "rolls/", remove_roll, &t, &ignored);
+	/* The epoch of each number is there: a roll that it does not name will
+	 * never be named. */
+	if (newest > EPOCH_ROLLS_KEPT)
+		numbered_sweep(s->backend, "rolls/", newest - EPOCH_ROLLS_KEPT);
 }
