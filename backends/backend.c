@@ -147,6 +147,20 @@ backend_stat(
 }
 
 int
+backend_has(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err)
+{
+	uint64_t size;
+
+	if (backend_stat(b, key, out_size != NULL ? out_size : &size, err) == 0)
+		return 1;
+	if (err->class != ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+int
 backend_settle(struct backend *b, const char *key, struct err *err)
 {
 	uint64_t size;
@@ -176,6 +190,25 @@ backend_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
 		    "a key",
 		    prefix);
 	return b->ops->list(b, prefix, fn, arg, err);
+}
+
+static int
+note_any(void *arg, const char *key, uint64_t size_bytes)
+{
+	(void)key;
+	(void)size_bytes;
+	*(bool *)arg = true;
+	return 1;
+}
+
+int
+backend_has_any(struct backend *b, const char *prefix, struct err *err)
+{
+	bool any = false;
+
+	if (backend_list(b, prefix, note_any, &any, err) == -1)
+		return -1;
+	return any;
 }
 
 int

@@ -122,12 +122,17 @@ int backend_get(struct backend *b, const char *key, uint64_t offset, void *buf,
     size_t size, struct err *err);
 int backend_stat(
     struct backend *b, const char *key, uint64_t *out_size, struct err *err);
+/* 1: it is there, of that size (out_size may be NULL); 0: it is not; -1. */
+int backend_has(
+    struct backend *b, const char *key, uint64_t *out_size, struct err *err);
 int backend_remove(struct backend *b, const char *key, struct err *err);
 /* Makes sure of an object that another may be about to put.  For whoever makes
  * something durable that is worth nothing without it. */
 int backend_settle(struct backend *b, const char *key, struct err *err);
 int backend_list(struct backend *b, const char *prefix, backend_visit_fn *fn,
     void *arg, struct err *err);
+/* 1: some key starts with prefix; 0: none does; -1. */
+int backend_has_any(struct backend *b, const char *prefix, struct err *err);
 
 /*
  * Reads a whole object of at most max bytes into *out (malloc, caller frees).

@@ -2,21 +2,15 @@
 /* Small objects set aside without being moved. */
 #include "store/aside.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+#include "store/unread.h"
 
 /* Instead of what a disk cannot read. */
 static const char unread[] = "not readable\n";
-
-bool
-aside_is_damage(const struct err *err)
-{
-	return err->class == ERR_CORRUPT || err->sys_errno == EIO;
-}
 
 char *
 aside_key(char out[ASIDE_KEY_SIZE], const char *key)
@@ -30,15 +24,16 @@ aside_passes(struct backend *b, const char *key, struct err *err)
 {
 	char aside[ASIDE_KEY_SIZE];
 	struct err own = ERR_INIT;
-	uint64_t size;
+	int rc;
 
-	if (!aside_is_damage(err))
+	if (!unread_is_damaged(err))
 		return -1;
-	if (backend_stat(b, aside_key(aside, key), &size, &own) == 0) {
+	rc = backend_has(b, aside_key(aside, key), NULL, &own);
+	if (rc == 1) {
 		err_clear(err);
 		return 1;
 	}
-	if (own.class != ERR_NOT_FOUND) {
+	if (rc == -1) {
 		*err = own;
 		return -1;
 	}
@@ -62,7 +57,7 @@ aside_put(struct backend *b, const char *key, struct err *err)
 	    0) {
 		rc = backend_put(b, aside, bytes, size, err);
 	} else {
-		if (!aside_is_damage(err))
+		if (!unread_is_damaged(err))
 			return -1;
 		err_clear(err);
 		rc = backend_put(b, aside, unread, strlen(unread), err);

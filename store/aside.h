@@ -19,9 +19,6 @@ struct err;
 /* Where the copy of what is under key is.  Returns out. */
 char *aside_key(char out[ASIDE_KEY_SIZE], const char *key);
 
-/* Is the object itself damaged, rather than out of reach for now? */
-bool aside_is_damage(const struct err *err);
-
 /*
  * Asked with the err of a get of key.  1: it is damaged and was set aside, err
  * is cleared.  -1: err says why the object cannot be had.

@@ -2,7 +2,6 @@
 /* The other places of blobs whose pack is damaged. */
 #include "store/copies.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "store/grow.h"
 #include "store/store_internal.h"
 #include "store/tables.h"
+#include "store/unread.h"
 
 /* What is known of more copies than this is forgotten, and asked for again. */
 #define KNOWN_MAX (4u * COPIES_KEPT * PACK_BLOBS_MAX)
@@ -87,13 +87,6 @@ copies_free(struct copies *c)
 	free(c);
 }
 
-bool
-copies_worth_asking(const struct err *err)
-{
-	/* EIO: a disk cannot read the place; others may be well. */
-	return store_worth_resync(err) || err->sys_errno == EIO;
-}
-
 static int
 compare_names(const void *a, const void *b)
 {
@@ -112,15 +105,11 @@ static struct blob_place
 place_of(const uint8_t *pack, const struct pack_frame *f,
     const struct pack_blob *b, uint32_t ordinal)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.offset = b->offset,
-		.size = b->size,
-		.ordinal = ordinal,
-		.coding = f->coding };
+	struct blob_place place = blob_place_of_frame(pack, f);
 
-	memcpy(place.pack, pack, OBJECT_ID_BYTES);
+	place.offset = b->offset;
+	place.size = b->size;
+	place.ordinal = ordinal;
 	return place;
 }
 
@@ -187,7 +176,7 @@ take_index(struct gathering *g, const uint8_t *id, struct err *err)
 	int rc = 0;
 
 	if (index_get(&set, g->store->backend, g->store->seal, id, err) == -1) {
-		if (!copies_worth_asking(err))
+		if (!unread_is_useless(err))
 			return -1;
 		err_clear(err);
 		return 0;
@@ -214,7 +203,7 @@ take_pack(struct gathering *g, const uint8_t *id, struct err *err)
 
 	if (pack_read_table(&table, &size, g->store->backend, g->store->seal,
 		id, err) == -1) {
-		if (!copies_worth_asking(err))
+		if (!unread_is_useless(err))
 			return -1;
 		err_clear(err);
 		return 0;
@@ -435,7 +424,7 @@ table_of(struct pack_table *out, struct store *s, const uint8_t *pack,
 
 	if (pack_read_table(out, &size, s->backend, s->seal, pack, err) == 0)
 		return 1;
-	if (!copies_worth_asking(err))
+	if (!unread_is_useless(err))
 		return -1;
 	err_clear(err);
 	if (idset_list(&indexes, s->backend, OBJECT_INDEX, err) == -1)

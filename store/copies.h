@@ -44,7 +44,4 @@ int copies_next(struct copies_walk *w, struct blob_place *out, struct err *err);
 /* What was found out is as old as the local index is. */
 void copies_forget(struct copies *c); /* NULL is allowed. */
 
-/* May another copy make good what err says of one? */
-bool copies_worth_asking(const struct err *err);
-
 #endif

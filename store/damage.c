@@ -2,7 +2,6 @@
 /* Marks of damage: objects put, read, removed. */
 #include "store/damage.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,7 +158,7 @@ mark_fini(struct damage_mark *mark)
 static int
 refuse(struct err *err)
 {
-	if (err->class != ERR_CORRUPT && err->sys_errno != EIO)
+	if (!unread_is_damaged(err))
 		return -1;
 	return err_hint(err,
 	    "run 'holdstill repair', which finds again what the mark said; "

@@ -237,15 +237,6 @@ find_start(uint64_t *out, struct store *s, struct err *err)
 	return 0;
 }
 
-static int
-note_any(void *arg, const char *key, uint64_t size_bytes)
-{
-	(void)key;
-	(void)size_bytes;
-	*(bool *)arg = true;
-	return 1;
-}
-
 /*
  * Epoch 0 is put right after the settings, by which a repository exists: an
  * init that was killed in between has left one without.  Nobody has worked in
@@ -258,11 +249,12 @@ begin(struct store *s, struct err *err)
 		"index/", "packs/" };
 	bool any = false;
 	size_t i;
+	int rc;
 
 	for (i = 0; i < sizeof(work) / sizeof(work[0]); i++) {
-		if (backend_list(s->backend, work[i], note_any, &any, err) ==
-		    -1)
+		if ((rc = backend_has_any(s->backend, work[i], err)) == -1)
 			return -1;
+		any = any || rc == 1;
 	}
 	if (!any)
 		return epochs_init(s->backend, s->seal, err);
@@ -418,36 +410,11 @@ epochs_put_lost(struct store *s, uint64_t number, struct err *err)
 
 /* ---- old rolls ---- */
 
-struct tidying {
-	struct backend *backend;
-	uint64_t below;
-};
-
-static int
-remove_roll(void *arg, const char *key, uint64_t size_bytes)
-{
-	struct tidying *t = arg;
-	struct err ignored = ERR_INIT;
-	const char *rest;
-	uint64_t number;
-
-	(void)size_bytes;
-	/* The epoch of that number is there: a roll that it does not name
-	 * will never be named. */
-	if (numbered_parse_part(&number, &rest, "rolls/", key) &&
-	    *rest == '/' && number < t->below)
-		backend_remove(t->backend, key, &ignored);
-	return 0;
-}
-
 void
 epochs_tidy(struct store *s, uint64_t newest)
 {
-	struct tidying t = { .backend = s->backend };
-	struct err ignored = ERR_INIT;
-
-	if (newest <= EPOCH_ROLLS_KEPT)
-		return;
-	t.below = newest - EPOCH_ROLLS_KEPT;
-	backend_list(s->backend, "rolls/", remove_roll, &t, &ignored);
+	/* The epoch of each number is there: a roll that it does not name will
+	 * never be named. */
+	if (newest > EPOCH_ROLLS_KEPT)
+		numbered_sweep(s->backend, "rolls/", newest - EPOCH_ROLLS_KEPT);
 }

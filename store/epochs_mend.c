@@ -11,11 +11,11 @@
 #include "common/err.h"
 #include "common/json/json.h"
 #include "common/log.h"
-#include "store/aside.h"
 #include "store/epochs.h"
 #include "store/grow.h"
 #include "store/numbered.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 /* Numbers so far beyond the chain are nobody's who counts. */
 #define BEYOND_MAX 16384u
@@ -134,7 +134,7 @@ find_listed(struct idset *packs, struct store *s, uint64_t from, size_t *read,
 	for (i = 0; rc == 0 && i < r.count; i++) {
 		if (epochs_get_roll(
 			&old, s, r.roll[i].epoch, r.roll[i].id, err) == -1) {
-			if (!store_worth_resync(err) && !aside_is_damage(err))
+			if (!unread_is_useless(err))
 				rc = -1;
 			else
 				err_clear(err);
@@ -190,16 +190,13 @@ static int
 fill_below(struct store *s, uint64_t number, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	uint64_t size;
+	int rc;
 
 	while (number-- > 0) {
 		snprintf(key, sizeof(key), "epochs/%" PRIu64, number);
-		if (backend_stat(s->backend, key, &size, err) == 0)
-			continue;
-		if (err->class != ERR_NOT_FOUND)
-			return -1;
-		err_clear(err);
-		if (epochs_put_lost(s, number, err) == -1)
+		rc = backend_has(s->backend, key, NULL, err);
+		if (rc == -1 ||
+		    (rc == 0 && epochs_put_lost(s, number, err) == -1))
 			return -1;
 	}
 	return 0;
@@ -217,7 +214,7 @@ begin_with(struct epoch *next, uint64_t *from, struct store *s, uint64_t top,
 	if (epochs_get(next, s, top, err) == 0) {
 		*from = top + 1;
 	} else {
-		if (!store_worth_resync(err) && !aside_is_damage(err))
+		if (!unread_is_useless(err))
 			return -1;
 		err_clear(err);
 		*next = (struct epoch){ .decided = 0 };

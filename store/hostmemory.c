@@ -190,30 +190,7 @@ hostmemory_point(struct hostmemory_point *out, struct localindex *li,
 int
 hostmemory_points(struct idset *out, struct localindex *li, struct err *err)
 {
-	struct localindex_view v;
-	MDB_cursor *cursor = NULL;
-	MDB_val key, value;
-	int code, rc = 0;
-
-	*out = (struct idset){ .ids = NULL };
-	if (localindex_view_begin(&v, li, err) == -1)
-		return -1;
-	code = mdb_cursor_open(v.txn, li->points, &cursor);
-	while (code == 0 && rc == 0 &&
-	       (code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-		if (key.mv_size == OBJECT_ID_BYTES)
-			rc = idset_add(out, key.mv_data, err);
-	}
-	if (cursor != NULL)
-		mdb_cursor_close(cursor);
-	localindex_view_end(&v);
-	if (rc == 0 && code != MDB_NOTFOUND)
-		rc = localindex_error(li, code, err);
-	if (rc == -1)
-		idset_fini(out);
-	else
-		idset_sort(out);
-	return rc;
+	return localindex_ids(out, li, li->points, 0, err);
 }
 
 /* ---- the sweep ---- */

@@ -26,6 +26,9 @@ struct blob_place {
 	uint32_t ordinal; /* Among the pack's blobs. */
 	unsigned int coding;
 };
+/* Of a frame of that pack: what is about a blob in it is 0. */
+struct blob_place blob_place_of_frame(
+    const uint8_t pack[OBJECT_ID_BYTES], const struct pack_frame *f);
 
 /* Holds each marker. */
 #define LOCALINDEX_MARKER_SIZE 64

@@ -263,8 +263,8 @@ collect(struct idset *out, MDB_cursor *cursor, unsigned int need,
 	return 0;
 }
 
-static int
-list_table(struct idset *out, struct localindex *li, bool packs,
+int
+localindex_ids(struct idset *out, struct localindex *li, MDB_dbi table,
     unsigned int need, struct err *err)
 {
 	struct localindex_view v;
@@ -274,7 +274,7 @@ list_table(struct idset *out, struct localindex *li, bool packs,
 	*out = (struct idset){ .ids = NULL };
 	if (localindex_view_begin(&v, li, err) == -1)
 		return -1;
-	code = mdb_cursor_open(v.txn, packs ? li->packs : li->indexes, &cursor);
+	code = mdb_cursor_open(v.txn, table, &cursor);
 	if (code == 0) {
 		rc = collect(out, cursor, need, err, &code);
 		mdb_cursor_close(cursor);
@@ -292,14 +292,14 @@ list_table(struct idset *out, struct localindex *li, bool packs,
 int
 localindex_indexes(struct idset *out, struct localindex *li, struct err *err)
 {
-	return list_table(out, li, false, 0, err);
+	return localindex_ids(out, li, li->indexes, 0, err);
 }
 
 int
 localindex_packs(struct idset *out, struct localindex *li, bool trusted_only,
     struct err *err)
 {
-	return list_table(out, li, true,
+	return localindex_ids(out, li, li->packs,
 	    trusted_only ? LOCALINDEX_INDEXED : LOCALINDEX_LOADED, err);
 }
 

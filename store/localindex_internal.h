@@ -52,6 +52,12 @@ typedef int localindex_change_fn(
 int localindex_change(
     struct localindex *li, localindex_change_fn *fn, void *arg);
 
+/* ---- localindex_blobs.c ---- */
+/* The ids that a table's keys are, sorted; caller finis.  need: of packs, only
+ * those with one of these LOCALINDEX_* bits; 0: all. */
+int localindex_ids(struct idset *out, struct localindex *li, MDB_dbi table,
+    unsigned int need, struct err *err);
+
 /* ---- localindex_alive.c; with the folder's guard held ---- */
 /* Notes it broken if the last ones to have it open did not live to close it. */
 void localindex_alive_begin(struct localindex *li);

@@ -23,6 +23,19 @@ blob_name_put(struct blob_name *out, enum blob_type type,
 	out->bytes[DIGEST_BYTES] = (uint8_t)type;
 }
 
+struct blob_place
+blob_place_of_frame(
+    const uint8_t pack[OBJECT_ID_BYTES], const struct pack_frame *f)
+{
+	struct blob_place place = { .frame_offset = f->offset,
+		.stored_size = f->stored_size,
+		.raw_size = f->raw_size,
+		.coding = f->coding };
+
+	memcpy(place.pack, pack, OBJECT_ID_BYTES);
+	return place;
+}
+
 static void
 note(struct names *n, const uint8_t entry[RUN_ENTRY_BYTES])
 {

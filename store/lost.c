@@ -50,21 +50,13 @@ store_point_whole(
 	return 0;
 }
 
-static int
-note_any(void *arg, const char *key, uint64_t size_bytes)
-{
-	(void)key;
-	(void)size_bytes;
-	*(bool *)arg = true;
-	return 1;
-}
-
 int
 store_any_damage(bool *out, struct store *s, struct err *err)
 {
-	*out = false;
-	return backend_list(
-	    s->backend, object_prefix(OBJECT_DAMAGE), note_any, out, err);
+	int rc = backend_has_any(s->backend, object_prefix(OBJECT_DAMAGE), err);
+
+	*out = rc == 1;
+	return rc == -1 ? -1 : 0;
 }
 
 struct lost {

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "store/hostmemory.h"
+#include "store/unread.h"
 
 #define KEPT_FRAMES 16u
 
@@ -185,7 +186,7 @@ get_copy(struct piece_reader *r, struct map_piece *out, const uint8_t *hash,
 	while (rc == 1 && (rc = copies_next(&others, &place, err)) == 1) {
 		if (get_at(r, out, hash, level, &place, err) == 0)
 			return 0;
-		if (!copies_worth_asking(err))
+		if (!unread_is_useless(err))
 			return -1;
 		err_clear(err);
 	}
@@ -204,22 +205,21 @@ piece_reader_get(struct piece_reader *r, struct map_piece *out,
 		return get_kept(r, out, hash, level, err);
 	if (get_once(r, out, hash, level, err) == 0)
 		return 0;
-	if (!store_worth_resync(err) || r->resynced)
+	if (!unread_is_wrong(err) || r->resynced)
 		goto failed;
 	/* The local index may be behind, or a prune has moved the piece. */
 	first = *err;
 	r->resynced = true;
 	if (store_sync(r->store, SYNC_TABLES, true, err) == -1) {
 		/* What is there is not known, then. */
-		if (store_worth_resync(err))
+		if (unread_is_wrong(err))
 			*err = first;
 		goto failed;
 	}
 	if (get_once(r, out, hash, level, err) == 0)
 		return 0;
 failed:
-	if (copies_worth_asking(err) &&
-	    get_copy(r, out, hash, level, err) == 0) {
+	if (unread_is_useless(err) && get_copy(r, out, hash, level, err) == 0) {
 		err_clear(err);
 		return 0;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbered keys: put, read, the first free one. */
+/* Numbered keys: put, read, the first free one, old ones removed. */
 #include "store/numbered.h"
 
 #include <inttypes.h>
@@ -96,15 +96,9 @@ is_taken(
     struct backend *b, const char *prefix, uint64_t number, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	uint64_t size;
 
 	snprintf(key, sizeof(key), "%s%" PRIu64, prefix, number);
-	if (backend_stat(b, key, &size, err) == 0)
-		return 1;
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	return backend_has(b, key, NULL, err);
 }
 
 int
@@ -159,4 +153,34 @@ numbered_parse(uint64_t *out, const char *prefix, const char *key)
 	const char *rest;
 
 	return numbered_parse_part(out, &rest, prefix, key) && *rest == '\0';
+}
+
+struct sweep {
+	struct backend *backend;
+	const char *prefix;
+	uint64_t below;
+};
+
+static int
+remove_below(void *arg, const char *key, uint64_t size_bytes)
+{
+	struct sweep *sweep = arg;
+	struct err ignored = ERR_INIT;
+	const char *rest;
+	uint64_t number;
+
+	(void)size_bytes;
+	if (numbered_parse_part(&number, &rest, sweep->prefix, key) &&
+	    *rest == '/' && number < sweep->below)
+		backend_remove(sweep->backend, key, &ignored);
+	return 0;
+}
+
+void
+numbered_sweep(struct backend *b, const char *prefix, uint64_t below)
+{
+	struct sweep sweep = { .backend = b, .prefix = prefix, .below = below };
+	struct err ignored = ERR_INIT;
+
+	backend_list(b, prefix, remove_below, &sweep, &ignored);
 }

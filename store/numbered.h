@@ -42,4 +42,8 @@ bool numbered_parse(uint64_t *out, const char *prefix, const char *key);
 bool numbered_parse_part(
     uint64_t *out, const char **rest, const char *prefix, const char *key);
 
+/* Removes what lies in the folders PREFIXn/ with n less than below, as far as
+ * it goes: what stays the next one finds. */
+void numbered_sweep(struct backend *b, const char *prefix, uint64_t below);
+
 #endif

@@ -18,6 +18,7 @@
 #include "store/checksum.h"
 #include "store/grow.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 /*
  * The file: 8 bytes, the epoch, and an XXH64 of both; then for each pack id,
@@ -208,7 +209,7 @@ drop_by_lists(struct ownpacks *own, struct store *s, const struct epoch *e,
 		return 0;
 	for (n = own->epoch + 1; n < e->number; n++) {
 		if (epochs_get(&between, s, n, err) == -1) {
-			if (!store_worth_resync(err))
+			if (!unread_is_wrong(err))
 				return -1;
 			err_clear(err);
 			return 0;
@@ -232,7 +233,7 @@ is_as_put(struct store *s, const struct own_pack *pack, struct err *err)
 
 	if (backend_get_all(s->backend, object_key(key, OBJECT_PACK, pack->id),
 		BACKEND_OBJECT_MAX, &bytes, &size, err) == -1) {
-		if (!copies_worth_asking(err))
+		if (!unread_is_useless(err))
 			return -1;
 		err_clear(err);
 		return 0;

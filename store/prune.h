@@ -167,6 +167,9 @@ int prune_uses_any(
 /* Is the pack to keep this blob of its table?  1, 0, -1. */
 int prune_uses(const struct prune *p, struct localindex_view *v, size_t pack,
     uint32_t ordinal, const struct pack_blob *b, struct err *err);
+/* Which blobs of the frame: used[] has one for each.  How many, or -1. */
+int64_t prune_find_used(bool *used, const struct prune *p, size_t pack,
+    const struct pack_table *t, const struct pack_frame *f, struct err *err);
 
 /* ---- prune_rewrite.c ---- */
 /* Puts an index of packs with live blobs that none names. */

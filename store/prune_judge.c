@@ -6,6 +6,7 @@
 #include "common/cancel.h"
 #include "common/err.h"
 #include "store/prune.h"
+#include "store/unread.h"
 
 #define LIVE_PERCENT 75u
 
@@ -38,8 +39,7 @@ mark_blob(void *arg, enum blob_type type, const uint8_t hash[DIGEST_BYTES],
 
 	(void)type;
 	(void)hash;
-	if (why != NULL && !store_worth_resync(why) &&
-	    !is_told_lost(k, place)) {
+	if (why != NULL && !unread_is_wrong(why) && !is_told_lost(k, place)) {
 		*err = *why;
 		return err_hint(err,
 		    "nothing more was removed; run 'holdstill repair', which "
@@ -186,7 +186,7 @@ weigh_index(struct prune *p, const uint8_t *id, struct err *err)
 	int rc;
 
 	if (index_get(&set, p->store->backend, p->store->seal, id, err) == -1) {
-		if (!store_worth_resync(err))
+		if (!unread_is_wrong(err))
 			return -1;
 		err_clear(err);
 		return 0;
@@ -235,7 +235,7 @@ weigh_rest(struct prune *p, struct err *err)
 			p->store->seal, p->packs.ids[i], err) == 0) {
 			rc = weigh(p, i, &table, err);
 			pack_table_fini(&table);
-		} else if (store_worth_resync(err) ||
+		} else if (unread_is_wrong(err) ||
 			   prune_marked_unread(p, i, err)) {
 			err_clear(err);
 		} else {
@@ -421,7 +421,7 @@ pardoned_unseen(struct prune *p, size_t pack, struct err *err)
 	const struct prune_pack *k = &p->pack[pack];
 	int rc;
 
-	if (!store_worth_resync(err) && !prune_marked_unread(p, pack, err))
+	if (!unread_is_wrong(err) && !prune_marked_unread(p, pack, err))
 		return -1;
 	rc = err->class == ERR_NOT_FOUND ? 0 : 2;
 	/* What an index says of it was looked at. */

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "store/prune.h"
+#include "store/unread.h"
 
 /* ---- what is doomed ---- */
 
@@ -17,13 +18,8 @@ look_for_pack(
 {
 	char key[OBJECT_KEY_SIZE];
 
-	if (backend_stat(p->store->backend, object_key(key, OBJECT_PACK, id),
-		size, err) == 0)
-		return 1;
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	return backend_has(
+	    p->store->backend, object_key(key, OBJECT_PACK, id), size, err);
 }
 
 int
@@ -123,7 +119,7 @@ each_index(struct prune *p, index_fn *fn, void *arg, struct err *err)
 			return -1;
 		if (index_get(&set, p->store->backend, p->store->seal,
 			p->indexes.ids[i], err) == -1) {
-			if (!store_worth_resync(err))
+			if (!unread_is_wrong(err))
 				return -1;
 			if (err->class == ERR_CORRUPT)
 				log_line(
@@ -229,7 +225,7 @@ load_orphan(struct prune *p, size_t i, struct err *err)
 
 	if (pack_read_table(&pack.table, &pack.size, p->store->backend,
 		p->store->seal, p->packs.ids[i], err) == -1) {
-		if (!store_worth_resync(err) && !prune_marked_unread(p, i, err))
+		if (!unread_is_wrong(err) && !prune_marked_unread(p, i, err))
 			return -1;
 		log_line(LOG_WARNING, "left out: %s", err->text);
 		err_clear(err);

@@ -100,29 +100,6 @@ struct sifter {
 	uint8_t *raw; /* FRAME_RAW_MAX bytes. */
 };
 
-/* Which blobs of the frame are to be read; how many, or -1.  A wary prune
- * asks also for those that lie elsewhere, where nothing was read. */
-static int64_t
-find_used(bool *used, struct prune *p, size_t pack, const struct pack_table *t,
-    const struct pack_frame *f, struct err *err)
-{
-	struct localindex_view v;
-	int64_t n = 0;
-	uint32_t i;
-	int rc = 0;
-
-	if (localindex_view_begin(&v, p->view.store.index, err) == -1)
-		return -1;
-	for (i = 0; rc != -1 && i < f->blob_count; i++) {
-		rc = prune_uses(p, &v, pack, f->first_blob + i,
-		    &t->blobs[f->first_blob + i], err);
-		used[i] = rc == 1;
-		n += rc == 1;
-	}
-	localindex_view_end(&v);
-	return rc == -1 ? -1 : n;
-}
-
 /* 1: good; 0: what is stored is wrong; 2: a disk cannot read it.  -1: any
  * other failure, after which nothing is known. */
 static int
@@ -130,7 +107,7 @@ is_good(struct sifter *s, size_t pack, int rc, struct err *err)
 {
 	if (rc == 0)
 		return 1;
-	if (!store_worth_resync(err)) {
+	if (!unread_is_wrong(err)) {
 		if (!prune_marked_unread(s->prune, pack, err))
 			return -1;
 		log_line(LOG_WARNING, "kept: %s", err->text);
@@ -155,15 +132,12 @@ static int
 read_frame(struct sifter *s, struct prune_late *late, size_t pack,
     const struct pack_frame *f, const bool *used, struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.coding = f->coding };
+	struct blob_place place =
+	    blob_place_of_frame(s->prune->packs.ids[pack], f);
 	const struct pack_blob *b;
 	int frame, good;
 	uint32_t i;
 
-	memcpy(place.pack, s->prune->packs.ids[pack], OBJECT_ID_BYTES);
 	frame = is_good(
 	    s, pack, frame_reader_fetch(s->frames, s->raw, &place, err), err);
 	for (i = 0; frame != -1 && i < f->blob_count; i++) {
@@ -194,7 +168,9 @@ sift_frame(struct sifter *s, struct prune_late *late, size_t pack,
 
 	if (used == NULL)
 		return err_no_memory(err);
-	n = find_used(used, s->prune, pack, &late->pack.table, f, err);
+	/* A wary prune asks also for blobs that lie elsewhere, where nothing
+	 * was read. */
+	n = prune_find_used(used, s->prune, pack, &late->pack.table, f, err);
 	rc = n <= 0 ? (int)n : read_frame(s, late, pack, f, used, err);
 	free(used);
 	return rc;

@@ -97,38 +97,17 @@ put_pack(struct copier *c, enum blob_type type, struct err *err)
 	return rc;
 }
 
-/* used has a bool for each blob of the frame; how many there are, or -1. */
-static int
-find_used(struct copier *c, size_t pack, const struct pack_table *t,
-    const struct pack_frame *f, bool *used, struct err *err)
-{
-	struct localindex_view v;
-	int n = 0, rc = 0;
-	uint32_t i;
-
-	if (localindex_view_begin(&v, c->prune->view.store.index, err) == -1)
-		return -1;
-	for (i = 0; rc != -1 && i < f->blob_count; i++) {
-		rc = prune_uses(c->prune, &v, pack, f->first_blob + i,
-		    &t->blobs[f->first_blob + i], err);
-		used[i] = rc == 1;
-		n += rc == 1;
-	}
-	localindex_view_end(&v);
-	return rc == -1 ? -1 : n;
-}
-
 /* Checks the used blobs of a frame and moves them to its front. */
 static uint32_t
 pick_used(struct copier *c, size_t pack, const struct pack_table *t,
     const struct pack_frame *f, const bool *used, struct pack_blob *picked,
     struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset };
+	struct blob_place place =
+	    blob_place_of_frame(c->prune->packs.ids[pack], f);
 	const struct pack_blob *b;
 	uint32_t i, n = 0, at = 0;
 
-	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
 	for (i = 0; i < f->blob_count; i++) {
 		b = &t->blobs[f->first_blob + i];
 		if (!used[i])
@@ -173,19 +152,18 @@ static int
 copy_frame(struct copier *c, size_t pack, const struct pack_table *t,
     const struct pack_frame *f, struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.coding = f->coding };
+	struct blob_place place =
+	    blob_place_of_frame(c->prune->packs.ids[pack], f);
 	struct pack_blob *picked = calloc(f->blob_count, sizeof(*picked));
 	bool *used = calloc(f->blob_count, sizeof(*used));
-	int rc = -1, found;
+	int64_t found;
 	uint32_t n;
+	int rc = -1;
 
-	memcpy(place.pack, c->prune->packs.ids[pack], OBJECT_ID_BYTES);
 	if (picked == NULL || used == NULL)
 		err_no_memory(err);
-	else if ((found = find_used(c, pack, t, f, used, err)) == 0)
+	else if ((found = prune_find_used(used, c->prune, pack, t, f, err)) ==
+		 0)
 		rc = 0;
 	else if (found > 0 &&
 		 frame_reader_fetch(c->frames, c->raw, &place, err) == 0 &&

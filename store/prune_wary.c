@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "store/prune.h"
 #include "store/tables.h"
+#include "store/unread.h"
 
 bool
 prune_is_wary(const struct prune *p)
@@ -76,7 +77,7 @@ load_trusted(struct prune *p, size_t i, struct err *err)
 	if (pack_read_table_bound(&pack.table, &pack.size, bound,
 		p->store->backend, p->store->seal, p->packs.ids[i],
 		err) == -1) {
-		if (!store_worth_resync(err))
+		if (!unread_is_wrong(err))
 			return -1;
 		err_clear(err);
 		return 0;
@@ -97,7 +98,7 @@ find_marked(struct index_pack *out, struct prune *p, size_t i, struct err *err)
 	if (pack_read_table(&out->table, &out->size, p->store->backend,
 		p->store->seal, out->id, err) == 0)
 		return 1;
-	if (!copies_worth_asking(err))
+	if (!unread_is_useless(err))
 		return -1;
 	err_clear(err);
 	return tables_find(&out->table, p->store, &p->indexes, out->id, err);
@@ -166,4 +167,25 @@ prune_uses_any(
 		rc = prune_uses(p, &v, pack, i, &t->blobs[i], err);
 	localindex_view_end(&v);
 	return rc;
+}
+
+int64_t
+prune_find_used(bool *used, const struct prune *p, size_t pack,
+    const struct pack_table *t, const struct pack_frame *f, struct err *err)
+{
+	struct localindex_view v;
+	int64_t n = 0;
+	uint32_t i;
+	int rc = 0;
+
+	if (localindex_view_begin(&v, p->view.store.index, err) == -1)
+		return -1;
+	for (i = 0; rc != -1 && i < f->blob_count; i++) {
+		rc = prune_uses(p, &v, pack, f->first_blob + i,
+		    &t->blobs[f->first_blob + i], err);
+		used[i] = rc == 1;
+		n += rc == 1;
+	}
+	localindex_view_end(&v);
+	return rc == -1 ? -1 : n;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/reader_internal.h"
+#include "store/unread.h"
 
 int
 read_worker_new(
@@ -83,7 +84,7 @@ try_copies(struct read_worker *w, struct read_block *b, struct err *err)
 	while ((rc = copies_next(&others, &b->place, err)) == 1) {
 		if (try_place(w, b, err) == 0)
 			return 0;
-		if (!copies_worth_asking(err))
+		if (!unread_is_useless(err))
 			return -1;
 		err_clear(err);
 	}
@@ -111,7 +112,7 @@ try_again(struct read_worker *w, struct read_block *b, struct err *err)
 	}
 	if (try_place(w, b, err) == 0)
 		return 0;
-	return copies_worth_asking(err) ? try_copies(w, b, err) : -1;
+	return unread_is_useless(err) ? try_copies(w, b, err) : -1;
 }
 
 static int
@@ -134,7 +135,7 @@ give_single(struct read_worker *w, struct read_block *b, struct err *err)
 		if (w->reader->lost != NULL)
 			return reader_pass_over(w->reader, b->offset,
 			    reader_block_size(w->reader, b->offset), err);
-		return store_worth_resync(err) ? damaged(w, b, err) : -1;
+		return unread_is_wrong(err) ? damaged(w, b, err) : -1;
 	}
 	return w->reader->fn(w->reader->arg, b->offset,
 	    w->raw + b->place.offset, reader_block_size(w->reader, b->offset),
@@ -212,7 +213,7 @@ read_worker_frame(struct read_worker *w, unsigned int count, struct err *err)
 	struct err why;
 
 	if (fetch_checked(w, count, err) == -1) {
-		if (!copies_worth_asking(err) && w->reader->lost == NULL)
+		if (!unread_is_useless(err) && w->reader->lost == NULL)
 			return -1;
 		why = *err;
 		for (i = 0; i < count; i++) {

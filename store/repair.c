@@ -17,15 +17,9 @@ static int
 is_there(struct repair *r, const uint8_t *pack, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	uint64_t size;
 
-	if (backend_stat(r->verify.store->backend,
-		object_key(key, OBJECT_PACK, pack), &size, err) == 0)
-		return 1;
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	return backend_has(r->verify.store->backend,
+	    object_key(key, OBJECT_PACK, pack), NULL, err);
 }
 
 static int

@@ -97,10 +97,8 @@ static bool
 count_left(struct repair *r, const char *key)
 {
 	struct err err = ERR_INIT;
-	uint64_t size;
 
-	if (backend_stat(r->verify.store->backend, key, &size, &err) == -1 &&
-	    err.class == ERR_NOT_FOUND)
+	if (backend_has(r->verify.store->backend, key, NULL, &err) == 0)
 		return false;
 	r->result->objects_left++;
 	return true;

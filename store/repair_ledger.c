@@ -13,6 +13,7 @@
 #include "store/points.h"
 #include "store/repair_internal.h"
 #include "store/strays.h"
+#include "store/unread.h"
 
 /* ---- set aside, and left where they are ---- */
 
@@ -23,17 +24,14 @@ seal_behind(struct store *s, const char *session, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
 	const char *rest;
-	uint64_t epoch, size;
+	uint64_t epoch;
+	int rc;
 
 	if (!numbered_parse_part(&epoch, &rest, "sessions/", session))
 		return 0;
 	snprintf(key, sizeof(key), "epochs/%" PRIu64, epoch + 1);
-	if (backend_stat(s->backend, key, &size, err) == 0)
-		return sessions_seal(s, epoch, err);
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	rc = backend_has(s->backend, key, NULL, err);
+	return rc == 1 ? sessions_seal(s, epoch, err) : rc;
 }
 
 static int
@@ -96,7 +94,7 @@ is_open(struct store *s, struct err *err)
 		if (rc == 0)
 			return 1;
 	}
-	if (!aside_is_damage(err))
+	if (!unread_is_damaged(err))
 		return -1;
 	err_clear(err);
 	return 0;
@@ -134,7 +132,7 @@ would_begin(struct repair *r, struct err *err)
 
 	r->result->epoch_begun = true;
 	if (epochs_newest(&e, v->store, err) == -1) {
-		if (!aside_is_damage(err))
+		if (!unread_is_damaged(err))
 			return -1;
 		err_clear(err);
 		return 0;

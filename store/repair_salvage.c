@@ -97,20 +97,6 @@ is_wanted(struct salvage *s, const struct pack_blob *blob, struct err *err)
 	return rc == 0;
 }
 
-static struct blob_place
-place_of(const uint8_t *pack, const struct pack_frame *f)
-{
-	struct blob_place place = {
-		.frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.coding = f->coding,
-	};
-
-	memcpy(place.pack, pack, OBJECT_ID_BYTES);
-	return place;
-}
-
 /* Damage is what we came for; anything else ends the work. */
 static int
 is_good(struct salvage *s, int rc, struct err *err)
@@ -200,7 +186,7 @@ save_frame(struct salvage *s, const uint8_t *id, const struct pack_table *t,
     const struct pack_frame *f, struct err *err)
 {
 	const struct pack_blob *blobs = &t->blobs[f->first_blob];
-	struct blob_place place = place_of(id, f);
+	struct blob_place place = blob_place_of_frame(id, f);
 	enum blob_type type;
 	int good;
 
@@ -270,7 +256,7 @@ is_whole(struct salvage *s, const uint8_t *id, struct err *err)
 	}
 	for (i = 0; good == 1 && i < t.frame_count; i++) {
 		f = &t.frames[i];
-		place = place_of(id, f);
+		place = blob_place_of_frame(id, f);
 		good = is_good(
 		    s, frame_reader_fetch(s->frames, s->raw, &place, err), err);
 		for (k = 0; good == 1 && k < f->blob_count; k++) {

@@ -13,6 +13,7 @@
 #include "store/aside.h"
 #include "store/numbered.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 void
 session_object_fini(struct session_object *o)
@@ -142,7 +143,7 @@ is_seal(bool *out, struct store *s, const struct session_name *name,
 
 	if (sessions_get(&o, s, name, err) == -1) {
 		/* Behind what is damaged another seal does no harm. */
-		if (!passing || !aside_is_damage(err))
+		if (!passing || !unread_is_damaged(err))
 			return -1;
 		err_clear(err);
 		*out = false;
@@ -333,31 +334,8 @@ sessions_drop_listed_beats(struct store *s, const struct session_name *name)
 	    s->backend, &ignored);
 }
 
-struct tidying {
-	struct backend *backend;
-	uint64_t decided;
-};
-
-static int
-remove_beat(void *arg, const char *key, uint64_t size_bytes)
-{
-	struct tidying *t = arg;
-	struct err ignored = ERR_INIT;
-	const char *rest;
-	uint64_t epoch;
-
-	(void)size_bytes;
-	if (numbered_parse_part(&epoch, &rest, "beats/", key) && *rest == '/' &&
-	    epoch < t->decided)
-		backend_remove(t->backend, key, &ignored);
-	return 0;
-}
-
 void
 sessions_tidy(struct store *s, uint64_t decided)
 {
-	struct tidying t = { .backend = s->backend, .decided = decided };
-	struct err ignored = ERR_INIT;
-
-	backend_list(s->backend, "beats/", remove_beat, &t, &ignored);
+	numbered_sweep(s->backend, "beats/", decided);
 }

@@ -30,16 +30,13 @@ static int
 check_empty(struct backend *b, struct err *err)
 {
 	bool any = false;
-	uint64_t size;
+	int rc = backend_has(b, "config", NULL, err);
 
-	if (backend_stat(b, "config", &size, err) == 0)
+	if (rc == 1)
 		return err_set(err, ERR_EXISTS,
 		    "there is a repository "
 		    "already");
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	if (backend_list(b, "", note_any, &any, err) == -1)
+	if (rc == -1 || backend_list(b, "", note_any, &any, err) == -1)
 		return -1;
 	if (!any)
 		return 0;

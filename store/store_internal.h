@@ -73,7 +73,4 @@ int frame_reader_check(struct frame_reader *r, const uint8_t *blob, size_t size,
     const uint8_t hash[DIGEST_BYTES], const struct blob_place *place,
     struct err *err);
 
-/* Of these a newer look at the repository may make good. */
-bool store_worth_resync(const struct err *err);
-
 #endif

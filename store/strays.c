@@ -3,9 +3,9 @@
 #include "store/strays.h"
 
 #include "common/err.h"
-#include "store/aside.h"
 #include "store/points.h"
 #include "store/sessions.h"
+#include "store/unread.h"
 
 static int
 note_points(void *arg, const struct session_name *name,
@@ -48,7 +48,7 @@ is_there(struct store *s, const uint8_t *id, struct err *err)
 	struct forgotten f;
 
 	if (points_look(&state, NULL, s, id, err) == -1) {
-		if (!aside_is_damage(err) && err->class != ERR_UNSUPPORTED)
+		if (!unread_is_damaged(err) && err->class != ERR_UNSUPPORTED)
 			return -1;
 		err_clear(err);
 		return 0;

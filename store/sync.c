@@ -30,12 +30,6 @@ sync_fini(struct sync *y)
 	index_set_free(y->set);
 }
 
-bool
-store_worth_resync(const struct err *err)
-{
-	return err->class == ERR_NOT_FOUND || err->class == ERR_CORRUPT;
-}
-
 /* All is read anew if more than this part of it went. */
 #define GONE_PART 4
 

@@ -8,6 +8,7 @@
 #include "common/cancel.h"
 #include "common/err.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 struct search {
 	struct store *store;
@@ -26,7 +27,7 @@ is_good(int rc, struct err *err)
 {
 	if (rc == 0)
 		return 1;
-	if (!copies_worth_asking(err))
+	if (!unread_is_useless(err))
 		return -1;
 	err_clear(err);
 	return 0;
@@ -37,16 +38,12 @@ static int64_t
 good_of(struct search *k, const struct pack_table *t,
     const struct pack_frame *f, struct err *err)
 {
-	struct blob_place place = { .frame_offset = f->offset,
-		.stored_size = f->stored_size,
-		.raw_size = f->raw_size,
-		.coding = f->coding };
+	struct blob_place place = blob_place_of_frame(k->pack, f);
 	const struct pack_blob *b;
 	int64_t good = 0;
 	uint32_t i;
 	int rc;
 
-	memcpy(place.pack, k->pack, OBJECT_ID_BYTES);
 	rc = is_good(frame_reader_fetch(k->frames, k->raw, &place, err), err);
 	for (i = 0; rc == 1 && i < f->blob_count; i++) {
 		b = &t->blobs[f->first_blob + i];
@@ -143,7 +140,7 @@ look_into(struct search *k, const uint8_t *index, struct err *err)
 
 	if (index_get(&set, k->store->backend, k->store->seal, index, err) ==
 	    -1) {
-		if (!copies_worth_asking(err) && err->class != ERR_UNSUPPORTED)
+		if (!unread_is_useless(err) && err->class != ERR_UNSUPPORTED)
 			return -1;
 		err_clear(err);
 		return 0;

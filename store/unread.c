@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One object that cannot be read, told from a repository that cannot be. */
+/* An object that cannot be read, told from a repository that cannot be. */
 #include "store/unread.h"
 
 #include <errno.h>
@@ -10,6 +10,24 @@
 
 #define SETTINGS "config"
 
+bool
+unread_is_wrong(const struct err *err)
+{
+	return err->class == ERR_NOT_FOUND || err->class == ERR_CORRUPT;
+}
+
+bool
+unread_is_damaged(const struct err *err)
+{
+	return err->class == ERR_CORRUPT || err->sys_errno == EIO;
+}
+
+bool
+unread_is_useless(const struct err *err)
+{
+	return unread_is_wrong(err) || unread_is_damaged(err);
+}
+
 static bool
 is_own(struct backend *b, const struct err *err, bool salvage)
 {
@@ -17,7 +35,7 @@ is_own(struct backend *b, const struct err *err, bool salvage)
 	void *bytes;
 	size_t size;
 
-	if (err->class == ERR_NOT_FOUND || err->class == ERR_CORRUPT)
+	if (unread_is_wrong(err))
 		return true;
 	if (err->sys_errno != EIO)
 		return false;

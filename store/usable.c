@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "store/damage.h"
 #include "store/store_internal.h"
+#include "store/unread.h"
 
 struct verdict {
 	uint8_t pack[OBJECT_ID_BYTES];
@@ -71,7 +72,7 @@ lists_between(
 		return -1;
 	while (rc == 0 && --n > from && n < u->epoch->number) {
 		if (epochs_get(&e, u->store, n, err) == -1) {
-			if (!store_worth_resync(err))
+			if (!unread_is_wrong(err))
 				return -1;
 			err_clear(err);
 			return 0;
@@ -250,17 +251,12 @@ static int
 look(struct usable *u, const uint8_t *pack, struct err *err)
 {
 	char key[OBJECT_KEY_SIZE];
-	uint64_t size;
-	bool there;
-	int rc;
+	int there, rc;
 
-	there = backend_stat(u->store->backend,
-		    object_key(key, OBJECT_PACK, pack), &size, err) == 0;
-	if (!there) {
-		if (err->class != ERR_NOT_FOUND)
-			return -1;
-		err_clear(err);
-	}
+	there = backend_has(
+	    u->store->backend, object_key(key, OBJECT_PACK, pack), NULL, err);
+	if (there == -1)
+		return -1;
 	pthread_mutex_lock(&u->lock);
 	rc = decide(u, pack, there, err);
 	pthread_mutex_unlock(&u->lock);
@@ -303,13 +299,9 @@ usable_left(struct usable *u, uint64_t epoch,
 	listed_fini(&since);
 	if (rc == -1 || listed || idset_has(&u->damage.packs, pack))
 		return rc == -1 ? -1 : 0;
-	if (backend_stat(u->store->backend, object_key(key, OBJECT_PACK, pack),
-		&found, err) == 0)
-		return found == size;
-	if (err->class != ERR_NOT_FOUND)
-		return -1;
-	err_clear(err);
-	return 0;
+	rc = backend_has(
+	    u->store->backend, object_key(key, OBJECT_PACK, pack), &found, err);
+	return rc == 1 ? found == size : rc;
 }
 
 int

@@ -3,7 +3,6 @@
  * The small objects: settings, and what sessions and prunes tell one another
  * (docs/prune.md).
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 #include "store/seal/slot.h"
 #include "store/sessions.h"
 #include "store/strays.h"
+#include "store/unread.h"
 #include "store/verify_internal.h"
 
 #define CONFIG_BODY_MAX 65536u
@@ -161,7 +161,7 @@ check_newest(struct verify *v, bool told, struct err *err)
 	}
 	if (!verify_is_damage(v, err))
 		return -1;
-	v->bad_chain = err->class == ERR_CORRUPT || err->sys_errno == EIO;
+	v->bad_chain = unread_is_damaged(err);
 	/* Each damaged object is told of once. */
 	if (!told)
 		verify_tell_object(v, "epochs/", err->text);

@@ -233,6 +233,27 @@ backend_list_honours_prefixes(void **state)
 	assert_int_equal(count("config/"), 0);
 }
 
+static void
+backend_has_tells_absent_from_unknown(void **state)
+{
+	struct err err = ERR_INIT;
+	uint64_t size = 0;
+
+	(void)state;
+	put_ok("packs/aa/1", "four", 4);
+	assert_int_equal(backend_has(b, "packs/aa/1", &size, &err), 1);
+	assert_int_equal(size, 4);
+	assert_int_equal(backend_has(b, "packs/aa/1", NULL, &err), 1);
+	assert_int_equal(backend_has(b, "packs/aa/2", NULL, &err), 0);
+	assert_int_equal(backend_has_any(b, "packs/", &err), 1);
+	assert_int_equal(backend_has_any(b, "points/", &err), 0);
+	assert_int_equal(err.class, ERR_NONE);
+	assert_int_equal(backend_has(b, "No Key", NULL, &err), -1);
+	assert_int_equal(err.class, ERR_ARG);
+	assert_int_equal(backend_has_any(b, "No Key", &err), -1);
+	assert_int_equal(err.class, ERR_ARG);
+}
+
 static int
 stop_at_two(void *arg, const char *key, uint64_t size)
 {
@@ -447,6 +468,7 @@ backend_suite_run(const struct backend_fixture *f)
 		CASE(backend_remove_is_repeatable),
 		CASE(backend_settle_wants_an_object),
 		CASE(backend_list_honours_prefixes),
+		CASE(backend_has_tells_absent_from_unknown),
 		CASE(backend_visits_may_stop_and_remove),
 		CASE(backend_odd_keys),
 		CASE(backend_large_object_comes_back_whole),

@@ -77,12 +77,6 @@ hostmemory_piece(struct localindex *li, uint8_t *out,
 	return 0;
 }
 
-bool
-copies_worth_asking(const struct err *err)
-{
-	return err->class == ERR_CORRUPT;
-}
-
 int
 store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
 {
@@ -91,12 +85,6 @@ store_sync(struct store *s, enum sync_mode mode, bool rebuild, struct err *err)
 	(void)rebuild;
 	(void)err;
 	return 0;
-}
-
-bool
-store_worth_resync(const struct err *err)
-{
-	return err->class == ERR_CORRUPT;
 }
 
 int
