@@ -412,6 +412,30 @@ rig_prune(struct store *s, struct store_prune_result *out, struct err *err)
 	return store_prune(s, &options, out, err);
 }
 
+struct store_prune_result
+rig_pruned(struct store *s)
+{
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+
+	if (rig_prune(s, &result, &err) == -1)
+		fail_msg("prune: %s", err.text);
+	return result;
+}
+
+struct store_repair_result
+rig_repaired(struct store *s, bool dry_run)
+{
+	struct store_repair_options options = { .dry_run = dry_run,
+		.threads = 2 };
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+
+	if (store_repair(s, &options, NULL, NULL, &result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	return result;
+}
+
 uint64_t
 rig_verify(struct store *s, struct store_verify_result *result)
 {
@@ -517,6 +541,33 @@ rig_keys(struct rig *rig, struct keys *out, const char *prefix)
 	backend_close(b);
 }
 
+bool
+rig_has_key(const struct keys *keys, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < keys->count; i++)
+		if (strcmp(keys->key[i], key) == 0)
+			return true;
+	return false;
+}
+
+const char *
+rig_pack_of(struct rig *rig, struct keys *keys, bool data)
+{
+	size_t size, i;
+
+	rig_keys(rig, keys, "packs/");
+	assert_int_equal(keys->count, 2);
+	for (i = 0; i < keys->count; i++) {
+		free(rig_load(rig, keys->key[i], &size));
+		if ((size > STORE_BLOCK_BYTES) == data)
+			return keys->key[i];
+	}
+	fail();
+	return NULL;
+}
+
 struct manifest *
 rig_point(struct rig *rig, const struct image *im,
     const struct manifest *parent, const struct image *base)
@@ -527,6 +578,37 @@ rig_point(struct rig *rig, const struct image *im,
 	if (rig_backup(rig, rig->store, &m, im, parent, base, &err) == -1)
 		fail_msg("backup: %s", err.text);
 	return m;
+}
+
+int
+rig_set_up(void **state)
+{
+	const struct rig_start *start = *state;
+
+	if (start->public_mode)
+		rig_init_public(start->rig);
+	else
+		rig_init(start->rig, start->kind ? start->kind : "mem");
+	if (start->im == NULL)
+		return 0;
+	image_init(start->im, start->size_bytes);
+	image_fill(start->im, 0, start->size_bytes, 1, false);
+	if (start->m != NULL)
+		*start->m = rig_point(start->rig, start->im, NULL, NULL);
+	return 0;
+}
+
+int
+rig_tear_down(void **state)
+{
+	const struct rig_start *start = *state;
+
+	if (start->m != NULL)
+		manifest_free(*start->m);
+	if (start->im != NULL)
+		image_fini(start->im);
+	rig_fini(start->rig);
+	return 0;
 }
 
 uint8_t *

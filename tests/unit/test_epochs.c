@@ -24,40 +24,15 @@
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
 static struct rig rig;
+static struct rig_start start = { .rig = &rig };
 static struct keys keys;
 static const struct wrap_fault_plan no_fault = { .ops = 0 };
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
 
 static size_t
 count(const char *prefix)
 {
 	rig_keys(&rig, &keys, prefix);
 	return keys.count;
-}
-
-static void
-prune(void)
-{
-	struct store_prune_result result;
-	struct err err = ERR_INIT;
-
-	if (rig_prune(rig.store, &result, &err) == -1)
-		fail_msg("prune: %s", err.text);
 }
 
 /* A tombstone is a name without a point. */
@@ -116,10 +91,10 @@ test_epochs_forgotten_point_is_whole_until_its_time_ends(void **state)
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(store_point_unforget(rig.store, m->id, &err), 0);
 	expect_points(1, 0);
-	prune();
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
-	prune();
+	rig_pruned(rig.store);
 	expect_points(0, 0);
 	assert_true(store_point_gone(rig.store, m->id));
 	assert_int_equal(count("packs/"), 0);
@@ -151,7 +126,7 @@ test_epochs_another_prune_ends_what_one_began(void **state)
 	    forgotten_say(rig.store, id, 1, FORGOTTEN_KEPT, &err), -1);
 	assert_int_equal(err.class, ERR_EXISTS);
 	assert_int_equal(store_point_unforget(rig.store, m->id, &err), -1);
-	prune();
+	rig_pruned(rig.store);
 	assert_true(store_point_gone(rig.store, m->id));
 	assert_int_equal(count("packs/"), 0);
 	manifest_free(m);
@@ -269,7 +244,7 @@ test_epochs_silent_session_is_given_up_and_fails(void **state)
 	image_fill(&im, 0, MIB, 1, false);
 	session = begin(3600 * 1000);
 	write_disk(session, &d, &im);
-	prune();
+	rig_pruned(rig.store);
 	assert_int_equal(store_session_commit(session, &m, &err), -1);
 	assert_int_equal(err.class, ERR_TIMEOUT);
 	assert_non_null(strstr(err.text, "given up"));
@@ -538,7 +513,7 @@ test_epochs_base_is_not_about_to_go(void **state)
 	next_epoch(2, pack, false);
 	assert_int_equal(may_build_on(m), 0);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
-	prune();
+	rig_pruned(rig.store);
 	assert_int_equal(may_build_on(m), 0);
 	manifest_free(m);
 	image_fini(&im);
@@ -547,8 +522,7 @@ test_epochs_base_is_not_about_to_go(void **state)
 int
 main(void)
 {
-#define EPOCHS(name) \
-	cmocka_unit_test_setup_teardown(test_epochs_##name, setup, teardown)
+#define EPOCHS(name) RIG_CASE(test_epochs_##name, &start)
 	const struct CMUnitTest tests[] = {
 		EPOCHS(forgotten_point_is_whole_until_its_time_ends),
 		EPOCHS(another_prune_ends_what_one_began),

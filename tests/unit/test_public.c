@@ -353,7 +353,7 @@ test_public_host_stores_anew_what_a_repair_marked(void **state)
 	(void)state;
 	rig_keys(&public_rig, &public_keys, "packs/");
 	for (i = 0; i < public_keys.count; i++) {
-		bytes = public_load(public_keys.key[i], &size);
+		bytes = rig_load(&public_rig, public_keys.key[i], &size);
 		if (size > 20 * BLOCK) {
 			bytes[size / 2] ^= 1;
 			public_place(public_keys.key[i], bytes, size);
@@ -547,8 +547,8 @@ test_public_host_takes_no_strangers_for_its_own(void **state)
 	image_fill(&im, 0, im.size, 5, false);
 	cut_short(&im);
 	rig_keys(&public_rig, &packs, "packs/");
-	bytes[0] = public_load(packs.key[0], &size[0]);
-	bytes[1] = public_load(packs.key[1], &size[1]);
+	bytes[0] = rig_load(&public_rig, packs.key[0], &size[0]);
+	bytes[1] = rig_load(&public_rig, packs.key[1], &size[1]);
 	assert_int_equal(rig_prune(public_rig.store, &pruned, &err), 0);
 	assert_int_equal(pruned.packs_removed, 2);
 	memset(bytes[0] + 100, 0, size[0] / 2);

@@ -22,45 +22,9 @@ static struct rig rig;
 static struct keys keys, after;
 static struct image im;
 static struct manifest *m;
-
-/* One disk, none of which compresses: a pack of data, a pack of its map. */
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	image_init(&im, BLOCKS * BLOCK - 5000);
-	image_fill(&im, 0, im.size, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
-}
-
-/* The pack of data, or that of map pieces, among those of prefix. */
-static const char *
-pack_of(bool data)
-{
-	size_t size, i;
-
-	rig_keys(&rig, &keys, "packs/");
-	assert_int_equal(keys.count, 2);
-	for (i = 0; i < keys.count; i++) {
-		free(rig_load(&rig, keys.key[i], &size));
-		if ((size > BLOCK) == data)
-			return keys.key[i];
-	}
-	fail();
-	return NULL;
-}
+static struct rig_start start = {
+	.rig = &rig, .im = &im, .size_bytes = BLOCKS * BLOCK - 5000, .m = &m
+};
 
 static const char *
 largest_pack(void)
@@ -76,17 +40,6 @@ largest_pack(void)
 		}
 	}
 	return keys.key[at];
-}
-
-static bool
-had(const struct keys *set, const char *key)
-{
-	size_t i;
-
-	for (i = 0; i < set->count; i++)
-		if (strcmp(set->key[i], key) == 0)
-			return true;
-	return false;
 }
 
 struct seen {
@@ -136,24 +89,11 @@ marks(void)
 	return seen;
 }
 
-static struct store_repair_result
-repair(bool dry_run)
-{
-	struct store_repair_options options = { .dry_run = dry_run,
-		.threads = 2 };
-	struct store_repair_result result;
-	struct err err = ERR_INIT;
-
-	if (store_repair(rig.store, &options, NULL, NULL, &result, &err) == -1)
-		fail_msg("repair: %s", err.text);
-	return result;
-}
-
 /* Blocks are stored as they are, in their order. */
 static void
 damage_block(void)
 {
-	rig_flip(&rig, pack_of(true), 48 + 17 * BLOCK);
+	rig_flip(&rig, rig_pack_of(&rig, &keys, true), 48 + 17 * BLOCK);
 }
 
 static void
@@ -184,7 +124,7 @@ test_repair_verify_tells_ranges(void **state)
 	expect_block(&seen);
 	assert_int_equal(result.damaged_objects, 1);
 	/* A lost map is the whole of what it covers, cut at the end. */
-	rig_replace(&rig, pack_of(false), NULL, 0);
+	rig_replace(&rig, rig_pack_of(&rig, &keys, false), NULL, 0);
 	seen = verify_hurt(&result);
 	assert_int_equal(seen.bytes, im.size);
 	assert_int_equal(seen.range_count, 1);
@@ -216,8 +156,7 @@ test_repair_ranges_are_bounded(void **state)
 	rig_keys(&rig, &after, "packs/");
 	second = rig_point(&rig, &both, NULL, NULL);
 	for (i = 0; i < after.count; i++)
-		if (strcmp(after.key[i], keys.key[0]) != 0 &&
-		    strcmp(after.key[i], keys.key[1]) != 0)
+		if (!rig_has_key(&keys, after.key[i]))
 			rig_replace(&rig, after.key[i], NULL, 0);
 	/* Gone, as after a prune. */
 	snprintf(key, sizeof(key), "points/%s", first->id);
@@ -245,12 +184,12 @@ test_repair_saves_good_frames_and_marks_points(void **state)
 	(void)state;
 	damage_block();
 	rig_keys(&rig, &keys, "");
-	result = repair(true);
+	result = rig_repaired(rig.store, true);
 	assert_int_equal(result.blobs_saved, BLOCKS - 1);
 	rig_keys(&rig, &after, "");
 	assert_int_equal(keys.count, after.count);
 	assert_int_equal(keys.bytes, after.bytes);
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.found.damaged_objects, 1);
 	assert_int_equal(result.packs_marked, 1);
 	assert_int_equal(result.blobs_saved, BLOCKS - 1);
@@ -265,7 +204,7 @@ test_repair_saves_good_frames_and_marks_points(void **state)
 	assert_int_equal(checked.damaged_points, 1);
 	assert_int_equal(checked.marked_packs, 1);
 	/* And a second repair has nothing to do. */
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_marked, 0);
 	assert_int_equal(result.blobs_saved, 0);
 	assert_int_equal(result.points_marked, 0);
@@ -294,11 +233,10 @@ test_repair_saves_what_is_beside_a_lost_frame(void **state)
 
 		free(rig_load(&rig, after.key[i], &size));
 		/* The new pack of data: neither the old one nor a map. */
-		if (size > BLOCK && strcmp(after.key[i], keys.key[0]) != 0 &&
-		    strcmp(after.key[i], keys.key[1]) != 0)
+		if (size > BLOCK && !rig_has_key(&keys, after.key[i]))
 			rig_flip(&rig, after.key[i], 48);
 	}
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_marked, 1);
 	assert_int_equal(result.blobs_lost, 16);
 	assert_int_equal(result.blobs_saved, 32);
@@ -321,7 +259,7 @@ test_repair_lets_the_next_backup_heal(void **state)
 
 	(void)state;
 	damage_block();
-	repair(false);
+	rig_repaired(rig.store, false);
 	assert_int_equal(store_any_damage(&any, rig.store, &err), 0);
 	assert_true(any);
 	next = rig_point(&rig, &im, NULL, NULL);
@@ -366,7 +304,7 @@ test_repair_tells_what_a_base_lacks(void **state)
 
 	(void)state;
 	damage_block();
-	repair(false);
+	rig_repaired(rig.store, false);
 	assert_int_equal(store_disk_lost(rig.store, &m->disks[0], &map_lost,
 			     note_lost, &lost, &err),
 	    0);
@@ -397,8 +335,8 @@ test_repair_of_a_lost_map_asks_for_a_full(void **state)
 	bool map_lost;
 
 	(void)state;
-	rig_replace(&rig, pack_of(false), NULL, 0);
-	assert_int_equal(repair(false).packs_marked, 1);
+	rig_replace(&rig, rig_pack_of(&rig, &keys, false), NULL, 0);
+	assert_int_equal(rig_repaired(rig.store, false).packs_marked, 1);
 	assert_int_equal(store_disk_lost(rig.store, &m->disks[0], &map_lost,
 			     note_lost, &lost, &err),
 	    0);
@@ -420,11 +358,11 @@ test_repair_saves_a_pack_without_its_table(void **state)
 	const char *key;
 
 	(void)state;
-	key = pack_of(true);
+	key = rig_pack_of(&rig, &keys, true);
 	bytes = rig_load(&rig, key, &size);
 	rig_replace(&rig, key, bytes, size - 1);
 	free(bytes);
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.found.damaged_objects, 1);
 	assert_int_equal(result.found.damaged_points, 0);
 	assert_int_equal(result.blobs_saved, BLOCKS);
@@ -443,10 +381,10 @@ test_repair_brings_back_what_is_whole(void **state)
 
 	(void)state;
 	damage_block();
-	repair(false);
+	rig_repaired(rig.store, false);
 	/* The same bit again undoes it. */
 	rig_flip(&rig, largest_pack(), 48 + 17 * BLOCK);
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_back, 1);
 	assert_int_equal(result.marks_removed, 1);
 	seen = marks();
@@ -474,7 +412,7 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	bytes = rig_load(&rig, aside, &size);
 	rig_keys(&rig, &keys, "index/");
 	rig_flip(&rig, keys.key[0], 60);
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.found.damaged_objects, 2);
 	assert_int_equal(result.objects_aside, 2);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
@@ -483,8 +421,7 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	/* A commit whose answer was lost finds a word, and a prune no gap. */
 	rig_keys(&rig, &keys, "forgotten/");
 	assert_int_equal(keys.count, 1);
-	if (rig_prune(rig.store, &(struct store_prune_result){ 0 }, &err) == -1)
-		fail_msg("prune: %s", err.text);
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	rig_keys(&rig, &keys, "aside/points/");
 	assert_int_equal(keys.count, 1);
@@ -548,10 +485,10 @@ test_repair_leaves_alone_what_a_prune_removed(void **state)
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
 		free(rig_load(&rig, after.key[i], &size));
-		if (!had(&keys, after.key[i]) && size > BLOCK)
+		if (!rig_has_key(&keys, after.key[i]) && size > BLOCK)
 			rig_replace(&rig, after.key[i], NULL, 0);
 	}
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_marked, 0);
 	rig_keys(&rig, &keys, "damage/");
 	assert_int_equal(keys.count, 0);
@@ -574,13 +511,13 @@ test_repair_is_a_session(void **state)
 	rig_keys(&rig, &keys, "sessions/");
 	name.number = keys.count;
 	rig_keys(&rig, &keys, "packs/");
-	repair(false);
+	rig_repaired(rig.store, false);
 	assert_int_equal(sessions_get(&o, rig.store, &name, &err), 0);
 	hex_encode(tag, o.tag, SESSION_TAG_BYTES);
 	session_object_fini(&o);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
-		if (had(&keys, after.key[i]))
+		if (rig_has_key(&keys, after.key[i]))
 			continue;
 		fresh++;
 		length = strlen(after.key[i]);
@@ -599,20 +536,17 @@ test_repair_is_a_session(void **state)
 static void
 test_repair_lets_a_prune_go_on(void **state)
 {
-	struct store_prune_result pruned;
 	struct store_verify_result checked;
-	struct err err = ERR_INIT;
 	struct seen seen;
 	char damaged[BACKEND_KEY_MAX + 1];
 	size_t i;
 
 	(void)state;
 	damage_block();
-	snprintf(damaged, sizeof(damaged), "%s", pack_of(true));
-	repair(false);
-	if (rig_prune(rig.store, &pruned, &err) == -1)
-		fail_msg("prune: %s", err.text);
-	assert_int_equal(pruned.packs_removed, 1);
+	snprintf(
+	    damaged, sizeof(damaged), "%s", rig_pack_of(&rig, &keys, true));
+	rig_repaired(rig.store, false);
+	assert_int_equal(rig_pruned(rig.store).packs_removed, 1);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++)
 		assert_string_not_equal(after.key[i], damaged);
@@ -621,38 +555,35 @@ test_repair_lets_a_prune_go_on(void **state)
 	seen = verify_hurt(&checked);
 	expect_block(&seen);
 	/* Its mark goes, the point's stays, and so does the next prune. */
-	repair(false);
-	repair(false);
+	rig_repaired(rig.store, false);
+	rig_repaired(rig.store, false);
 	seen = marks();
 	expect_block(&seen);
-	assert_int_equal(rig_prune(rig.store, &pruned, &err), 0);
-	assert_int_equal(pruned.packs_removed, 0);
+	assert_int_equal(rig_pruned(rig.store).packs_removed, 0);
 }
 
 /* What only a marked pack has, and is right, is not given away. */
 static void
 test_repair_prune_keeps_what_only_a_marked_pack_has(void **state)
 {
-	struct store_prune_result pruned;
-	struct err err = ERR_INIT;
 	char damaged[BACKEND_KEY_MAX + 1];
 	struct seen seen;
 	size_t i;
 
 	(void)state;
 	damage_block();
-	snprintf(damaged, sizeof(damaged), "%s", pack_of(true));
+	snprintf(
+	    damaged, sizeof(damaged), "%s", rig_pack_of(&rig, &keys, true));
 	rig_keys(&rig, &keys, "");
-	repair(false);
+	rig_repaired(rig.store, false);
 	/* Without the copies, as if the repair had been killed. */
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++)
-		if (!had(&keys, after.key[i]))
+		if (!rig_has_key(&keys, after.key[i]))
 			rig_replace(&rig, after.key[i], NULL, 0);
-	if (rig_prune(rig.store, &pruned, &err) == -1)
-		fail_msg("prune: %s", err.text);
+	rig_pruned(rig.store);
 	free(rig_load(&rig, damaged, &i));
-	repair(false);
+	rig_repaired(rig.store, false);
 	seen = marks();
 	expect_block(&seen);
 }
@@ -729,7 +660,7 @@ test_repair_salvage_reads_what_there_is(void **state)
 	assert_int_equal(err.class, ERR_CORRUPT);
 	image_fini(&got);
 	expect_salvaged(17 * BLOCK, 18 * BLOCK);
-	repair(false);
+	rig_repaired(rig.store, false);
 	expect_salvaged(17 * BLOCK, 18 * BLOCK);
 	/* With the map all is gone, to the disk's end and no further. */
 	rig_keys(&rig, &after, "packs/");
@@ -746,8 +677,8 @@ test_repair_salvage_passes_over_several(void **state)
 
 	(void)state;
 	damage_block();
-	rig_flip(&rig, pack_of(true), 48 + 19 * BLOCK);
-	repair(false);
+	rig_flip(&rig, rig_pack_of(&rig, &keys, true), 48 + 19 * BLOCK);
+	rig_repaired(rig.store, false);
 	salvage(&s);
 	assert_int_equal(s.lost.count, 2);
 	assert_memory_equal(s.got.bytes, im.bytes, 17 * BLOCK);
@@ -779,7 +710,7 @@ test_repair_may_die_anywhere(void **state)
 		    rig.store, &options, NULL, NULL, &result, &err);
 		wrap_fault_set(
 		    &rig.fault, &(struct wrap_fault_plan){ .ops = 0 });
-		repair(false);
+		rig_repaired(rig.store, false);
 		seen = marks();
 		expect_block(&seen);
 		next = rig_point(&rig, &im, NULL, NULL);
@@ -788,8 +719,8 @@ test_repair_may_die_anywhere(void **state)
 		rig_expect(rig.store, m, &im);
 		manifest_free(next);
 		assert_true(plan.fail_at < 40);
-		teardown(state);
-		setup(state);
+		rig_tear_down(state);
+		rig_set_up(state);
 	}
 	assert_true(plan.fail_at > 5);
 }
@@ -797,8 +728,7 @@ test_repair_may_die_anywhere(void **state)
 int
 main(void)
 {
-#define REPAIR(name) \
-	cmocka_unit_test_setup_teardown(test_repair_##name, setup, teardown)
+#define REPAIR(name) RIG_CASE(test_repair_##name, &start)
 	const struct CMUnitTest tests[] = {
 		REPAIR(verify_tells_ranges),
 		REPAIR(ranges_are_bounded),

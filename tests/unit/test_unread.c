@@ -40,6 +40,14 @@ static struct rig rig;
 static struct keys keys;
 static struct image im;
 static struct manifest *m;
+static struct rig_start start = {
+	.rig = &rig, .im = &im, .size_bytes = BLOCKS * BLOCK, .m = &m
+};
+static struct rig_start start_public = { .rig = &rig,
+	.public_mode = true,
+	.im = &im,
+	.size_bytes = BLOCKS * BLOCK,
+	.m = &m };
 static struct sick sick;
 
 static int
@@ -137,56 +145,11 @@ sick_end(void)
 	sick.store = NULL;
 }
 
-/* A pack of data, a pack of its map, an index, a point. */
-static int
-fill(void)
-{
-	image_init(&im, BLOCKS * BLOCK);
-	image_fill(&im, 0, im.size, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
-	return 0;
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	return fill();
-}
-
-static int
-setup_public(void **state)
-{
-	(void)state;
-	rig_init_public(&rig);
-	return fill();
-}
-
 static int
 teardown(void **state)
 {
-	(void)state;
 	sick_end();
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
-}
-
-static const char *
-pack_of(bool data)
-{
-	size_t size, i;
-
-	rig_keys(&rig, &keys, "packs/");
-	for (i = 0; i < keys.count; i++) {
-		free(rig_load(&rig, keys.key[i], &size));
-		if ((size > BLOCK) == data)
-			return keys.key[i];
-	}
-	fail();
-	return NULL;
+	return rig_tear_down(state);
 }
 
 static const char *
@@ -296,7 +259,7 @@ test_unread_table_is_damage(void **state)
 	char data[BACKEND_KEY_MAX + 1];
 
 	(void)state;
-	snprintf(data, sizeof(data), "%s", pack_of(true));
+	snprintf(data, sizeof(data), "%s", rig_pack_of(&rig, &keys, true));
 	rig_replace(&rig, index_key(), NULL, 0);
 	sick_begin(rig.store);
 	sick_add(data);
@@ -317,7 +280,7 @@ test_unread_piece_of_a_map_is_damage(void **state)
 	struct told told;
 
 	(void)state;
-	snprintf(map, sizeof(map), "%s", pack_of(false));
+	snprintf(map, sizeof(map), "%s", rig_pack_of(&rig, &keys, false));
 	sick_begin(rig.store);
 	sick_add(map);
 	expect_told(map);
@@ -383,7 +346,8 @@ test_unread_copy_is_no_copy(void **state)
 static void
 test_unread_objects_end_a_prune(void **state)
 {
-	const char *const prefixes[] = { "index/", "damage/", pack_of(false) };
+	const char *const prefixes[] = { "index/", "damage/",
+		rig_pack_of(&rig, &keys, false) };
 	struct store_prune_result result;
 	struct keys before, after;
 	struct err err = ERR_INIT;
@@ -409,13 +373,8 @@ test_unread_objects_end_a_prune(void **state)
 static bool
 is_there(const char *key)
 {
-	size_t i;
-
 	rig_keys(&rig, &keys, key);
-	for (i = 0; i < keys.count; i++)
-		if (strcmp(keys.key[i], key) == 0)
-			return true;
-	return false;
+	return rig_has_key(&keys, key);
 }
 
 static void
@@ -428,16 +387,6 @@ expect_repair(unsigned int packs_marked, unsigned int points_marked)
 		fail_msg("repair: %s", err.text);
 	assert_int_equal(result.packs_marked, packs_marked);
 	assert_int_equal(result.points_marked, points_marked);
-}
-
-static void
-expect_prune(void)
-{
-	struct store_prune_result result;
-	struct err err = ERR_INIT;
-
-	if (rig_prune(rig.store, &result, &err) == -1)
-		fail_msg("prune: %s", err.text);
 }
 
 /* A disk that can read it again: nothing of it was given away. */
@@ -461,12 +410,12 @@ test_unread_marked_pack_stays(void **state)
 	char data[BACKEND_KEY_MAX + 1];
 
 	(void)state;
-	snprintf(data, sizeof(data), "%s", pack_of(true));
+	snprintf(data, sizeof(data), "%s", rig_pack_of(&rig, &keys, true));
 	sick_begin(rig.store);
 	sick_add(data);
 	expect_repair(1, 1);
-	expect_prune();
-	expect_prune();
+	rig_pruned(rig.store);
+	rig_pruned(rig.store);
 	assert_true(is_there(data));
 	sick_end();
 	expect_back();
@@ -479,13 +428,13 @@ expect_healed(bool stays)
 	char data[BACKEND_KEY_MAX + 1];
 	struct manifest *again;
 
-	snprintf(data, sizeof(data), "%s", pack_of(true));
+	snprintf(data, sizeof(data), "%s", rig_pack_of(&rig, &keys, true));
 	sick_begin(rig.store);
 	sick_add(data);
 	expect_repair(1, 1);
 	again = rig_point(&rig, &im, NULL, NULL);
-	expect_prune();
-	expect_prune();
+	rig_pruned(rig.store);
+	rig_pruned(rig.store);
 	assert_int_equal(is_there(data), stays);
 	rig_expect(rig.store, m, &im);
 	rig_expect(rig.store, again, &im);
@@ -514,13 +463,13 @@ test_unread_marked_pack_without_an_index_stays(void **state)
 	char data[BACKEND_KEY_MAX + 1];
 
 	(void)state;
-	snprintf(data, sizeof(data), "%s", pack_of(true));
+	snprintf(data, sizeof(data), "%s", rig_pack_of(&rig, &keys, true));
 	rig_replace(&rig, index_key(), NULL, 0);
 	sick_begin(rig.store);
 	sick_add(data);
 	expect_repair(1, 1);
-	expect_prune();
-	expect_prune();
+	rig_pruned(rig.store);
+	rig_pruned(rig.store);
 	assert_true(is_there(data));
 	sick_end();
 	expect_back();
@@ -536,7 +485,7 @@ test_unread_piece_that_is_told_ends_no_prune(void **state)
 	uint8_t id[OBJECT_ID_BYTES];
 
 	(void)state;
-	snprintf(map, sizeof(map), "%s", pack_of(false));
+	snprintf(map, sizeof(map), "%s", rig_pack_of(&rig, &keys, false));
 	object_key_parse(id, OBJECT_PACK, map);
 	assert_int_equal(
 	    damage_put_pack(rig.store->backend, rig.store->seal, id, &err), 0);
@@ -547,7 +496,7 @@ test_unread_piece_that_is_told_ends_no_prune(void **state)
 	assert_int_equal(err.class, ERR_IO);
 	assert_non_null(strstr(err.hint, "holdstill repair"));
 	expect_repair(0, 1);
-	expect_prune();
+	rig_pruned(rig.store);
 	assert_true(is_there(map));
 }
 
@@ -571,7 +520,7 @@ test_unread_manifest_is_removed_by_hand(void **state)
 	assert_non_null(strstr(err.hint, "by hand"));
 	sick_end();
 	rig_replace(&rig, point, NULL, 0);
-	expect_prune();
+	rig_pruned(rig.store);
 }
 
 /* Packs that another might have marked are not to be built upon. */
@@ -632,7 +581,7 @@ test_unread_index_that_comes_back_stays(void **state)
 		if (keys.count == 0)
 			fail_msg("after %d reads no index is there", (int)n);
 		teardown(state);
-		setup(state);
+		rig_set_up(state);
 		snprintf(index, sizeof(index), "%s", index_key());
 	}
 }
@@ -725,7 +674,7 @@ test_unread_at_all_is_no_loss(void **state)
 
 	(void)state;
 	sick_begin(rig.store);
-	sick_add(pack_of(true));
+	sick_add(rig_pack_of(&rig, &keys, true));
 	if (salvage(&lost, &err) == -1)
 		fail_msg("salvage: %s", err.text);
 	assert_int_equal(lost, im.size);
@@ -745,7 +694,7 @@ test_unread_where_nothing_settles(void **state)
 
 	(void)state;
 	sick_begin(rig.store);
-	sick_add(pack_of(true));
+	sick_add(rig_pack_of(&rig, &keys, true));
 	sick.settle_errnum = EROFS;
 	if (verify(&told, &result, &err) == -1)
 		fail_msg("verify: %s", err.text);
@@ -766,7 +715,8 @@ test_unread_where_nothing_settles(void **state)
 }
 
 #define CASE(name) \
-	cmocka_unit_test_setup_teardown(test_unread_##name, setup, teardown)
+	cmocka_unit_test_prestate_setup_teardown( \
+	    test_unread_##name, rig_set_up, teardown, &start)
 
 int
 main(void)
@@ -780,9 +730,9 @@ main(void)
 		CASE(objects_end_a_prune),
 		CASE(marked_pack_stays),
 		CASE(marked_pack_goes_once_healed),
-		cmocka_unit_test_setup_teardown(
-		    test_unread_marked_pack_stays_in_public, setup_public,
-		    teardown),
+		cmocka_unit_test_prestate_setup_teardown(
+		    test_unread_marked_pack_stays_in_public, rig_set_up,
+		    teardown, &start_public),
 		CASE(marked_pack_without_an_index_stays),
 		CASE(piece_that_is_told_ends_no_prune),
 		CASE(manifest_is_removed_by_hand),
