@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "tests/unit/hurt_rig.h"
 #include "tests/unit/store_rig.h"
 
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
@@ -144,30 +145,16 @@ setup(void **state)
 	return 0;
 }
 
-static void
-see(void *arg, const struct store_hurt *hurt)
-{
-	uint64_t *bytes = arg;
-
-	assert_int_equal(hurt->range_count, 1);
-	assert_int_equal(hurt->ranges[0].offset, WRONG * BLOCK);
-	*bytes += hurt->bytes;
-}
-
 /* What was wrong, and nothing else, is lost to the point. */
 static void
 expect_one_block_lost(void)
 {
-	struct store_verify_options options = { .threads = 2, .hurt = see };
 	struct store_verify_result result;
-	struct err err = ERR_INIT;
-	uint64_t bytes = 0;
+	struct hurt_rig_seen hurt;
 
 	rig_reopen(&rig);
-	if (store_verify(rig.store, &options, NULL, &bytes, &result, &err) ==
-	    -1)
-		fail_msg("verify: %s", err.text);
-	assert_int_equal(bytes, BLOCK);
+	hurt = hurt_rig_verify(rig.store, &result);
+	hurt_rig_expect_block(&hurt, m, WRONG);
 	assert_int_equal(result.damaged_points, 1);
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "tests/unit/hurt_rig.h"
 #include "tests/unit/store_rig.h"
 
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
@@ -174,7 +175,7 @@ test_repair_told_verify_keeps_true_marks(void **state)
 	size_t i;
 
 	(void)state;
-	rig_flip(&rig, rig_pack_of(&rig, &keys, true), 48 + 17 * BLOCK);
+	hurt_rig_block(&rig, 17);
 	repair(false, &told);
 	assert_int_equal(marked(), 1);
 	/* Of the two marks that of the pack is lost. */
@@ -230,7 +231,7 @@ test_repair_told_marks_of_points_that_are_gone(void **state)
 	char key[64];
 
 	(void)state;
-	rig_flip(&rig, rig_pack_of(&rig, &keys, true), 48 + 17 * BLOCK);
+	hurt_rig_block(&rig, 17);
 	repair(false, &told);
 	snprintf(key, sizeof(key), "points/%s", m->id);
 	rig_replace(&rig, key, NULL, 0);
