@@ -553,6 +553,14 @@ rig_has_key(const struct keys *keys, const char *key)
 }
 
 const char *
+rig_only_key(struct rig *rig, struct keys *keys, const char *prefix)
+{
+	rig_keys(rig, keys, prefix);
+	assert_int_equal(keys->count, 1);
+	return keys->key[0];
+}
+
+const char *
 rig_pack_of(struct rig *rig, struct keys *keys, bool data)
 {
 	size_t size, i;

@@ -107,6 +107,9 @@ struct keys {
 };
 void rig_keys(struct rig *rig, struct keys *out, const char *prefix);
 bool rig_has_key(const struct keys *keys, const char *key);
+/* The one key with a prefix. */
+const char *rig_only_key(
+    struct rig *rig, struct keys *keys, const char *prefix);
 
 /* Of a repository that has two packs, one of data and one of map pieces: the
  * one or the other.  keys: of all packs, and the key's place. */

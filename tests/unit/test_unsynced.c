@@ -174,9 +174,8 @@ repair(struct err *err)
 static uint8_t *
 spoil_index(char key[BACKEND_KEY_MAX + 1], size_t *size)
 {
-	rig_keys(&rig, &keys, "index/");
-	assert_int_equal(keys.count, 1);
-	snprintf(key, BACKEND_KEY_MAX + 1, "%s", keys.key[0]);
+	snprintf(key, BACKEND_KEY_MAX + 1, "%s",
+	    rig_only_key(&rig, &keys, "index/"));
 	rig_flip(&rig, key, 60);
 	return rig_load(&rig, key, size);
 }
