@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-add_library(hs_store_rig STATIC ${CMAKE_CURRENT_LIST_DIR}/store_rig.c)
+add_library(hs_store_rig STATIC ${CMAKE_CURRENT_LIST_DIR}/store_rig.c
+  ${CMAKE_CURRENT_LIST_DIR}/plain_manifest.c)
 target_link_libraries(hs_store_rig PUBLIC hs_store PkgConfig::CMOCKA)
 # The same in repositories that are sealed.
 function(hs_sealed_test name cipher)
@@ -79,5 +80,6 @@ add_executable(bench_seal ${CMAKE_CURRENT_LIST_DIR}/../bench/bench_seal.c)
 target_link_libraries(bench_seal PRIVATE hs_store)
 add_executable(bench_index ${CMAKE_CURRENT_LIST_DIR}/../bench/bench_index.c)
 target_link_libraries(bench_index PRIVATE hs_store)
-add_executable(bench_curves ${CMAKE_CURRENT_LIST_DIR}/../bench/bench_curves.c)
+add_executable(bench_curves ${CMAKE_CURRENT_LIST_DIR}/../bench/bench_curves.c
+  ${CMAKE_CURRENT_LIST_DIR}/plain_manifest.c)
 target_link_libraries(bench_curves PRIVATE hs_store)

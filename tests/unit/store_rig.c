@@ -16,6 +16,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "store/seal/slot.h"
+#include "tests/unit/plain_manifest.h"
 #include "tests/unit/store_rig.h"
 
 static unsigned int serial;
@@ -316,29 +317,11 @@ static struct manifest *
 describe(
     const struct image *im, unsigned int count, const struct manifest *parent)
 {
-	struct manifest *m = manifest_new();
+	struct manifest *m = plain_manifest("vm", "u", "h", count, parent);
 	unsigned int i;
 
-	m->domain = strdup("vm");
-	m->uuid = strdup("u");
-	m->host = strdup("h");
-	m->consistency_reason = strdup("");
-	m->checkpoint = strdup("");
-	m->definition_xml = strdup("<domain/>");
-	m->time_ms = 1;
-	m->kind = parent == NULL ? MANIFEST_FULL : MANIFEST_INCREMENTAL;
-	if (parent != NULL)
-		memcpy(m->parent, parent->id, sizeof(m->parent));
-	m->disks = calloc(count, sizeof(*m->disks));
-	m->disk_count = count;
-	for (i = 0; i < count; i++) {
-		m->disks[i].target = strdup("vda");
-		m->disks[i].target[2] = (char)('a' + i);
-		m->disks[i].format = strdup("raw");
-		m->disks[i].path = strdup("/x");
-		m->disks[i].reason = strdup("");
+	for (i = 0; i < count; i++)
 		m->disks[i].size_bytes = im[i].size;
-	}
 	return m;
 }
 

@@ -21,6 +21,7 @@
 #include "store/points.h"
 #include "store/seal/hostkey.h"
 #include "store/seal/slot.h"
+#include "tests/unit/plain_manifest.h"
 #include "tests/unit/public_rig.h"
 
 /* ---- adding and reading ---- */
@@ -324,13 +325,7 @@ test_public_prune_waits_for_a_host(void **state)
 	assert_int_equal(
 	    store_prune(public_rig.store, &prune, &pruned, &err), 0);
 	assert_int_equal(pruned.sessions_dead, 1);
-	m = manifest_new();
-	m->domain = strdup("vm");
-	m->uuid = strdup("u");
-	m->host = strdup("h");
-	m->consistency_reason = strdup("");
-	m->checkpoint = strdup("");
-	m->definition_xml = strdup("");
+	m = plain_manifest("vm", "u", "h", 0, NULL);
 	assert_int_equal(store_session_commit(session, m, &err), -1);
 	public_expect_words(&err, ERR_TIMEOUT, "given up");
 	store_session_end(session);
