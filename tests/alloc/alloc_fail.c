@@ -164,6 +164,16 @@ WRAP(DIR *, opendir, (const char *path), (path), NULL)
 WRAP(DIR *, fdopendir, (int fd), (fd), NULL)
 
 /* As glibc: what it points to is not defined after a failure. */
+static int __attribute__((format(printf, 2, 0)))
+print(char **out, const char *format, va_list ap)
+{
+	if (fails()) {
+		*out = (char *)(uintptr_t)1;
+		return -1;
+	}
+	return vasprintf(out, format, ap);
+}
+
 int __wrap_asprintf(char **out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int
@@ -172,12 +182,8 @@ __wrap_asprintf(char **out, const char *format, ...)
 	va_list ap;
 	int n;
 
-	if (fails()) {
-		*out = (char *)(uintptr_t)1;
-		return -1;
-	}
 	va_start(ap, format);
-	n = vasprintf(out, format, ap);
+	n = print(out, format, ap);
 	va_end(ap);
 	return n;
 }
@@ -192,12 +198,8 @@ __wrap___asprintf_chk(char **out, int flag, const char *format, ...)
 	int n;
 
 	(void)flag;
-	if (fails()) {
-		*out = (char *)(uintptr_t)1;
-		return -1;
-	}
 	va_start(ap, format);
-	n = vasprintf(out, format, ap);
+	n = print(out, format, ap);
 	va_end(ap);
 	return n;
 }

@@ -28,6 +28,7 @@
 #include "store/index.h"
 #include "store/map_build.h"
 #include "store/store_internal.h"
+#include "tests/unit/plain_manifest.h"
 
 #define CHUNK_BYTES ((uint64_t)STORE_CHUNK_BLOCKS * STORE_BLOCK_BYTES)
 #define POINTS_AT_ONCE 1000u
@@ -63,24 +64,10 @@ open_store(
 static struct manifest *
 describe(uint64_t size, const struct manifest *base)
 {
-	struct manifest *m = manifest_new();
+	struct manifest *m = plain_manifest(
+	    "curve", "00000000-0000-0000-0000-000000000000", "bench", 1, base);
 
-	m->domain = strdup("curve");
-	m->uuid = strdup("00000000-0000-0000-0000-000000000000");
-	m->host = strdup("bench");
-	m->consistency_reason = strdup("");
-	m->checkpoint = strdup("");
-	m->definition_xml = strdup("<domain/>");
 	m->time_ms = clock_wall_ms();
-	m->kind = base == NULL ? MANIFEST_FULL : MANIFEST_INCREMENTAL;
-	if (base != NULL)
-		memcpy(m->parent, base->id, sizeof(m->parent));
-	m->disks = calloc(1, sizeof(*m->disks));
-	m->disk_count = 1;
-	m->disks[0].target = strdup("vda");
-	m->disks[0].format = strdup("raw");
-	m->disks[0].path = strdup("/curve");
-	m->disks[0].reason = strdup("");
 	m->disks[0].size_bytes = size;
 	return m;
 }

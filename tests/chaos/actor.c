@@ -32,6 +32,7 @@
 #include "store/store.h"
 #include "tests/chaos/disk.h"
 #include "tests/chaos/trouble.h"
+#include "tests/unit/plain_manifest.h"
 
 #define GUESTS_MAX 4
 #define PATH_SIZE 512
@@ -185,31 +186,6 @@ put_blocks(struct store_disk *disk, const struct disk *d,
 	return chunk == NULL ? 0 : store_chunk_submit(disk, chunk, err);
 }
 
-static void
-describe(struct turn *t, const struct manifest *base)
-{
-	struct manifest *m = manifest_new();
-
-	t->m = m;
-	m->domain = strdup(t->name);
-	m->uuid = strdup(t->name);
-	m->host = strdup("chaos");
-	m->consistency_reason = strdup("");
-	m->checkpoint = strdup("");
-	m->definition_xml = strdup("<domain/>");
-	m->time_ms = 1;
-	m->kind = base == NULL ? MANIFEST_FULL : MANIFEST_INCREMENTAL;
-	if (base != NULL)
-		memcpy(m->parent, base->id, sizeof(m->parent));
-	m->disks = calloc(1, sizeof(*m->disks));
-	m->disk_count = 1;
-	m->disks[0].target = strdup("vda");
-	m->disks[0].format = strdup("raw");
-	m->disks[0].path = strdup("/none");
-	m->disks[0].reason = strdup("");
-	m->disks[0].size_bytes = t->now.size_bytes;
-}
-
 static int
 store_turn(struct actor *a, struct store_session *session, struct turn *t,
     struct err *err)
@@ -220,7 +196,8 @@ store_turn(struct actor *a, struct store_session *session, struct turn *t,
 
 	if (find_base(&base, a, session, t, err) == -1)
 		return -1;
-	describe(t, base);
+	t->m = plain_manifest(t->name, t->name, "chaos", 1, base);
+	t->m->disks[0].size_bytes = t->now.size_bytes;
 	if (store_disk_begin(&disk, session, t->now.size_bytes,
 		base == NULL ? NULL : base->disks[0].root,
 		base == NULL ? 0 : base->disks[0].size_bytes, err) == -1)

@@ -124,19 +124,6 @@ public_expect(const char *id, const struct image *now)
 	manifest_free(m);
 }
 
-uint8_t *
-public_load(const char *key, size_t *size)
-{
-	struct backend *b = rig_backend(&public_rig);
-	struct err err = ERR_INIT;
-	void *bytes;
-
-	assert_int_equal(
-	    backend_get_all(b, key, 64 << 20, &bytes, size, &err), 0);
-	backend_close(b);
-	return bytes;
-}
-
 /* Puts bytes under a key, NULL removes what is there. */
 void
 public_place(const char *key, const void *bytes, size_t size)

@@ -35,7 +35,6 @@ struct manifest *public_backup(struct store *s, const struct image *now,
     const struct manifest *parent, const struct image *base);
 /* As the owner has it, from the repository alone. */
 void public_expect(const char *id, const struct image *now);
-uint8_t *public_load(const char *key, size_t *size);
 /* Puts bytes under a key, NULL removes what is there. */
 void public_place(const char *key, const void *bytes, size_t size);
 /* The hash of an object, as anybody can make it. */

@@ -16,6 +16,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "store/seal/slot.h"
+#include "tests/unit/plain_manifest.h"
 #include "tests/unit/store_rig.h"
 
 static unsigned int serial;
@@ -316,29 +317,11 @@ static struct manifest *
 describe(
     const struct image *im, unsigned int count, const struct manifest *parent)
 {
-	struct manifest *m = manifest_new();
+	struct manifest *m = plain_manifest("vm", "u", "h", count, parent);
 	unsigned int i;
 
-	m->domain = strdup("vm");
-	m->uuid = strdup("u");
-	m->host = strdup("h");
-	m->consistency_reason = strdup("");
-	m->checkpoint = strdup("");
-	m->definition_xml = strdup("<domain/>");
-	m->time_ms = 1;
-	m->kind = parent == NULL ? MANIFEST_FULL : MANIFEST_INCREMENTAL;
-	if (parent != NULL)
-		memcpy(m->parent, parent->id, sizeof(m->parent));
-	m->disks = calloc(count, sizeof(*m->disks));
-	m->disk_count = count;
-	for (i = 0; i < count; i++) {
-		m->disks[i].target = strdup("vda");
-		m->disks[i].target[2] = (char)('a' + i);
-		m->disks[i].format = strdup("raw");
-		m->disks[i].path = strdup("/x");
-		m->disks[i].reason = strdup("");
+	for (i = 0; i < count; i++)
 		m->disks[i].size_bytes = im[i].size;
-	}
 	return m;
 }
 
@@ -410,6 +393,30 @@ rig_prune(struct store *s, struct store_prune_result *out, struct err *err)
 	const struct store_prune_options options = { .silence_ms = 1 };
 
 	return store_prune(s, &options, out, err);
+}
+
+struct store_prune_result
+rig_pruned(struct store *s)
+{
+	struct store_prune_result result;
+	struct err err = ERR_INIT;
+
+	if (rig_prune(s, &result, &err) == -1)
+		fail_msg("prune: %s", err.text);
+	return result;
+}
+
+struct store_repair_result
+rig_repaired(struct store *s, bool dry_run)
+{
+	struct store_repair_options options = { .dry_run = dry_run,
+		.threads = 2 };
+	struct store_repair_result result;
+	struct err err = ERR_INIT;
+
+	if (store_repair(s, &options, NULL, NULL, &result, &err) == -1)
+		fail_msg("repair: %s", err.text);
+	return result;
 }
 
 uint64_t
@@ -517,6 +524,41 @@ rig_keys(struct rig *rig, struct keys *out, const char *prefix)
 	backend_close(b);
 }
 
+bool
+rig_has_key(const struct keys *keys, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < keys->count; i++)
+		if (strcmp(keys->key[i], key) == 0)
+			return true;
+	return false;
+}
+
+const char *
+rig_only_key(struct rig *rig, struct keys *keys, const char *prefix)
+{
+	rig_keys(rig, keys, prefix);
+	assert_int_equal(keys->count, 1);
+	return keys->key[0];
+}
+
+const char *
+rig_pack_of(struct rig *rig, struct keys *keys, bool data)
+{
+	size_t size, i;
+
+	rig_keys(rig, keys, "packs/");
+	assert_int_equal(keys->count, 2);
+	for (i = 0; i < keys->count; i++) {
+		free(rig_load(rig, keys->key[i], &size));
+		if ((size > STORE_BLOCK_BYTES) == data)
+			return keys->key[i];
+	}
+	fail();
+	return NULL;
+}
+
 struct manifest *
 rig_point(struct rig *rig, const struct image *im,
     const struct manifest *parent, const struct image *base)
@@ -527,6 +569,37 @@ rig_point(struct rig *rig, const struct image *im,
 	if (rig_backup(rig, rig->store, &m, im, parent, base, &err) == -1)
 		fail_msg("backup: %s", err.text);
 	return m;
+}
+
+int
+rig_set_up(void **state)
+{
+	const struct rig_start *start = *state;
+
+	if (start->public_mode)
+		rig_init_public(start->rig);
+	else
+		rig_init(start->rig, start->kind ? start->kind : "mem");
+	if (start->im == NULL)
+		return 0;
+	image_init(start->im, start->size_bytes);
+	image_fill(start->im, 0, start->size_bytes, 1, false);
+	if (start->m != NULL)
+		*start->m = rig_point(start->rig, start->im, NULL, NULL);
+	return 0;
+}
+
+int
+rig_tear_down(void **state)
+{
+	const struct rig_start *start = *state;
+
+	if (start->m != NULL)
+		manifest_free(*start->m);
+	if (start->im != NULL)
+		image_fini(start->im);
+	rig_fini(start->rig);
+	return 0;
 }
 
 uint8_t *

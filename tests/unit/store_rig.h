@@ -91,6 +91,9 @@ void rig_expect(
 
 /* A prune that gives up silent sessions and forgotten points at once. */
 int rig_prune(struct store *s, struct store_prune_result *out, struct err *err);
+/* The same, and a repair; they fail the test if they fail. */
+struct store_prune_result rig_pruned(struct store *s);
+struct store_repair_result rig_repaired(struct store *s, bool dry_run);
 
 /* Damaged objects and points that verify finds; fails the test if it cannot.
  * result may be NULL. */
@@ -103,6 +106,34 @@ struct keys {
 	uint64_t bytes;
 };
 void rig_keys(struct rig *rig, struct keys *out, const char *prefix);
+bool rig_has_key(const struct keys *keys, const char *key);
+/* The one key with a prefix. */
+const char *rig_only_key(
+    struct rig *rig, struct keys *keys, const char *prefix);
+
+/* Of a repository that has two packs, one of data and one of map pieces: the
+ * one or the other.  keys: of all packs, and the key's place. */
+const char *rig_pack_of(struct rig *rig, struct keys *keys, bool data);
+
+/* ---- what a test begins with ---- */
+
+/* In variables of the test's own: a new repository, and, where there is an
+ * image, a disk that does not compress. */
+struct rig_start {
+	struct rig *rig;
+	const char *kind; /* NULL: "mem". */
+	bool public_mode;
+	struct image *im;    /* NULL: no disk. */
+	uint64_t size_bytes; /* Of the disk. */
+	struct manifest **m; /* Its point; NULL: it has none. */
+};
+
+/* A test between the two. */
+#define RIG_CASE(name, start) \
+	cmocka_unit_test_prestate_setup_teardown( \
+	    name, rig_set_up, rig_tear_down, start)
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
 
 /* ---- objects as bytes ---- */
 

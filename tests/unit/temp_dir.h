@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A folder of a test's own, as setup and teardown of a group. */
+/* A folder of a test's own, as setup and teardown of it or of a group. */
 #ifndef HOLDSTILL_TESTS_UNIT_TEMP_DIR_H
 #define HOLDSTILL_TESTS_UNIT_TEMP_DIR_H
 

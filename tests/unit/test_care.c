@@ -17,23 +17,8 @@
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
 
 static struct rig rig;
+static struct rig_start start = { .rig = &rig };
 static struct keys keys, after;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
 
 struct history { /* Three points of one disk. */
 	struct image im[3];
@@ -241,8 +226,7 @@ test_care_damage_is_mapped_to_its_points(void **state)
 	struct history h;
 	struct manifest *m;
 	struct image im;
-	uint8_t *bytes;
-	size_t size, i, j;
+	size_t size, i;
 
 	(void)state;
 	history_init(&h, MIB);
@@ -253,16 +237,10 @@ test_care_damage_is_mapped_to_its_points(void **state)
 	    rig_backup(&rig, rig.store, &m, &im, h.m[2], &h.im[2], &err), 0);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
-		for (j = 0; j < keys.count; j++) {
-			if (strcmp(after.key[i], keys.key[j]) == 0)
-				break;
-		}
-		bytes = rig_load(&rig, after.key[i], &size);
-		if (j == keys.count && size > BLOCK) { /* Its data pack. */
-			bytes[100] ^= 1;
-			rig_replace(&rig, after.key[i], bytes, size);
-		}
-		free(bytes);
+		free(rig_load(&rig, after.key[i], &size));
+		/* Its data pack. */
+		if (!rig_has_key(&keys, after.key[i]) && size > BLOCK)
+			rig_flip(&rig, after.key[i], 100);
 	}
 	assert_int_equal(store_verify(rig.store, &options, note_damage, &named,
 			     &result, &err),
@@ -502,8 +480,7 @@ test_care_prune_refuses_over_a_damaged_point(void **state)
 int
 main(void)
 {
-#define CARE(name) \
-	cmocka_unit_test_setup_teardown(test_care_##name, setup, teardown)
+#define CARE(name) RIG_CASE(test_care_##name, &start)
 	const struct CMUnitTest tests[] = {
 		CARE(flipped_byte_is_found_everywhere),
 		CARE(swapped_objects_are_found),

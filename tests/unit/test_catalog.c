@@ -541,16 +541,18 @@ test_catalog_damage_is_set_aside_once(void **state)
 
 /* ---- runs ---- */
 
+static const struct catalog_run run_of_db1 = {
+	.repository_id = "r",
+	.domain = "db1",
+	.job = "",
+	.started_ms = T0,
+};
+
 static void
 test_catalog_runs_of_the_dead_are_closed(void **state)
 {
 	struct bed *bed = *state;
-	struct catalog_run run = {
-		.repository_id = "r",
-		.domain = "db1",
-		.job = "",
-		.started_ms = T0,
-	};
+	struct catalog_run run = run_of_db1;
 	uint64_t closed;
 	pid_t pid;
 
@@ -580,12 +582,7 @@ static void
 test_catalog_audits_are_summed(void **state)
 {
 	struct bed *bed = *state;
-	struct catalog_run run = {
-		.repository_id = "r",
-		.domain = "db1",
-		.job = "",
-		.started_ms = T0,
-	};
+	struct catalog_run run = run_of_db1;
 	uint64_t audited, missed;
 	int i;
 

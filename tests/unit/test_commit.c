@@ -13,22 +13,7 @@
 #include "tests/unit/store_rig.h"
 
 static struct rig rig;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
+static struct rig_start start = { .rig = &rig };
 
 /* Of any number of calls, that is of more than a backup has. */
 #define CALLS_MAX 24
@@ -113,14 +98,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_commit_without_an_answer_is_not_known, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_commit_that_timed_out_is_not_known, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_commit_tombstone_that_is_not_read_is_no_damage, setup,
-		    teardown),
+		RIG_CASE(test_commit_without_an_answer_is_not_known, &start),
+		RIG_CASE(test_commit_that_timed_out_is_not_known, &start),
+		RIG_CASE(test_commit_tombstone_that_is_not_read_is_no_damage,
+		    &start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

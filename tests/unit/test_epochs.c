@@ -24,40 +24,18 @@
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
 static struct rig rig;
+static struct image image; /* A disk that is not backed up yet. */
+static struct rig_start start = {
+	.rig = &rig, .im = &image, .size_bytes = MIB
+};
 static struct keys keys;
 static const struct wrap_fault_plan no_fault = { .ops = 0 };
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
 
 static size_t
 count(const char *prefix)
 {
 	rig_keys(&rig, &keys, prefix);
 	return keys.count;
-}
-
-static void
-prune(void)
-{
-	struct store_prune_result result;
-	struct err err = ERR_INIT;
-
-	if (rig_prune(rig.store, &result, &err) == -1)
-		fail_msg("prune: %s", err.text);
 }
 
 /* A tombstone is a name without a point. */
@@ -101,32 +79,28 @@ test_epochs_forgotten_point_is_whole_until_its_time_ends(void **state)
 	struct store_prune_result result;
 	struct err err = ERR_INIT;
 	struct manifest *m;
-	struct image im;
 
 	(void)state;
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, true);
-	m = rig_point(&rig, &im, NULL, NULL);
+	m = rig_point(&rig, &image, NULL, NULL);
 	expect_points(1, 0);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
 	expect_points(0, 1);
 	assert_int_equal(store_prune(rig.store, &options, &result, &err), 0);
 	assert_int_equal(result.points_removed, 0);
-	rig_expect(rig.store, m, &im);
+	rig_expect(rig.store, m, &image);
 	assert_int_equal(store_point_unforget(rig.store, m->id, &err), 0);
 	expect_points(1, 0);
-	prune();
-	rig_expect(rig.store, m, &im);
+	rig_pruned(rig.store);
+	rig_expect(rig.store, m, &image);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
-	prune();
+	rig_pruned(rig.store);
 	expect_points(0, 0);
 	assert_true(store_point_gone(rig.store, m->id));
 	assert_int_equal(count("packs/"), 0);
 	assert_int_equal(store_point_unforget(rig.store, m->id, &err), -1);
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 	manifest_free(m);
-	image_fini(&im);
 }
 
 /* The word was put and its point not yet removed: any prune does it. */
@@ -136,12 +110,9 @@ test_epochs_another_prune_ends_what_one_began(void **state)
 	uint8_t id[OBJECT_ID_BYTES];
 	struct err err = ERR_INIT;
 	struct manifest *m;
-	struct image im;
 
 	(void)state;
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, true);
-	m = rig_point(&rig, &im, NULL, NULL);
+	m = rig_point(&rig, &image, NULL, NULL);
 	hex_decode(id, sizeof(id), m->id);
 	assert_int_equal(
 	    forgotten_say(rig.store, id, 0, FORGOTTEN_FORGOTTEN, &err), 0);
@@ -151,11 +122,10 @@ test_epochs_another_prune_ends_what_one_began(void **state)
 	    forgotten_say(rig.store, id, 1, FORGOTTEN_KEPT, &err), -1);
 	assert_int_equal(err.class, ERR_EXISTS);
 	assert_int_equal(store_point_unforget(rig.store, m->id, &err), -1);
-	prune();
+	rig_pruned(rig.store);
 	assert_true(store_point_gone(rig.store, m->id));
 	assert_int_equal(count("packs/"), 0);
 	manifest_free(m);
-	image_fini(&im);
 }
 
 /* ---- the commit ---- */
@@ -170,29 +140,26 @@ test_epochs_lost_answers_of_a_commit_are_asked_for(void **state)
 		.after = true };
 	struct err err = ERR_INIT;
 	struct manifest *m;
-	struct image im;
 	unsigned int made = 0;
 	int rc;
 
 	(void)state;
-	image_init(&im, MIB);
 	for (plan.fail_at = 1; plan.fail_at < 12; plan.fail_at++) {
-		image_fill(&im, 0, MIB, (unsigned int)plan.fail_at, true);
+		image_fill(&image, 0, MIB, (unsigned int)plan.fail_at, true);
 		wrap_fault_set(&rig.fault, &plan);
-		rc = rig_backup(&rig, rig.store, &m, &im, NULL, NULL, &err);
+		rc = rig_backup(&rig, rig.store, &m, &image, NULL, NULL, &err);
 		wrap_fault_set(&rig.fault, &no_fault);
 		err_clear(&err);
 		made += rc == 0;
 		expect_points(made, 0);
 		if (rc == 0) {
-			rig_expect(rig.store, m, &im);
+			rig_expect(rig.store, m, &image);
 			manifest_free(m);
 		}
 	}
 	/* The session's, the manifest's; none is there after that. */
 	assert_true(made >= 2);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
-	image_fini(&im);
 }
 
 static struct store_session *
@@ -262,14 +229,11 @@ test_epochs_silent_session_is_given_up_and_fails(void **state)
 	struct manifest m = { .disks = &d, .disk_count = 1 }, *next;
 	struct store_session *session;
 	struct err err = ERR_INIT;
-	struct image im;
 
 	(void)state;
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, false);
 	session = begin(3600 * 1000);
-	write_disk(session, &d, &im);
-	prune();
+	write_disk(session, &d, &image);
+	rig_pruned(rig.store);
 	assert_int_equal(store_session_commit(session, &m, &err), -1);
 	assert_int_equal(err.class, ERR_TIMEOUT);
 	assert_non_null(strstr(err.text, "given up"));
@@ -277,11 +241,10 @@ test_epochs_silent_session_is_given_up_and_fails(void **state)
 	expect_points(0, 0);
 	assert_true(store_point_gone(rig.store, m.id));
 	/* What it stored serves the next one. */
-	next = rig_point(&rig, &im, NULL, NULL);
+	next = rig_point(&rig, &image, NULL, NULL);
 	assert_int_equal(next->disks[0].new_bytes, 0);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
 	manifest_free(next);
-	image_fini(&im);
 }
 
 static void
@@ -294,13 +257,10 @@ test_epochs_living_session_is_left_in_peace(void **state)
 	struct store_session *session;
 	struct err err = ERR_INIT;
 	struct epoch e;
-	struct image im;
 
 	(void)state;
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, false);
 	session = begin(5);
-	write_disk(session, &d, &im);
+	write_disk(session, &d, &image);
 	assert_int_equal(store_prune(rig.store, &options, &result, &err), 0);
 	assert_int_equal(result.sessions_alive, 1);
 	assert_int_equal(result.sessions_dead, 0);
@@ -310,9 +270,8 @@ test_epochs_living_session_is_left_in_peace(void **state)
 	epoch_fini(&e);
 	assert_int_equal(store_session_commit(session, &m, &err), 0);
 	store_session_end(session);
-	rig_expect(rig.store, &m, &im);
+	rig_expect(rig.store, &m, &image);
 	assert_int_equal(count("beats/"), 0);
-	image_fini(&im);
 }
 
 /* Each session's last word is there when it ends. */
@@ -430,17 +389,13 @@ static void
 test_epochs_listed_pack_is_not_used(void **state)
 {
 	uint8_t pack[OBJECT_ID_BYTES];
-	struct image im;
 
 	(void)state;
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, false);
-	assert_int_equal(again(&im), MIB);
-	assert_int_equal(again(&im), 0);
-	data_pack(pack, &im);
+	assert_int_equal(again(&image), MIB);
+	assert_int_equal(again(&image), 0);
+	data_pack(pack, &image);
 	next_epoch(1, pack, false);
-	assert_int_equal(again(&im), MIB);
-	image_fini(&im);
+	assert_int_equal(again(&image), MIB);
 }
 
 static int
@@ -482,26 +437,22 @@ test_epochs_local_index_sees_all_lists(void **state)
 {
 	uint8_t pack[OBJECT_ID_BYTES];
 	uint64_t looks;
-	struct image im;
 
 	(void)state;
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, false);
-	again(&im);
-	looks = stats_of(&im);
+	again(&image);
+	looks = stats_of(&image);
 	/* A new epoch alone costs no look at packs. */
 	next_epoch(1, NULL, false);
-	assert_true(stats_of(&im) <= looks + 1);
-	assert_int_equal(known(&im), 1);
-	data_pack(pack, &im);
+	assert_true(stats_of(&image) <= looks + 1);
+	assert_int_equal(known(&image), 1);
+	data_pack(pack, &image);
 	next_epoch(2, pack, false);
 	next_epoch(3, pack, true);
 	next_epoch(4, NULL, false);
 	remove_pack(pack);
 	/* An index names it, and epoch 4 does not list it. */
-	assert_int_equal(known(&im), 0);
-	assert_int_equal(again(&im), MIB);
-	image_fini(&im);
+	assert_int_equal(known(&image), 0);
+	assert_int_equal(again(&image), MIB);
 }
 
 /* ---- bases ---- */
@@ -523,32 +474,27 @@ test_epochs_base_is_not_about_to_go(void **state)
 	uint8_t pack[OBJECT_ID_BYTES];
 	struct err err = ERR_INIT;
 	struct manifest *m;
-	struct image im;
 
 	(void)state;
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
+	m = rig_point(&rig, &image, NULL, NULL);
 	assert_int_equal(may_build_on(m), 1);
 	/* A list that has none of it: each blob is looked for. */
 	memset(pack, 7, sizeof(pack));
 	next_epoch(1, pack, false);
 	assert_int_equal(may_build_on(m), 1);
-	data_pack(pack, &im);
+	data_pack(pack, &image);
 	next_epoch(2, pack, false);
 	assert_int_equal(may_build_on(m), 0);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
-	prune();
+	rig_pruned(rig.store);
 	assert_int_equal(may_build_on(m), 0);
 	manifest_free(m);
-	image_fini(&im);
 }
 
 int
 main(void)
 {
-#define EPOCHS(name) \
-	cmocka_unit_test_setup_teardown(test_epochs_##name, setup, teardown)
+#define EPOCHS(name) RIG_CASE(test_epochs_##name, &start)
 	const struct CMUnitTest tests[] = {
 		EPOCHS(forgotten_point_is_whole_until_its_time_ends),
 		EPOCHS(another_prune_ends_what_one_began),

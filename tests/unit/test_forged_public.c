@@ -41,7 +41,7 @@ test_forged_public_forged_points_are_told(void **state)
 	char key[OBJECT_KEY_SIZE], other[OBJECT_KEY_SIZE];
 	struct err err = ERR_INIT;
 	size_t size, other_size;
-	uint8_t *bytes = public_load(point_key(key, m), &size), *copy;
+	uint8_t *bytes = rig_load(&public_rig, point_key(key, m), &size), *copy;
 
 	(void)state;
 	point_key(other, old);
@@ -78,7 +78,7 @@ test_forged_public_forged_points_are_told(void **state)
 	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
 	public_expect_words(&err, ERR_CORRUPT, "its checksum is wrong");
 	/* An old one under a new name. */
-	copy = public_load(other, &other_size);
+	copy = rig_load(&public_rig, other, &other_size);
 	public_place(key, copy, other_size);
 	assert_int_equal(
 	    store_manifest_read(&read, public_rig.store, m->id, &err), -1);
@@ -121,7 +121,7 @@ test_forged_public_points_of_no_host_are_told(void **state)
 	size_t size;
 
 	(void)state;
-	real = public_load(point_key(key, m), &size);
+	real = rig_load(&public_rig, point_key(key, m), &size);
 	marks.arg = real + size - DIGEST_BYTES - 56;
 	hex_encode(hex, id, sizeof(id));
 	object_key(key, OBJECT_MANIFEST, id);
@@ -171,7 +171,7 @@ test_forged_public_forged_epochs_are_told(void **state)
 	    store_session_begin(&session, public_host, &options, &err), -1);
 	public_expect_words(&err, ERR_CORRUPT, "it is not signed");
 	/* The first one again, under another number. */
-	bytes = public_load("epochs/0", &size);
+	bytes = rig_load(&public_rig, "epochs/0", &size);
 	public_place("epochs/1", bytes, size);
 	assert_int_equal(
 	    store_session_begin(&session, public_host, &options, &err), -1);
@@ -411,18 +411,6 @@ struct own {
 	size_t count;
 };
 
-static bool
-has_key(const struct keys *keys, const char *key)
-{
-	size_t i;
-
-	for (i = 0; i < keys->count; i++) {
-		if (strcmp(keys->key[i], key) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The host's point is forgotten but for its first blocks, and written anew. */
 static void
 make_own(struct own *own, char point[HEXID_SIZE])
@@ -445,12 +433,12 @@ make_own(struct own *own, char point[HEXID_SIZE])
 	assert_true(pruned.packs_rewritten > 0);
 	rig_keys(&public_rig, &public_keys, "packs/");
 	for (i = 0; i < public_keys.count; i++) {
-		if (has_key(&before, public_keys.key[i]))
+		if (rig_has_key(&before, public_keys.key[i]))
 			continue;
 		assert_true(own->count < 4);
 		strcpy(own->key[own->count], public_keys.key[i]);
-		own->bytes[own->count] =
-		    public_load(public_keys.key[i], &own->size[own->count]);
+		own->bytes[own->count] = rig_load(
+		    &public_rig, public_keys.key[i], &own->size[own->count]);
 		own->count++;
 	}
 	assert_true(own->count > 0);
@@ -479,7 +467,7 @@ prune_own_away(struct store *s, const struct own *own, const char *point)
 	assert_int_equal(rig_prune(s, &pruned, &err), 0);
 	rig_keys(&public_rig, &public_keys, "packs/");
 	for (i = 0; i < own->count; i++)
-		assert_false(has_key(&public_keys, own->key[i]));
+		assert_false(rig_has_key(&public_keys, own->key[i]));
 }
 
 /* Lying packs under all of those ids; then nothing is missing without them. */

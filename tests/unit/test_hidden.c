@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "tests/unit/hurt_rig.h"
 #include "tests/unit/store_rig.h"
 
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
@@ -20,6 +21,9 @@
 static struct rig rig;
 static struct image im;
 static struct manifest *m;
+static struct rig_start start = {
+	.rig = &rig, .im = &im, .size_bytes = BLOCKS * BLOCK, .m = &m
+};
 static char pack[BACKEND_KEY_MAX + 1]; /* The one that is damaged. */
 
 /* ---- a backend that lists no marks ---- */
@@ -124,88 +128,33 @@ prune_blindly(void)
 	assert_true(hiding.hidden > 0);
 }
 
-static void
-prune(void)
-{
-	struct store_prune_result result;
-	struct err err = ERR_INIT;
-
-	if (rig_prune(rig.store, &result, &err) == -1)
-		fail_msg("prune: %s", err.text);
-}
-
 /* ---- a repaired repository ---- */
-
-static void
-repair(void)
-{
-	struct store_repair_options options = { .threads = 2 };
-	struct store_repair_result result;
-	struct err err = ERR_INIT;
-
-	if (store_repair(rig.store, &options, NULL, NULL, &result, &err) == -1)
-		fail_msg("repair: %s", err.text);
-}
 
 /* One block of the only point is wrong, and its pack is marked. */
 static int
 setup(void **state)
 {
 	struct keys packs;
-	size_t i, size;
 
-	(void)state;
-	rig_init(&rig, "mem");
-	image_init(&im, BLOCKS * BLOCK);
-	image_fill(&im, 0, im.size, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
-	rig_keys(&rig, &packs, "packs/");
-	for (i = 0; i < packs.count; i++) {
-		free(rig_load(&rig, packs.key[i], &size));
-		if (size > BLOCK)
-			strcpy(pack, packs.key[i]);
-	}
+	rig_set_up(state);
+	strcpy(pack, rig_pack_of(&rig, &packs, true));
 	rig_flip(&rig, pack, 48 + WRONG * BLOCK + 100);
-	repair();
+	rig_repaired(rig.store, false);
 	rig_keys(&rig, &packs, "damage/");
 	assert_int_equal(packs.count, 2); /* Of the pack and of the point. */
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
-}
-
-static void
-see(void *arg, const struct store_hurt *hurt)
-{
-	uint64_t *bytes = arg;
-
-	assert_int_equal(hurt->range_count, 1);
-	assert_int_equal(hurt->ranges[0].offset, WRONG * BLOCK);
-	*bytes += hurt->bytes;
 }
 
 /* What was wrong, and nothing else, is lost to the point. */
 static void
 expect_one_block_lost(void)
 {
-	struct store_verify_options options = { .threads = 2, .hurt = see };
 	struct store_verify_result result;
-	struct err err = ERR_INIT;
-	uint64_t bytes = 0;
+	struct hurt_rig_seen hurt;
 
 	rig_reopen(&rig);
-	if (store_verify(rig.store, &options, NULL, &bytes, &result, &err) ==
-	    -1)
-		fail_msg("verify: %s", err.text);
-	assert_int_equal(bytes, BLOCK);
+	hurt = hurt_rig_verify(rig.store, &result);
+	hurt_rig_expect_block(&hurt, m, WRONG);
 	assert_int_equal(result.damaged_points, 1);
 }
 
@@ -220,12 +169,12 @@ test_hidden_marks_cost_nothing_that_was_right(void **state)
 		prune_blindly();
 		prune_blindly();
 		if (i == 1)
-			prune();
+			rig_pruned(rig.store);
 		/* What was copied may be in the marked pack alone again. */
-		repair();
+		rig_repaired(rig.store, false);
 		expect_one_block_lost();
 	}
-	prune();
+	rig_pruned(rig.store);
 	expect_one_block_lost();
 }
 
@@ -240,8 +189,8 @@ test_hidden_marks_seen_again_heal(void **state)
 	rig_reopen(&rig);
 	again = rig_point(&rig, &im, NULL, NULL);
 	rig_expect(rig.store, m, &im);
-	prune();
-	prune();
+	rig_pruned(rig.store);
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	rig_expect(rig.store, again, &im);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
@@ -278,8 +227,8 @@ test_hidden_mark_that_is_damaged_ends_a_prune(void **state)
 		assert_int_equal(rig_prune(rig.store, &result, &err), -1);
 	rig_keys(&rig, &after, "packs/");
 	assert_int_equal(before.count, after.count);
-	repair();
-	prune();
+	rig_repaired(rig.store, false);
+	rig_pruned(rig.store);
 	rig_reopen(&rig);
 	rig_expect(rig.store, m, &im);
 	rig_expect(rig.store, again, &im);
@@ -287,7 +236,9 @@ test_hidden_mark_that_is_damaged_ends_a_prune(void **state)
 	manifest_free(again);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) \
+	cmocka_unit_test_prestate_setup_teardown( \
+	    name, setup, rig_tear_down, &start)
 
 int
 main(void)

@@ -6,87 +6,22 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/err.h"
-#include "common/io.h"
 #include "store/checksum.h"
 #include "store/localindex.h"
-
-#define PACK_BLOBS 16000u
-
-static char dir[] = "/tmp/holdstill-test-XXXXXX";
-
-static int
-setup(void **state)
-{
-	(void)state;
-	strcpy(strrchr(dir, '-'), "-XXXXXX");
-	return mkdtemp(dir) == NULL ? -1 : 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct err err = ERR_INIT;
-
-	(void)state;
-	return io_remove_tree(dir, &err);
-}
-
-static void
-name(uint8_t hash[DIGEST_BYTES], uint32_t pack, uint32_t blob)
-{
-	uint64_t v = (uint64_t)pack << 32 | blob, x;
-	unsigned int i;
-
-	for (i = 0; i < 4; i++) {
-		v += i;
-		x = checksum_of(&v, sizeof(v));
-		memcpy(hash + 8 * i, &x, 8);
-	}
-}
-
-/* A pack of frames with one blob each. */
-static void
-fill(struct index_pack *p, uint32_t number)
-{
-	uint32_t i;
-
-	memset(p, 0, sizeof(*p));
-	memcpy(p->id, &number, sizeof(number));
-	p->table.frames = calloc(PACK_BLOBS, sizeof(*p->table.frames));
-	p->table.blobs = calloc(PACK_BLOBS, sizeof(*p->table.blobs));
-	p->table.frame_count = p->table.blob_count = PACK_BLOBS;
-	for (i = 0; i < PACK_BLOBS; i++) {
-		p->table.frames[i].offset = 48 + i;
-		p->table.frames[i].stored_size = 1;
-		p->table.frames[i].raw_size = 65536;
-		p->table.frames[i].coding = 1;
-		p->table.frames[i].first_blob = i;
-		p->table.frames[i].blob_count = 1;
-		p->table.blobs[i].type = BLOB_DATA;
-		p->table.blobs[i].size = 65536;
-		name(p->table.blobs[i].hash, number, i);
-	}
-}
+#include "tests/unit/index_rig.h"
+#include "tests/unit/temp_dir.h"
 
 static void
 add(struct localindex *li, uint32_t number, bool trusted)
 {
-	uint8_t id[OBJECT_ID_BYTES] = { 0 };
 	struct err err = ERR_INIT;
-	struct index_pack p;
 
-	memcpy(id, &number, sizeof(number));
-	fill(&p, number);
-	if (localindex_add(li, trusted ? id : NULL, &p, 1, &err) == -1)
+	if (index_rig_add(li, number, trusted, &err) == -1)
 		fail_msg("add: %s", err.text);
-	pack_table_fini(&p.table);
 }
 
 static void
@@ -96,7 +31,7 @@ expect(struct localindex *li, uint32_t pack, uint32_t blob)
 	struct err err = ERR_INIT;
 	struct blob_place place;
 
-	name(hash, pack, blob);
+	index_rig_name(hash, pack, blob);
 	assert_int_equal(localindex_find(li, BLOB_DATA, hash, &place, &err), 1);
 	assert_memory_equal(place.pack, &pack, sizeof(pack));
 	assert_int_equal(place.ordinal, blob);
@@ -113,16 +48,15 @@ test_localindex_grows_when_full(void **state)
 	struct localindex *li;
 	uint32_t i;
 
-	(void)state;
-	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
+	assert_int_equal(localindex_open(&li, *state, "plain", &err), 0);
 	for (i = 1; i <= 26; i++)
 		add(li, i, true);
 	for (i = 1; i <= 26; i++)
 		expect(li, i, i * 7);
 	localindex_close(li);
-	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
+	assert_int_equal(localindex_open(&li, *state, "plain", &err), 0);
 	expect(li, 1, 0);
-	expect(li, 26, PACK_BLOBS - 1);
+	expect(li, 26, INDEX_RIG_BLOBS - 1);
 	localindex_close(li);
 }
 
@@ -135,19 +69,18 @@ test_localindex_follows_another_process(void **state)
 	int status;
 	pid_t pid;
 
-	(void)state;
 	/* The child opens for itself: LMDB does not live through a fork. */
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (localindex_open(&li, dir, "plain", &err) == -1)
+		if (localindex_open(&li, *state, "plain", &err) == -1)
 			_exit(1);
 		for (i = 2; i <= 26; i++)
 			add(li, i, true);
 		localindex_close(li);
 		_exit(0);
 	}
-	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
+	assert_int_equal(localindex_open(&li, *state, "plain", &err), 0);
 	add(li, 1, true);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -170,11 +103,10 @@ test_localindex_trust_needs_an_index_object(void **state)
 	unsigned int notes;
 	int round;
 
-	(void)state;
-	assert_int_equal(localindex_open(&li, dir, "plain", &err), 0);
+	assert_int_equal(localindex_open(&li, *state, "plain", &err), 0);
 	for (round = 0; round < 2; round++) {
 		add(li, 1, round == 1);
-		name(hash, 1, 3);
+		index_rig_name(hash, 1, 3);
 		assert_int_equal(localindex_view_begin(&v, li, &err), 0);
 		assert_int_equal(localindex_view_find(
 				     &v, BLOB_DATA, hash, &place, &notes, &err),
@@ -202,17 +134,16 @@ test_localindex_checksum_is_xxh64(void **state)
 	assert_true(checksum_of("abc", 3) == UINT64_C(0x44bc2cf5ad770999));
 }
 
+#define IN_DIR(name) \
+	cmocka_unit_test_setup_teardown(name, temp_dir_setup, temp_dir_teardown)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_localindex_grows_when_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_localindex_follows_another_process, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_localindex_trust_needs_an_index_object, setup,
-		    teardown),
+		IN_DIR(test_localindex_grows_when_full),
+		IN_DIR(test_localindex_follows_another_process),
+		IN_DIR(test_localindex_trust_needs_an_index_object),
 		cmocka_unit_test(test_localindex_checksum_is_xxh64),
 	};
 

@@ -11,69 +11,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "common/io.h"
 #include "store/localindex.h"
+#include "tests/unit/index_rig.h"
+#include "tests/unit/temp_dir.h"
 
-#define PACK_BLOBS 16000u
 /* As localindex_load.c has it: more become a run. */
-#define RUN_PACKS ((256u << 10) / PACK_BLOBS + 1)
+#define RUN_PACKS ((256u << 10) / INDEX_RIG_BLOBS + 1)
 /* Of the other process. */
 #define PACK_FIRST 100u
 
-static char dir[] = "/tmp/holdstill-test-XXXXXX";
-static int ask[2], answer[2];
-static pid_t other;
-
-static void
-name(uint8_t hash[DIGEST_BYTES], uint32_t pack, uint32_t blob)
-{
-	uint64_t mixed = ((uint64_t)pack << 32 | blob) * 0x9e3779b97f4a7c15u;
-
-	memset(hash, 0, DIGEST_BYTES);
-	memcpy(hash, &mixed, sizeof(mixed));
-}
-
-static int
-add(struct localindex *li, uint32_t number)
-{
-	struct pack_frame *frames = calloc(PACK_BLOBS, sizeof(*frames));
-	struct pack_blob *blobs = calloc(PACK_BLOBS, sizeof(*blobs));
-	struct index_pack p = { .table = { .frames = frames,
-				    .frame_count = PACK_BLOBS,
-				    .blobs = blobs,
-				    .blob_count = PACK_BLOBS } };
-	struct err err = ERR_INIT;
-	uint32_t i;
-	int rc;
-
-	memcpy(p.id, &number, sizeof(number));
-	for (i = 0; i < PACK_BLOBS; i++) {
-		frames[i] = (struct pack_frame){ .offset = 48 + i,
-			.stored_size = 1,
-			.raw_size = 65536,
-			.first_blob = i,
-			.blob_count = 1 };
-		blobs[i].type = BLOB_DATA;
-		blobs[i].size = 65536;
-		name(blobs[i].hash, number, i);
-	}
-	rc = localindex_add(li, NULL, &p, 1, &err);
-	free(frames);
-	free(blobs);
-	return rc;
-}
+static const char *dir;
+static struct index_rig_other other;
 
 static int
 add_run(struct localindex *li, uint32_t first)
 {
+	struct err err = ERR_INIT;
 	uint32_t i;
 
 	for (i = 0; i < RUN_PACKS; i++)
-		if (add(li, first + i) == -1)
+		if (index_rig_add(li, first + i, false, &err) == -1)
 			return -1;
 	return 0;
 }
@@ -86,24 +47,25 @@ knows(struct localindex *li, uint32_t pack)
 	struct err err = ERR_INIT;
 	struct blob_place place;
 
-	name(hash, pack, 0);
+	index_rig_name(hash, pack, 0);
 	return localindex_find(li, BLOB_DATA, hash, &place, &err);
 }
 
 /* Fills it, waits to be asked, and looks whether all is there still. */
 static int
-use_it(void)
+use_it(struct index_rig_other *o)
 {
 	struct err err = ERR_INIT;
 	struct localindex *li;
 	char byte;
 
 	if (localindex_open(&li, dir, LOCALINDEX_PLAIN, &err) == -1 ||
-	    add_run(li, PACK_FIRST) == -1 || write(answer[1], "", 1) != 1 ||
-	    read(ask[0], &byte, 1) != 1)
+	    add_run(li, PACK_FIRST) == -1 || write(o->answer[1], "", 1) != 1 ||
+	    read(o->ask[0], &byte, 1) != 1)
 		return 1;
 	if (knows(li, PACK_FIRST) != 1 || localindex_damaged(li) ||
-	    add(li, PACK_FIRST - 1) == -1 || knows(li, PACK_FIRST - 1) != 1)
+	    index_rig_add(li, PACK_FIRST - 1, false, &err) == -1 ||
+	    knows(li, PACK_FIRST - 1) != 1)
 		return 2;
 	localindex_close(li);
 	return 0;
@@ -114,40 +76,26 @@ setup(void **state)
 {
 	char byte;
 
-	(void)state;
-	strcpy(strrchr(dir, '-'), "-XXXXXX");
-	if (mkdtemp(dir) == NULL || pipe(ask) == -1 || pipe(answer) == -1 ||
-	    (other = fork()) == -1)
+	if (temp_dir_setup(state) == -1)
 		return -1;
-	if (other == 0) {
-		close(ask[1]); /* With the test it ends as well. */
-		_exit(use_it());
-	}
-	close(ask[0]);
-	close(answer[1]);
-	return read(answer[0], &byte, 1) == 1 ? 0 : -1;
+	dir = *state;
+	if (index_rig_fork(&other, use_it) == -1)
+		return -1;
+	return read(other.answer[0], &byte, 1) == 1 ? 0 : -1;
 }
 
 static void
 other_ends(void)
 {
-	int status;
-
-	assert_int_equal(write(ask[1], "", 1), 1);
-	assert_int_equal(waitpid(other, &status, 0), other);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(write(other.ask[1], "", 1), 1);
+	assert_int_equal(index_rig_wait(&other), 0);
 }
 
 static int
 teardown(void **state)
 {
-	struct err err = ERR_INIT;
-
-	(void)state;
-	close(ask[1]);
-	close(answer[0]);
-	return io_remove_tree(dir, &err);
+	index_rig_close(&other);
+	return temp_dir_teardown(state);
 }
 
 static void

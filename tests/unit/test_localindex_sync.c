@@ -29,22 +29,14 @@
 #define DAMAGES 24u
 
 static struct rig rig;
+static struct rig_start start = { .rig = &rig, .kind = "dir" };
 static char other[320];
 
 static int
 setup(void **state)
 {
-	(void)state;
-	rig_init(&rig, "dir");
+	rig_set_up(state);
 	snprintf(other, sizeof(other), "%s-2", rig.cache);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
 	return 0;
 }
 
@@ -261,7 +253,9 @@ test_localindex_sync_heals_random_damage(void **state)
 	image_fini(&im);
 }
 
-#define ON(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define ON(f) \
+	cmocka_unit_test_prestate_setup_teardown( \
+	    f, setup, rig_tear_down, &start)
 
 int
 main(void)

@@ -15,22 +15,7 @@
 #define MIB (1u << 20)
 
 static struct rig rig;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
+static struct rig_start start = { .rig = &rig };
 
 struct other {
 	struct store *store;
@@ -173,15 +158,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_prune_beside_one_that_is_faster_begins_again, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_prune_beside_a_late_put_keeps_the_tombstone, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_prune_beside_a_verify_damages_no_index, setup,
-		    teardown),
+		RIG_CASE(
+		    test_prune_beside_one_that_is_faster_begins_again, &start),
+		RIG_CASE(
+		    test_prune_beside_a_late_put_keeps_the_tombstone, &start),
+		RIG_CASE(test_prune_beside_a_verify_damages_no_index, &start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,27 +17,9 @@
 static struct rig rig;
 static struct image im;
 static struct manifest *m;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	image_init(&im, MIB);
-	image_fill(&im, 0, MIB, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
-}
+static struct rig_start start = {
+	.rig = &rig, .im = &im, .size_bytes = MIB, .m = &m
+};
 
 static void
 test_prune_told_what_the_window_keeps(void **state)
@@ -90,10 +72,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_prune_told_what_the_window_keeps, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_prune_told_dry_runs_wait_for_nobody, setup, teardown),
+		RIG_CASE(test_prune_told_what_the_window_keeps, &start),
+		RIG_CASE(test_prune_told_dry_runs_wait_for_nobody, &start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@
 #include "store/points.h"
 #include "store/seal/hostkey.h"
 #include "store/seal/slot.h"
+#include "tests/unit/plain_manifest.h"
 #include "tests/unit/public_rig.h"
 
 /* ---- adding and reading ---- */
@@ -324,13 +325,7 @@ test_public_prune_waits_for_a_host(void **state)
 	assert_int_equal(
 	    store_prune(public_rig.store, &prune, &pruned, &err), 0);
 	assert_int_equal(pruned.sessions_dead, 1);
-	m = manifest_new();
-	m->domain = strdup("vm");
-	m->uuid = strdup("u");
-	m->host = strdup("h");
-	m->consistency_reason = strdup("");
-	m->checkpoint = strdup("");
-	m->definition_xml = strdup("");
+	m = plain_manifest("vm", "u", "h", 0, NULL);
 	assert_int_equal(store_session_commit(session, m, &err), -1);
 	public_expect_words(&err, ERR_TIMEOUT, "given up");
 	store_session_end(session);
@@ -353,7 +348,7 @@ test_public_host_stores_anew_what_a_repair_marked(void **state)
 	(void)state;
 	rig_keys(&public_rig, &public_keys, "packs/");
 	for (i = 0; i < public_keys.count; i++) {
-		bytes = public_load(public_keys.key[i], &size);
+		bytes = rig_load(&public_rig, public_keys.key[i], &size);
 		if (size > 20 * BLOCK) {
 			bytes[size / 2] ^= 1;
 			public_place(public_keys.key[i], bytes, size);
@@ -547,8 +542,8 @@ test_public_host_takes_no_strangers_for_its_own(void **state)
 	image_fill(&im, 0, im.size, 5, false);
 	cut_short(&im);
 	rig_keys(&public_rig, &packs, "packs/");
-	bytes[0] = public_load(packs.key[0], &size[0]);
-	bytes[1] = public_load(packs.key[1], &size[1]);
+	bytes[0] = rig_load(&public_rig, packs.key[0], &size[0]);
+	bytes[1] = rig_load(&public_rig, packs.key[1], &size[1]);
 	assert_int_equal(rig_prune(public_rig.store, &pruned, &err), 0);
 	assert_int_equal(pruned.packs_removed, 2);
 	memset(bytes[0] + 100, 0, size[0] / 2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Damage mapped to ranges, marked, taken out of use, and healed. */
+/* Damage mapped to ranges, marked, and taken out of use. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,54 +13,20 @@
 #include "common/err.h"
 #include "store/digest.h"
 #include "store/sessions.h"
+#include "tests/unit/hurt_rig.h"
 #include "tests/unit/store_rig.h"
 
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
 #define BLOCKS 64u
+#define WRONG 17u
 
 static struct rig rig;
 static struct keys keys, after;
 static struct image im;
 static struct manifest *m;
-
-/* One disk, none of which compresses: a pack of data, a pack of its map. */
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	image_init(&im, BLOCKS * BLOCK - 5000);
-	image_fill(&im, 0, im.size, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
-}
-
-/* The pack of data, or that of map pieces, among those of prefix. */
-static const char *
-pack_of(bool data)
-{
-	size_t size, i;
-
-	rig_keys(&rig, &keys, "packs/");
-	assert_int_equal(keys.count, 2);
-	for (i = 0; i < keys.count; i++) {
-		free(rig_load(&rig, keys.key[i], &size));
-		if ((size > BLOCK) == data)
-			return keys.key[i];
-	}
-	fail();
-	return NULL;
-}
+static struct rig_start start = {
+	.rig = &rig, .im = &im, .size_bytes = BLOCKS * BLOCK - 5000, .m = &m
+};
 
 static const char *
 largest_pack(void)
@@ -78,114 +44,24 @@ largest_pack(void)
 	return keys.key[at];
 }
 
-static bool
-had(const struct keys *set, const char *key)
-{
-	size_t i;
-
-	for (i = 0; i < set->count; i++)
-		if (strcmp(set->key[i], key) == 0)
-			return true;
-	return false;
-}
-
-struct seen {
-	unsigned int count;
-	char point[HEXID_SIZE];
-	uint64_t bytes;
-	struct store_range ranges[8];
-	size_t range_count;
-	bool more;
-};
-
-static void
-see(void *arg, const struct store_hurt *hurt)
-{
-	struct seen *seen = arg;
-	size_t i;
-
-	seen->count++;
-	assert_string_equal(hurt->disk, "vda");
-	snprintf(seen->point, sizeof(seen->point), "%s", hurt->point);
-	seen->bytes = hurt->bytes;
-	seen->range_count = hurt->range_count;
-	seen->more = hurt->more;
-	for (i = 0; i < hurt->range_count && i < 8; i++)
-		seen->ranges[i] = hurt->ranges[i];
-}
-
-static struct seen
-verify_hurt(struct store_verify_result *result)
-{
-	struct seen seen = { .count = 0 };
-	struct store_verify_options options = { .threads = 2, .hurt = see };
-	struct err err = ERR_INIT;
-
-	if (store_verify(rig.store, &options, NULL, &seen, result, &err) == -1)
-		fail_msg("verify: %s", err.text);
-	return seen;
-}
-
-static struct seen
-marks(void)
-{
-	struct seen seen = { .count = 0 };
-	struct err err = ERR_INIT;
-
-	assert_int_equal(store_marks(rig.store, see, &seen, &err), 0);
-	return seen;
-}
-
-static struct store_repair_result
-repair(bool dry_run)
-{
-	struct store_repair_options options = { .dry_run = dry_run,
-		.threads = 2 };
-	struct store_repair_result result;
-	struct err err = ERR_INIT;
-
-	if (store_repair(rig.store, &options, NULL, NULL, &result, &err) == -1)
-		fail_msg("repair: %s", err.text);
-	return result;
-}
-
-/* Blocks are stored as they are, in their order. */
-static void
-damage_block(void)
-{
-	rig_flip(&rig, pack_of(true), 48 + 17 * BLOCK);
-}
-
-static void
-expect_block(const struct seen *seen)
-{
-	assert_int_equal(seen->count, 1);
-	assert_string_equal(seen->point, m->id);
-	assert_int_equal(seen->bytes, BLOCK);
-	assert_int_equal(seen->range_count, 1);
-	assert_int_equal(seen->ranges[0].offset, 17 * BLOCK);
-	assert_int_equal(seen->ranges[0].bytes, BLOCK);
-	assert_false(seen->more);
-}
-
 static void
 test_repair_verify_tells_ranges(void **state)
 {
 	struct store_verify_result result;
-	struct seen seen;
+	struct hurt_rig_seen seen;
 
 	(void)state;
-	seen = verify_hurt(&result);
+	seen = hurt_rig_verify(rig.store, &result);
 	assert_int_equal(seen.count, 0);
 	assert_int_equal(result.packs, 2);
 	assert_int_equal(result.packs_checked, 2);
-	damage_block();
-	seen = verify_hurt(&result);
-	expect_block(&seen);
+	hurt_rig_block(&rig, WRONG);
+	seen = hurt_rig_verify(rig.store, &result);
+	hurt_rig_expect_block(&seen, m, WRONG);
 	assert_int_equal(result.damaged_objects, 1);
 	/* A lost map is the whole of what it covers, cut at the end. */
-	rig_replace(&rig, pack_of(false), NULL, 0);
-	seen = verify_hurt(&result);
+	rig_replace(&rig, rig_pack_of(&rig, &keys, false), NULL, 0);
+	seen = hurt_rig_verify(rig.store, &result);
 	assert_int_equal(seen.bytes, im.size);
 	assert_int_equal(seen.range_count, 1);
 	assert_int_equal(seen.ranges[0].bytes, im.size);
@@ -198,7 +74,7 @@ test_repair_ranges_are_bounded(void **state)
 	struct store_verify_result result;
 	struct manifest *first, *second;
 	struct image odd, both;
-	struct seen seen;
+	struct hurt_rig_seen seen;
 	char key[64];
 	uint64_t i;
 
@@ -216,13 +92,12 @@ test_repair_ranges_are_bounded(void **state)
 	rig_keys(&rig, &after, "packs/");
 	second = rig_point(&rig, &both, NULL, NULL);
 	for (i = 0; i < after.count; i++)
-		if (strcmp(after.key[i], keys.key[0]) != 0 &&
-		    strcmp(after.key[i], keys.key[1]) != 0)
+		if (!rig_has_key(&keys, after.key[i]))
 			rig_replace(&rig, after.key[i], NULL, 0);
 	/* Gone, as after a prune. */
 	snprintf(key, sizeof(key), "points/%s", first->id);
 	rig_replace(&rig, key, NULL, 0);
-	seen = verify_hurt(&result);
+	seen = hurt_rig_verify(rig.store, &result);
 	assert_string_equal(seen.point, second->id);
 	assert_int_equal(seen.bytes, 1500 * BLOCK);
 	assert_int_equal(seen.range_count, STORE_HURT_RANGES_MAX);
@@ -240,37 +115,37 @@ test_repair_saves_good_frames_and_marks_points(void **state)
 {
 	struct store_repair_result result;
 	struct store_verify_result checked;
-	struct seen seen;
+	struct hurt_rig_seen seen;
 
 	(void)state;
-	damage_block();
+	hurt_rig_block(&rig, WRONG);
 	rig_keys(&rig, &keys, "");
-	result = repair(true);
+	result = rig_repaired(rig.store, true);
 	assert_int_equal(result.blobs_saved, BLOCKS - 1);
 	rig_keys(&rig, &after, "");
 	assert_int_equal(keys.count, after.count);
 	assert_int_equal(keys.bytes, after.bytes);
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.found.damaged_objects, 1);
 	assert_int_equal(result.packs_marked, 1);
 	assert_int_equal(result.blobs_saved, BLOCKS - 1);
 	assert_int_equal(result.blobs_lost, 1);
 	assert_int_equal(result.points_marked, 1);
-	seen = marks();
-	expect_block(&seen);
+	seen = hurt_rig_marks(rig.store);
+	hurt_rig_expect_block(&seen, m, WRONG);
 	/* What is marked is not told again; what a point lacks is. */
-	seen = verify_hurt(&checked);
-	expect_block(&seen);
+	seen = hurt_rig_verify(rig.store, &checked);
+	hurt_rig_expect_block(&seen, m, WRONG);
 	assert_int_equal(checked.damaged_objects, 0);
 	assert_int_equal(checked.damaged_points, 1);
 	assert_int_equal(checked.marked_packs, 1);
 	/* And a second repair has nothing to do. */
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_marked, 0);
 	assert_int_equal(result.blobs_saved, 0);
 	assert_int_equal(result.points_marked, 0);
-	seen = marks();
-	expect_block(&seen);
+	seen = hurt_rig_marks(rig.store);
+	hurt_rig_expect_block(&seen, m, WRONG);
 }
 
 /* A compressed frame goes whole; those beside it are saved. */
@@ -280,7 +155,7 @@ test_repair_saves_what_is_beside_a_lost_frame(void **state)
 	struct store_repair_result result;
 	struct manifest *packed;
 	struct image image;
-	struct seen seen;
+	struct hurt_rig_seen seen;
 	size_t i;
 
 	(void)state;
@@ -294,120 +169,19 @@ test_repair_saves_what_is_beside_a_lost_frame(void **state)
 
 		free(rig_load(&rig, after.key[i], &size));
 		/* The new pack of data: neither the old one nor a map. */
-		if (size > BLOCK && strcmp(after.key[i], keys.key[0]) != 0 &&
-		    strcmp(after.key[i], keys.key[1]) != 0)
+		if (size > BLOCK && !rig_has_key(&keys, after.key[i]))
 			rig_flip(&rig, after.key[i], 48);
 	}
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_marked, 1);
 	assert_int_equal(result.blobs_lost, 16);
 	assert_int_equal(result.blobs_saved, 32);
-	seen = marks();
+	seen = hurt_rig_marks(rig.store);
 	assert_string_equal(seen.point, packed->id);
 	assert_int_equal(seen.bytes, 16 * BLOCK);
 	rig_expect(rig.store, m, &im);
 	manifest_free(packed);
 	image_fini(&image);
-}
-
-static void
-test_repair_lets_the_next_backup_heal(void **state)
-{
-	struct store_verify_result checked;
-	struct manifest *next;
-	struct seen seen;
-	bool any;
-	struct err err = ERR_INIT;
-
-	(void)state;
-	damage_block();
-	repair(false);
-	assert_int_equal(store_any_damage(&any, rig.store, &err), 0);
-	assert_true(any);
-	next = rig_point(&rig, &im, NULL, NULL);
-	assert_int_equal(next->disks[0].new_bytes, BLOCK);
-	rig_expect(rig.store, next, &im);
-	rig_expect(rig.store, m, &im);
-	seen = verify_hurt(&checked);
-	assert_int_equal(seen.count, 0);
-	assert_int_equal(checked.damaged_points, 0);
-	assert_int_equal(checked.marks_removed, 1);
-	seen = marks();
-	assert_int_equal(seen.count, 0);
-	manifest_free(next);
-}
-
-struct lost {
-	uint64_t offset, bytes;
-	unsigned int count;
-};
-
-static int
-note_lost(void *arg, uint64_t offset, uint64_t bytes, struct err *err)
-{
-	struct lost *lost = arg;
-
-	(void)err;
-	lost->offset = offset;
-	lost->bytes = bytes;
-	lost->count++;
-	return 0;
-}
-
-/* What an incremental has to read again though nothing changed there. */
-static void
-test_repair_tells_what_a_base_lacks(void **state)
-{
-	struct lost lost = { 0 };
-	struct err err = ERR_INIT;
-	struct image stale;
-	struct manifest *next;
-	bool map_lost, whole;
-
-	(void)state;
-	damage_block();
-	repair(false);
-	assert_int_equal(store_disk_lost(rig.store, &m->disks[0], &map_lost,
-			     note_lost, &lost, &err),
-	    0);
-	assert_false(map_lost);
-	assert_int_equal(lost.count, 1);
-	assert_int_equal(lost.offset, 17 * BLOCK);
-	assert_int_equal(lost.bytes, BLOCK);
-	assert_int_equal(store_point_whole(&whole, rig.store, m, &err), 0);
-	assert_false(whole);
-	/* An incremental that reads them: the base is whole again, too. */
-	image_copy(&stale, &im);
-	memset(stale.bytes + 17 * BLOCK, 0, BLOCK);
-	next = rig_point(&rig, &im, m, &stale);
-	rig_expect(rig.store, next, &im);
-	rig_expect(rig.store, m, &im);
-	assert_int_equal(store_point_whole(&whole, rig.store, m, &err), 0);
-	assert_true(whole);
-	manifest_free(next);
-	image_fini(&stale);
-}
-
-static void
-test_repair_of_a_lost_map_asks_for_a_full(void **state)
-{
-	struct lost lost = { 0 };
-	struct err err = ERR_INIT;
-	struct manifest *next;
-	bool map_lost;
-
-	(void)state;
-	rig_replace(&rig, pack_of(false), NULL, 0);
-	assert_int_equal(repair(false).packs_marked, 1);
-	assert_int_equal(store_disk_lost(rig.store, &m->disks[0], &map_lost,
-			     note_lost, &lost, &err),
-	    0);
-	assert_true(map_lost);
-	next = rig_point(&rig, &im, NULL, NULL);
-	assert_int_equal(next->disks[0].new_bytes, 0);
-	rig_expect(rig.store, m, &im);
-	assert_int_equal(rig_verify(rig.store, NULL), 0);
-	manifest_free(next);
 }
 
 /* Its frames are good, and an index tells where they are. */
@@ -420,11 +194,11 @@ test_repair_saves_a_pack_without_its_table(void **state)
 	const char *key;
 
 	(void)state;
-	key = pack_of(true);
+	key = rig_pack_of(&rig, &keys, true);
 	bytes = rig_load(&rig, key, &size);
 	rig_replace(&rig, key, bytes, size - 1);
 	free(bytes);
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.found.damaged_objects, 1);
 	assert_int_equal(result.found.damaged_points, 0);
 	assert_int_equal(result.blobs_saved, BLOCKS);
@@ -439,17 +213,17 @@ static void
 test_repair_brings_back_what_is_whole(void **state)
 {
 	struct store_repair_result result;
-	struct seen seen;
+	struct hurt_rig_seen seen;
 
 	(void)state;
-	damage_block();
-	repair(false);
+	hurt_rig_block(&rig, WRONG);
+	rig_repaired(rig.store, false);
 	/* The same bit again undoes it. */
-	rig_flip(&rig, largest_pack(), 48 + 17 * BLOCK);
-	result = repair(false);
+	rig_flip(&rig, largest_pack(), 48 + WRONG * BLOCK);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_back, 1);
 	assert_int_equal(result.marks_removed, 1);
-	seen = marks();
+	seen = hurt_rig_marks(rig.store);
 	assert_int_equal(seen.count, 0);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
@@ -474,7 +248,7 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	bytes = rig_load(&rig, aside, &size);
 	rig_keys(&rig, &keys, "index/");
 	rig_flip(&rig, keys.key[0], 60);
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.found.damaged_objects, 2);
 	assert_int_equal(result.objects_aside, 2);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
@@ -483,8 +257,7 @@ test_repair_sets_unreadable_objects_aside(void **state)
 	/* A commit whose answer was lost finds a word, and a prune no gap. */
 	rig_keys(&rig, &keys, "forgotten/");
 	assert_int_equal(keys.count, 1);
-	if (rig_prune(rig.store, &(struct store_prune_result){ 0 }, &err) == -1)
-		fail_msg("prune: %s", err.text);
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	rig_keys(&rig, &keys, "aside/points/");
 	assert_int_equal(keys.count, 1);
@@ -519,7 +292,7 @@ test_repair_leaves_what_is_of_a_later_version(void **state)
 	    0);
 	rig_replace(&rig, key, bytes, size);
 	free(bytes);
-	damage_block();
+	hurt_rig_block(&rig, WRONG);
 	rig_keys(&rig, &keys, "");
 	assert_int_equal(
 	    store_repair(rig.store, &options, NULL, NULL, &result, &err), -1);
@@ -548,10 +321,10 @@ test_repair_leaves_alone_what_a_prune_removed(void **state)
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
 		free(rig_load(&rig, after.key[i], &size));
-		if (!had(&keys, after.key[i]) && size > BLOCK)
+		if (!rig_has_key(&keys, after.key[i]) && size > BLOCK)
 			rig_replace(&rig, after.key[i], NULL, 0);
 	}
-	result = repair(false);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.packs_marked, 0);
 	rig_keys(&rig, &keys, "damage/");
 	assert_int_equal(keys.count, 0);
@@ -570,17 +343,17 @@ test_repair_is_a_session(void **state)
 	size_t i, length, fresh = 0;
 
 	(void)state;
-	damage_block();
+	hurt_rig_block(&rig, WRONG);
 	rig_keys(&rig, &keys, "sessions/");
 	name.number = keys.count;
 	rig_keys(&rig, &keys, "packs/");
-	repair(false);
+	rig_repaired(rig.store, false);
 	assert_int_equal(sessions_get(&o, rig.store, &name, &err), 0);
 	hex_encode(tag, o.tag, SESSION_TAG_BYTES);
 	session_object_fini(&o);
 	rig_keys(&rig, &after, "packs/");
 	for (i = 0; i < after.count; i++) {
-		if (had(&keys, after.key[i]))
+		if (rig_has_key(&keys, after.key[i]))
 			continue;
 		fresh++;
 		length = strlen(after.key[i]);
@@ -595,167 +368,6 @@ test_repair_is_a_session(void **state)
 	assert_int_equal(after.count, 2);
 }
 
-/* A lost block keeps its pack no longer than what is good in it. */
-static void
-test_repair_lets_a_prune_go_on(void **state)
-{
-	struct store_prune_result pruned;
-	struct store_verify_result checked;
-	struct err err = ERR_INIT;
-	struct seen seen;
-	char damaged[BACKEND_KEY_MAX + 1];
-	size_t i;
-
-	(void)state;
-	damage_block();
-	snprintf(damaged, sizeof(damaged), "%s", pack_of(true));
-	repair(false);
-	if (rig_prune(rig.store, &pruned, &err) == -1)
-		fail_msg("prune: %s", err.text);
-	assert_int_equal(pruned.packs_removed, 1);
-	rig_keys(&rig, &after, "packs/");
-	for (i = 0; i < after.count; i++)
-		assert_string_not_equal(after.key[i], damaged);
-	seen = marks();
-	expect_block(&seen);
-	seen = verify_hurt(&checked);
-	expect_block(&seen);
-	/* Its mark goes, the point's stays, and so does the next prune. */
-	repair(false);
-	repair(false);
-	seen = marks();
-	expect_block(&seen);
-	assert_int_equal(rig_prune(rig.store, &pruned, &err), 0);
-	assert_int_equal(pruned.packs_removed, 0);
-}
-
-/* What only a marked pack has, and is right, is not given away. */
-static void
-test_repair_prune_keeps_what_only_a_marked_pack_has(void **state)
-{
-	struct store_prune_result pruned;
-	struct err err = ERR_INIT;
-	char damaged[BACKEND_KEY_MAX + 1];
-	struct seen seen;
-	size_t i;
-
-	(void)state;
-	damage_block();
-	snprintf(damaged, sizeof(damaged), "%s", pack_of(true));
-	rig_keys(&rig, &keys, "");
-	repair(false);
-	/* Without the copies, as if the repair had been killed. */
-	rig_keys(&rig, &after, "packs/");
-	for (i = 0; i < after.count; i++)
-		if (!had(&keys, after.key[i]))
-			rig_replace(&rig, after.key[i], NULL, 0);
-	if (rig_prune(rig.store, &pruned, &err) == -1)
-		fail_msg("prune: %s", err.text);
-	free(rig_load(&rig, damaged, &i));
-	repair(false);
-	seen = marks();
-	expect_block(&seen);
-}
-
-struct salvaged {
-	struct image got;
-	struct lost lost;
-};
-
-static int
-take(void *arg, uint64_t offset, const void *buf, size_t size, struct err *err)
-{
-	struct salvaged *s = arg;
-
-	(void)err;
-	assert_true(offset + size <= s->got.size);
-	memcpy(s->got.bytes + offset, buf, size);
-	return 0;
-}
-
-static int
-lose(void *arg, uint64_t offset, uint64_t bytes, struct err *err)
-{
-	struct salvaged *s = arg;
-
-	return note_lost(&s->lost, offset, bytes, err);
-}
-
-/* Reads what there is; what is lost is as it was, zeros. */
-static void
-salvage(struct salvaged *out)
-{
-	struct err err = ERR_INIT;
-	struct store_reader *r;
-	uint64_t data;
-
-	memset(out, 0, sizeof(*out));
-	image_init(&out->got, im.size);
-	assert_int_equal(
-	    store_reader_open(&r, rig.store, &m->disks[0], &err), 0);
-	store_reader_salvage(r, lose, out);
-	assert_int_equal(store_reader_data_bytes(r, &data, &err), 0);
-	if (store_reader_stream(r, 2, take, out, &err) == -1)
-		fail_msg("stream: %s", err.text);
-	store_reader_close(r);
-}
-
-static void
-expect_salvaged(uint64_t from, uint64_t to)
-{
-	struct salvaged s;
-	uint64_t i;
-
-	salvage(&s);
-	assert_int_equal(s.lost.count, 1);
-	assert_int_equal(s.lost.offset, from);
-	assert_int_equal(s.lost.bytes, to - from);
-	assert_memory_equal(s.got.bytes, im.bytes, from);
-	for (i = from; i < to; i++)
-		assert_int_equal(s.got.bytes[i], 0);
-	assert_memory_equal(s.got.bytes + to, im.bytes + to, im.size - to);
-	image_fini(&s.got);
-}
-
-static void
-test_repair_salvage_reads_what_there_is(void **state)
-{
-	struct err err = ERR_INIT;
-	struct image got;
-
-	(void)state;
-	damage_block();
-	assert_int_equal(rig_read(rig.store, m, &got, &err), -1);
-	assert_int_equal(err.class, ERR_CORRUPT);
-	image_fini(&got);
-	expect_salvaged(17 * BLOCK, 18 * BLOCK);
-	repair(false);
-	expect_salvaged(17 * BLOCK, 18 * BLOCK);
-	/* With the map all is gone, to the disk's end and no further. */
-	rig_keys(&rig, &after, "packs/");
-	while (after.count > 0)
-		rig_replace(&rig, after.key[--after.count], NULL, 0);
-	expect_salvaged(0, im.size);
-}
-
-/* Those that no pack holds are asked for together. */
-static void
-test_repair_salvage_passes_over_several(void **state)
-{
-	struct salvaged s;
-
-	(void)state;
-	damage_block();
-	rig_flip(&rig, pack_of(true), 48 + 19 * BLOCK);
-	repair(false);
-	salvage(&s);
-	assert_int_equal(s.lost.count, 2);
-	assert_memory_equal(s.got.bytes, im.bytes, 17 * BLOCK);
-	assert_memory_equal(
-	    s.got.bytes + 20 * BLOCK, im.bytes + 20 * BLOCK, 20 * BLOCK);
-	image_fini(&s.got);
-}
-
 /* Dies at each put or removal in turn; another repair goes on. */
 static void
 test_repair_may_die_anywhere(void **state)
@@ -767,11 +379,11 @@ test_repair_may_die_anywhere(void **state)
 	struct store_repair_result result;
 	struct err err = ERR_INIT;
 	struct manifest *next;
-	struct seen seen;
+	struct hurt_rig_seen seen;
 	int rc = -1;
 
 	for (plan.fail_at = 1; rc == -1; plan.fail_at++) {
-		damage_block();
+		hurt_rig_block(&rig, WRONG);
 		rig_keys(&rig, &keys, "index/");
 		rig_flip(&rig, keys.key[0], 60);
 		wrap_fault_set(&rig.fault, &plan);
@@ -779,17 +391,17 @@ test_repair_may_die_anywhere(void **state)
 		    rig.store, &options, NULL, NULL, &result, &err);
 		wrap_fault_set(
 		    &rig.fault, &(struct wrap_fault_plan){ .ops = 0 });
-		repair(false);
-		seen = marks();
-		expect_block(&seen);
+		rig_repaired(rig.store, false);
+		seen = hurt_rig_marks(rig.store);
+		hurt_rig_expect_block(&seen, m, WRONG);
 		next = rig_point(&rig, &im, NULL, NULL);
 		assert_int_equal(next->disks[0].new_bytes, BLOCK);
 		assert_int_equal(rig_verify(rig.store, NULL), 0);
 		rig_expect(rig.store, m, &im);
 		manifest_free(next);
 		assert_true(plan.fail_at < 40);
-		teardown(state);
-		setup(state);
+		rig_tear_down(state);
+		rig_set_up(state);
 	}
 	assert_true(plan.fail_at > 5);
 }
@@ -797,26 +409,18 @@ test_repair_may_die_anywhere(void **state)
 int
 main(void)
 {
-#define REPAIR(name) \
-	cmocka_unit_test_setup_teardown(test_repair_##name, setup, teardown)
+#define REPAIR(name) RIG_CASE(test_repair_##name, &start)
 	const struct CMUnitTest tests[] = {
 		REPAIR(verify_tells_ranges),
 		REPAIR(ranges_are_bounded),
 		REPAIR(saves_good_frames_and_marks_points),
 		REPAIR(saves_what_is_beside_a_lost_frame),
-		REPAIR(lets_the_next_backup_heal),
-		REPAIR(tells_what_a_base_lacks),
-		REPAIR(of_a_lost_map_asks_for_a_full),
 		REPAIR(saves_a_pack_without_its_table),
 		REPAIR(brings_back_what_is_whole),
 		REPAIR(sets_unreadable_objects_aside),
 		REPAIR(leaves_what_is_of_a_later_version),
 		REPAIR(leaves_alone_what_a_prune_removed),
 		REPAIR(is_a_session),
-		REPAIR(lets_a_prune_go_on),
-		REPAIR(prune_keeps_what_only_a_marked_pack_has),
-		REPAIR(salvage_reads_what_there_is),
-		REPAIR(salvage_passes_over_several),
 		REPAIR(may_die_anywhere),
 	};
 

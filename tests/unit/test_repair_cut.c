@@ -28,7 +28,7 @@ struct two { /* Points of one pack: the second lacks its lost block. */
 static void
 two_init(struct two *t)
 {
-	size_t i, size;
+	const char *data;
 
 	rig_init(&rig, "mem");
 	image_init(&t->hurt, BLOCKS * BLOCK);
@@ -36,13 +36,9 @@ two_init(struct two *t)
 	image_copy(&t->whole, &t->hurt);
 	memset(t->whole.bytes + LOST * BLOCK, 0, BLOCK);
 	t->m_hurt = rig_point(&rig, &t->hurt, NULL, NULL);
-	rig_keys(&rig, &keys, "packs/");
+	data = rig_pack_of(&rig, &keys, true);
 	t->m_whole = rig_point(&rig, &t->whole, NULL, NULL);
-	for (i = 0; i < keys.count; i++) {
-		free(rig_load(&rig, keys.key[i], &size));
-		if (size > BLOCK)
-			rig_flip(&rig, keys.key[i], 48 + LOST * BLOCK);
-	}
+	rig_flip(&rig, data, 48 + LOST * BLOCK);
 }
 
 static void

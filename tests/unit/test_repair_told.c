@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "tests/unit/hurt_rig.h"
 #include "tests/unit/store_rig.h"
 
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
@@ -20,42 +21,9 @@ static struct rig rig;
 static struct keys keys;
 static struct image im;
 static struct manifest *m;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	image_init(&im, BLOCKS * BLOCK);
-	image_fill(&im, 0, im.size, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
-}
-
-static const char *
-pack_of_data(void)
-{
-	size_t size, i;
-
-	rig_keys(&rig, &keys, "packs/");
-	for (i = 0; i < keys.count; i++) {
-		free(rig_load(&rig, keys.key[i], &size));
-		if (size > BLOCK)
-			return keys.key[i];
-	}
-	fail();
-	return NULL;
-}
+static struct rig_start start = {
+	.rig = &rig, .im = &im, .size_bytes = BLOCKS * BLOCK, .m = &m
+};
 
 struct told {
 	unsigned int lost, aside;
@@ -164,7 +132,7 @@ test_repair_told_of_packs_without_any_table(void **state)
 	int dry;
 
 	(void)state;
-	key = pack_of_data();
+	key = rig_pack_of(&rig, &keys, true);
 	bytes = rig_load(&rig, key, &size);
 	rig_replace(&rig, key, bytes, size - 1);
 	free(bytes);
@@ -187,7 +155,7 @@ test_repair_told_what_a_missing_pack_had(void **state)
 	struct told told;
 
 	(void)state;
-	rig_replace(&rig, pack_of_data(), NULL, 0);
+	rig_replace(&rig, rig_pack_of(&rig, &keys, true), NULL, 0);
 	result = repair(true, &told);
 	assert_int_equal(result.packs_marked, 1);
 	assert_int_equal(result.blobs_lost, BLOCKS);
@@ -207,7 +175,7 @@ test_repair_told_verify_keeps_true_marks(void **state)
 	size_t i;
 
 	(void)state;
-	rig_flip(&rig, pack_of_data(), 48 + 17 * BLOCK);
+	hurt_rig_block(&rig, 17);
 	repair(false, &told);
 	assert_int_equal(marked(), 1);
 	/* Of the two marks that of the pack is lost. */
@@ -263,7 +231,7 @@ test_repair_told_marks_of_points_that_are_gone(void **state)
 	char key[64];
 
 	(void)state;
-	rig_flip(&rig, pack_of_data(), 48 + 17 * BLOCK);
+	hurt_rig_block(&rig, 17);
 	repair(false, &told);
 	snprintf(key, sizeof(key), "points/%s", m->id);
 	rig_replace(&rig, key, NULL, 0);
@@ -313,9 +281,7 @@ test_repair_told_sets_aside_beside_others(void **state)
 int
 main(void)
 {
-#define TOLD(name) \
-	cmocka_unit_test_setup_teardown( \
-	    test_repair_told_##name, setup, teardown)
+#define TOLD(name) RIG_CASE(test_repair_told_##name, &start)
 	const struct CMUnitTest tests[] = {
 		TOLD(which_point_is_lost),
 		TOLD(nothing_of_a_forgotten_point),

@@ -20,30 +20,8 @@
 #define BLOCK ((uint64_t)STORE_BLOCK_BYTES)
 
 static struct rig rig;
-
-static int
-setup_mem(void **state)
-{
-	(void)state;
-	rig_init(&rig, "mem");
-	return 0;
-}
-
-static int
-setup_dir(void **state)
-{
-	(void)state;
-	rig_init(&rig, "dir");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
+static struct rig_start in_mem = { .rig = &rig };
+static struct rig_start in_dir = { .rig = &rig, .kind = "dir" };
 
 static void
 test_session_round_trip_of_odd_sizes(void **state)
@@ -410,8 +388,7 @@ test_session_makes_several_points(void **state)
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
 }
 
-#define ON(kind, test) \
-	cmocka_unit_test_setup_teardown(test, setup_##kind, teardown)
+#define ON(kind, test) RIG_CASE(test, &in_##kind)
 
 int
 main(void)

@@ -300,17 +300,27 @@ test_source_keeps_to_the_limit(void **state)
 	rate_fini(&rate);
 }
 
+struct refusal {
+	int ticks, at; /* Of the tick that is refused. */
+	enum err_class class;
+	const char *text;
+};
+
 static int
-refuse_second(void *arg, uint64_t done, uint64_t total, struct err *err)
+refuse(void *arg, uint64_t done, uint64_t total, struct err *err)
 {
-	int *ticks = arg;
+	struct refusal *r = arg;
 
 	(void)done;
 	(void)total;
-	if (++*ticks < 2)
+	if (++r->ticks < r->at)
 		return 0;
-	return err_set(err, ERR_CANCELLED, "enough");
+	return err_set(err, r->class, "%s", r->text);
 }
+
+static const struct refusal full_at_third = {
+	.at = 3, .class = ERR_NO_SPACE, .text = "scratch is full"
+};
 
 /* At this limit the first block would take a minute, the disk half a day. */
 static void
@@ -323,7 +333,9 @@ test_source_stops_while_the_limit_holds_it(void **state)
 		.socket_path = fixture.socket, .target = "vda", .rate = &rate
 	};
 	uint64_t start;
-	int ticks = 0;
+	struct refusal enough = {
+		.at = 2, .class = ERR_CANCELLED, .text = "enough"
+	};
 
 	(void)state;
 	nbd_fixture_io(&fixture, "write -P 5 0 40M");
@@ -331,8 +343,7 @@ test_source_stops_while_the_limit_holds_it(void **state)
 	rate_init(&rate, 1024);
 	start = clock_monotonic_ns();
 	assert_int_equal(
-	    source_copy(&source, &disk, refuse_second, &ticks, &result, &err),
-	    -1);
+	    source_copy(&source, &disk, refuse, &enough, &result, &err), -1);
 	assert_int_equal(err.class, ERR_CANCELLED);
 	assert_true(clock_monotonic_ns() - start < UINT64_C(30000000000));
 	rate_fini(&rate);
@@ -375,18 +386,6 @@ test_source_fails_when_the_server_dies(void **state)
 }
 
 /* Also while the server hangs, which would hold the reader for ever. */
-static int
-hang_then_refuse(void *arg, uint64_t done, uint64_t total, struct err *err)
-{
-	int *ticks = arg;
-
-	(void)done;
-	(void)total;
-	if (++*ticks < 3)
-		return 0;
-	return err_set(err, ERR_NO_SPACE, "scratch is full");
-}
-
 static void
 test_source_ends_when_tick_says_so(void **state)
 {
@@ -395,7 +394,7 @@ test_source_ends_when_tick_says_so(void **state)
 	uint64_t size;
 	struct source_disk source = { .socket_path = fixture.socket,
 		.target = "vda" };
-	int ticks = 0;
+	struct refusal full = full_at_third;
 	int64_t start;
 
 	(void)state;
@@ -403,11 +402,10 @@ test_source_ends_when_tick_says_so(void **state)
 	assert_int_equal(source_size(&source, &size, &err), 0);
 	kill(fixture.server, SIGSTOP);
 	start = clock_monotonic_ms();
-	assert_int_equal(
-	    copy(false, 0, hang_then_refuse, &ticks, &result, &err), -1);
+	assert_int_equal(copy(false, 0, refuse, &full, &result, &err), -1);
 	assert_int_equal(err.class, ERR_NO_SPACE);
 	assert_string_equal(err.text, "scratch is full");
-	assert_int_equal(ticks, 3);
+	assert_int_equal(full.ticks, 3);
 	assert_true(clock_monotonic_ms() - start < 5000);
 }
 
@@ -583,16 +581,15 @@ test_source_audit_ends_when_tick_says_so(void **state)
 	struct source_audit out;
 	struct err err = ERR_INIT;
 	uint64_t size;
-	int ticks = 0;
+	struct refusal full = full_at_third;
 
 	(void)state;
 	make_base();
 	nbd_fixture_serve(&fixture, "backup-vda", false);
 	assert_int_equal(source_size(&source, &size, &err), 0);
 	kill(fixture.server, SIGSTOP);
-	assert_int_equal(source_audit(&source, 1, is_same, hang_then_refuse,
-			     &ticks, &out, &err),
-	    -1);
+	assert_int_equal(
+	    source_audit(&source, 1, is_same, refuse, &full, &out, &err), -1);
 	assert_string_equal(err.text, "scratch is full");
 }
 

@@ -26,6 +26,9 @@ static struct rig rig;
 static struct keys keys;
 static struct image im;
 static struct manifest *m;
+static struct rig_start start = {
+	.rig = &rig, .im = &im, .size_bytes = BLOCKS * BLOCK, .m = &m
+};
 
 /* Warnings are half of what happens here. */
 static void
@@ -39,11 +42,7 @@ keep_silent(void *arg, enum log_level level, const char *line)
 static int
 setup(void **state)
 {
-	(void)state;
-	rig_init(&rig, "mem");
-	image_init(&im, BLOCKS * BLOCK);
-	image_fill(&im, 0, im.size, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
+	rig_set_up(state);
 	log_set_sink(keep_silent, NULL);
 	return 0;
 }
@@ -51,12 +50,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	(void)state;
 	log_set_sink(NULL, NULL);
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
+	return rig_tear_down(state);
 }
 
 static void
@@ -70,17 +65,6 @@ remove_all(const char *prefix)
 		rig_replace(&rig, keys.key[i], NULL, 0);
 }
 
-static struct store_prune_result
-prune(void)
-{
-	struct store_prune_result result;
-	struct err err = ERR_INIT;
-
-	if (rig_prune(rig.store, &result, &err) == -1)
-		fail_msg("prune: %s", err.text);
-	return result;
-}
-
 static void
 prune_refuses(const char *word, const char *hint)
 {
@@ -92,32 +76,13 @@ prune_refuses(const char *word, const char *hint)
 		fail_msg("prune: %s (%s)", err.text, err.hint);
 }
 
-static struct store_repair_result
-repair_as(bool dry_run)
-{
-	struct store_repair_options options = { .dry_run = dry_run,
-		.threads = 2 };
-	struct store_repair_result result;
-	struct err err = ERR_INIT;
-
-	if (store_repair(rig.store, &options, NULL, NULL, &result, &err) == -1)
-		fail_msg("repair: %s", err.text);
-	return result;
-}
-
-static struct store_repair_result
-repair(void)
-{
-	return repair_as(false);
-}
-
 /* Says that there is a new epoch, before it is put and after. */
 static void
 repair_begins_anew(void)
 {
-	assert_true(repair_as(true).epoch_begun);
-	assert_true(repair().epoch_begun);
-	assert_false(repair().epoch_begun);
+	assert_true(rig_repaired(rig.store, true).epoch_begun);
+	assert_true(rig_repaired(rig.store, false).epoch_begun);
+	assert_false(rig_repaired(rig.store, false).epoch_begun);
 }
 
 /* All that a repair is for: the rest goes on as if nothing had been. */
@@ -127,12 +92,12 @@ expect_whole(void)
 	struct manifest *next;
 
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
-	prune();
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	next = rig_point(&rig, &im, NULL, NULL);
 	rig_expect(rig.store, next, &im);
 	manifest_free(next);
-	prune();
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(rig_verify(rig.store, NULL), 0);
 }
@@ -178,7 +143,7 @@ test_strays_keep_their_packs(void **state)
 	(void)state;
 	remove_all("sessions/");
 	for (i = 0; i < 3; i++) {
-		result = prune();
+		result = rig_pruned(rig.store);
 		assert_int_equal(result.packs_removed, 0);
 		assert_int_equal(result.points_stray, 1);
 		rig_expect(rig.store, m, &im);
@@ -198,11 +163,11 @@ test_strays_beside_a_roll(void **state)
 	image_fill(&image, 0, image.size, 2, false);
 	garbage = rig_point(&rig, &image, NULL, NULL);
 	assert_int_equal(store_point_forget(rig.store, garbage->id, &err), 0);
-	assert_true(prune().packs_removed > 0);
+	assert_true(rig_pruned(rig.store).packs_removed > 0);
 	late = rig_point(&rig, &image, m, &im);
 	remove_all("sessions/");
-	assert_int_equal(prune().points_stray, 1);
-	prune();
+	assert_int_equal(rig_pruned(rig.store).points_stray, 1);
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	rig_expect(rig.store, late, &image);
 	manifest_free(garbage);
@@ -223,10 +188,10 @@ test_strays_are_told_and_entered(void **state)
 	assert_int_equal(told.count, 1);
 	assert_string_equal(told.object, key);
 	assert_non_null(strstr(told.what, "no session"));
-	assert_int_equal(repair().points_entered, 1);
+	assert_int_equal(rig_repaired(rig.store, false).points_entered, 1);
 	assert_int_equal(verify().count, 0);
-	assert_int_equal(repair().points_entered, 0);
-	assert_int_equal(prune().points_stray, 0);
+	assert_int_equal(rig_repaired(rig.store, false).points_entered, 0);
+	assert_int_equal(rig_pruned(rig.store).points_stray, 0);
 	expect_whole();
 }
 
@@ -244,8 +209,8 @@ test_strays_that_cannot_be_read(void **state)
 	rig_keys(&rig, &keys, "packs/");
 	assert_int_equal(keys.count, 2);
 	/* What the repair has set aside is no point any more. */
-	assert_int_equal(repair().objects_aside, 1);
-	prune();
+	assert_int_equal(rig_repaired(rig.store, false).objects_aside, 1);
+	rig_pruned(rig.store);
 	rig_keys(&rig, &keys, "packs/");
 	assert_int_equal(keys.count, 0);
 }
@@ -259,7 +224,7 @@ test_strays_that_are_gone(void **state)
 	(void)state;
 	remove_all("sessions/");
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
-	prune();
+	rig_pruned(rig.store);
 	rig_keys(&rig, &keys, "packs/");
 	assert_int_equal(keys.count, 0);
 }
@@ -278,7 +243,7 @@ test_strays_are_no_tombstones(void **state)
 	    0);
 	store_session_end(session);
 	remove_all("sessions/");
-	assert_int_equal(prune().points_stray, 1);
+	assert_int_equal(rig_pruned(rig.store).points_stray, 1);
 	assert_int_equal(verify().count, 1);
 }
 
@@ -296,7 +261,7 @@ make_epochs(void)
 	image_fill(&image, 0, image.size, 3, false);
 	garbage = rig_point(&rig, &image, NULL, NULL);
 	assert_int_equal(store_point_forget(rig.store, garbage->id, &err), 0);
-	assert_true(prune().packs_removed > 0);
+	assert_true(rig_pruned(rig.store).packs_removed > 0);
 	rig_expect(rig.store, m, &im);
 	manifest_free(garbage);
 	image_fini(&image);
@@ -329,7 +294,7 @@ test_strays_damaged_session(void **state)
 	rig_flip(&rig, "sessions/0/0", 70);
 	assert_int_equal(rig_verify(rig.store, NULL), 1);
 	prune_refuses("sessions/0/0", "holdstill repair");
-	assert_int_equal(repair().objects_aside, 1);
+	assert_int_equal(rig_repaired(rig.store, false).objects_aside, 1);
 	rig_keys(&rig, &keys, "aside/sessions/0/0");
 	assert_int_equal(keys.count, 1);
 	expect_whole();
@@ -348,7 +313,7 @@ test_strays_damaged_seal(void **state)
 	rig_keys(&rig, &keys, "sessions/0/");
 	name.number = keys.count;
 	rig_flip(&rig, keys.key[keys.count - 1], 70);
-	assert_int_equal(repair().objects_aside, 1);
+	assert_int_equal(rig_repaired(rig.store, false).objects_aside, 1);
 	assert_int_equal(sessions_get(&o, rig.store, &name, &err), 0);
 	assert_true(o.seal);
 	session_object_fini(&o);
@@ -455,8 +420,8 @@ test_strays_garbage_in_sessions(void **state)
 	backend_close(b);
 	backup_refuses("holdstill repair");
 	prune_refuses("sessions/0/1", "holdstill repair");
-	assert_false(repair_as(true).epoch_begun);
-	result = repair();
+	assert_false(rig_repaired(rig.store, true).epoch_begun);
+	result = rig_repaired(rig.store, false);
 	assert_int_equal(result.objects_aside, 1);
 	assert_false(result.epoch_begun);
 	expect_whole();
@@ -480,7 +445,7 @@ test_strays_garbage_far_away(void **state)
 	backend_close(b);
 	rig_reopen(&rig);
 	backup_refuses("holdstill repair");
-	repair();
+	rig_repaired(rig.store, false);
 	expect_whole();
 }
 
@@ -492,8 +457,8 @@ test_strays_gap_in_sessions(void **state)
 	(void)state;
 	rig_replace(&rig, "sessions/0/0", NULL, 0);
 	/* What is behind the gap is found. */
-	assert_int_equal(prune().points_stray, 1);
-	assert_int_equal(repair().points_entered, 1);
+	assert_int_equal(rig_pruned(rig.store).points_stray, 1);
+	assert_int_equal(rig_repaired(rig.store, false).points_entered, 1);
 	rig_keys(&rig, &keys, "sessions/0/0");
 	assert_int_equal(keys.count, 1);
 	manifest_free(next);
@@ -512,12 +477,12 @@ test_strays_damaged_word(void **state)
 	snprintf(key, sizeof(key), "forgotten/%s/0", m->id);
 	rig_flip(&rig, key, 70);
 	prune_refuses(key, "holdstill repair");
-	assert_int_equal(repair().objects_aside, 1);
-	prune();
+	assert_int_equal(rig_repaired(rig.store, false).objects_aside, 1);
+	rig_pruned(rig.store);
 	rig_expect(rig.store, m, &im);
 	assert_int_equal(store_point_was_forgotten(rig.store, m->id, &err), 0);
 	assert_int_equal(store_point_forget(rig.store, m->id, &err), 0);
-	prune();
+	rig_pruned(rig.store);
 	rig_keys(&rig, &keys, "packs/");
 	assert_int_equal(keys.count, 0);
 }
@@ -558,61 +523,44 @@ test_strays_beats_of_nobody(void **state)
 	assert_int_equal(store_prune(rig.store, &options, &result, &err), 0);
 	assert_int_equal(result.sessions_alive, 1);
 	/* It stays silent. */
-	result = prune();
+	result = rig_pruned(rig.store);
 	assert_int_equal(result.sessions_dead, 1);
 	assert_int_equal(result.sessions_alive, 0);
 	rig_keys(&rig, &keys, "beats/");
 	assert_int_equal(keys.count, 0);
 	/* Of another the first is missing: no prune waits for it twice. */
 	assert_int_equal(sessions_beat(rig.store, &name, 3, &err), 0);
-	assert_int_equal(prune().sessions_dead, 1);
-	assert_int_equal(prune().sessions_dead, 0);
+	assert_int_equal(rig_pruned(rig.store).sessions_dead, 1);
+	assert_int_equal(rig_pruned(rig.store).sessions_dead, 0);
 }
 
 int
 main(void)
 {
+#define STRAYS(name) \
+	cmocka_unit_test_prestate_setup_teardown( \
+	    test_strays_##name, setup, teardown, &start)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_strays_keep_their_packs, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_beside_a_roll, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_are_told_and_entered, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_that_cannot_be_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_that_are_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_are_no_tombstones, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_damaged_session, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_damaged_seal, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_damaged_roll, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_damaged_epoch, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_lost_epoch, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_lost_epochs, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_nothing_else_is_left, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_sealed_too_soon, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_garbage_in_sessions, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_garbage_far_away, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_gap_in_sessions, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_damaged_word, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_session_lost_at_work, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_strays_beats_of_nobody, setup, teardown),
+		STRAYS(keep_their_packs),
+		STRAYS(beside_a_roll),
+		STRAYS(are_told_and_entered),
+		STRAYS(that_cannot_be_read),
+		STRAYS(that_are_gone),
+		STRAYS(are_no_tombstones),
+		STRAYS(damaged_session),
+		STRAYS(damaged_seal),
+		STRAYS(damaged_roll),
+		STRAYS(damaged_epoch),
+		STRAYS(lost_epoch),
+		STRAYS(lost_epochs),
+		STRAYS(nothing_else_is_left),
+		STRAYS(sealed_too_soon),
+		STRAYS(garbage_in_sessions),
+		STRAYS(garbage_far_away),
+		STRAYS(gap_in_sessions),
+		STRAYS(damaged_word),
+		STRAYS(session_lost_at_work),
+		STRAYS(beats_of_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

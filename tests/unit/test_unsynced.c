@@ -23,6 +23,9 @@
 
 static struct rig rig;
 static struct image im;
+static struct rig_start start = {
+	.rig = &rig, .kind = "dir", .im = &im, .size_bytes = 64 * BLOCK
+};
 static struct keys keys;
 /* How many syncs of folders whose path ends so are to fail. */
 static const char *fails_in;
@@ -68,23 +71,10 @@ posix_fadvise(int fd, off_t offset, off_t size, int advice)
 }
 
 static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "dir");
-	image_init(&im, 64 * BLOCK);
-	image_fill(&im, 0, im.size, 1, false);
-	return 0;
-}
-
-static int
 teardown(void **state)
 {
-	(void)state;
 	fails_in = NULL;
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
+	return rig_tear_down(state);
 }
 
 static void
@@ -184,9 +174,8 @@ repair(struct err *err)
 static uint8_t *
 spoil_index(char key[BACKEND_KEY_MAX + 1], size_t *size)
 {
-	rig_keys(&rig, &keys, "index/");
-	assert_int_equal(keys.count, 1);
-	snprintf(key, BACKEND_KEY_MAX + 1, "%s", keys.key[0]);
+	snprintf(key, BACKEND_KEY_MAX + 1, "%s",
+	    rig_only_key(&rig, &keys, "index/"));
 	rig_flip(&rig, key, 60);
 	return rig_load(&rig, key, size);
 }
@@ -256,20 +245,16 @@ test_unsynced_copy_aside_is_no_other(void **state)
 int
 main(void)
 {
+#define UNSYNCED(name) \
+	cmocka_unit_test_prestate_setup_teardown( \
+	    test_unsynced_##name, rig_set_up, teardown, &start)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_unsynced_object_stays, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_unsynced_object_is_read_from_the_disk, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_unsynced_point_is_settled, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_unsynced_point_is_not_told_as_made, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_unsynced_copy_aside_is_settled, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_unsynced_copy_aside_is_no_other, setup, teardown),
+		UNSYNCED(object_stays),
+		UNSYNCED(object_is_read_from_the_disk),
+		UNSYNCED(point_is_settled),
+		UNSYNCED(point_is_not_told_as_made),
+		UNSYNCED(copy_aside_is_settled),
+		UNSYNCED(copy_aside_is_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

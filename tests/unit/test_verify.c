@@ -17,6 +17,7 @@
 #define PACKS (2 * BACKUPS) /* One of data and one of the map each. */
 
 static struct rig rig;
+static struct rig_start start = { .rig = &rig };
 static struct keys keys;
 
 /* ---- the memory ---- */
@@ -64,12 +65,11 @@ setup(void **state)
 	struct image im;
 	unsigned int i;
 
-	(void)state;
 	memset(checked_ms, 0, sizeof(checked_ms));
 	memset(reads, 0, sizeof(reads));
 	begun = damaged = 0;
 	now_ms = 0;
-	rig_init(&rig, "mem");
+	rig_set_up(state);
 	for (i = 0; i < BACKUPS; i++) {
 		image_init(&im, 4 * BLOCK);
 		image_fill(&im, 0, im.size, i + 1, false);
@@ -80,14 +80,6 @@ setup(void **state)
 	}
 	rig_keys(&rig, &keys, "packs/");
 	assert_int_equal(keys.count, PACKS);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
 	return 0;
 }
 
@@ -287,7 +279,8 @@ int
 main(void)
 {
 #define CASE(name) \
-	cmocka_unit_test_setup_teardown(test_verify_##name, setup, teardown)
+	cmocka_unit_test_prestate_setup_teardown( \
+	    test_verify_##name, setup, rig_tear_down, &start)
 	const struct CMUnitTest tests[] = {
 		CASE(sample_is_of_its_seed),
 		CASE(samples_come_round),

@@ -20,27 +20,9 @@
 static struct rig rig;
 static struct image im;
 static struct manifest *m;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rig_init(&rig, "dir");
-	image_init(&im, 64 * BLOCK);
-	image_fill(&im, 0, im.size, 1, false);
-	m = rig_point(&rig, &im, NULL, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	manifest_free(m);
-	image_fini(&im);
-	rig_fini(&rig);
-	return 0;
-}
+static struct rig_start start = {
+	.rig = &rig, .kind = "dir", .im = &im, .size_bytes = 64 * BLOCK, .m = &m
+};
 
 static void
 open_view(struct view *v)
@@ -110,8 +92,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_view_begins_with_nothing, setup, teardown),
+		RIG_CASE(test_view_begins_with_nothing, &start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
